@@ -1,0 +1,89 @@
+import { readDomain } from '../model/domain.ts';
+import { readNetwork } from '../model/network.ts';
+import { ActualnetError, errorLine, printable } from '../report/error.ts';
+import { formatTable } from '../report/table.ts';
+import { describeActual } from '../resolve/actual.ts';
+import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
+import type { NetworkState } from '../resolve/network-state.ts';
+import { definitionRefusals } from '../resolve/validate.ts';
+import type { LibvirtVersion } from '../resolve/version.ts';
+import { type GuestView, viewGuest } from '../transform/guest-view.ts';
+import { checkHostdevs } from '../transform/hostdevs.ts';
+import { editsToStarted } from '../transform/started.ts';
+import { applyEdits } from '../xml/edit.ts';
+import type { CommandIo } from './io.ts';
+
+export interface ResolveOptions {
+  readonly domain: string;
+  readonly network: readonly string[];
+  readonly networksDir: string | undefined;
+  readonly libvirtVersion: () => LibvirtVersion;
+  readonly format: 'table' | 'json' | 'xml';
+  /** Networks of this host, asked only when none are given. */
+  readonly hostNetworks: NetworkLookup;
+}
+
+/** `actualnet resolve`: what each interface of a guest will be here, under which alias, and why. */
+export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
+  const document = io.readDocument(options.domain);
+  const domain = readDomain(document);
+  const files = [...options.network, ...(options.networksDir === undefined ? [] : io.listFiles(options.networksDir))];
+  const given = files.length > 0 || options.networksDir !== undefined ? readNetworks(files, io) : undefined;
+  const findNetwork = given === undefined ? options.hostNetworks : (name: string) => given.get(name);
+  const resolutions = resolveGuest(domain, { findNetwork, version: options.libvirtVersion });
+  const view = viewGuest(domain, resolutions);
+  if (options.format === 'xml') {
+    io.write(applyEdits(document, editsToStarted(domain, view)).text);
+    return;
+  }
+  const used = new Set(domain.interfaces.map(iface => iface.source.network));
+  const warnings = [
+    ...resolutions.flatMap(resolution => resolution.warnings.map(warning => `${resolution.iface.owner}: ${warning}`)),
+    ...[...(given?.values() ?? [])]
+      .filter(({ network }) => used.has(network.name))
+      .flatMap(({ network }) => definitionRefusals(network, options.libvirtVersion())),
+    ...checkHostdevs(view),
+  ].map(printable);
+  io.write(
+    options.format === 'json'
+      ? `${JSON.stringify({ ...view, warnings }, null, 2)}\n`
+      : table(view, resolutions, warnings),
+  );
+}
+
+/** Networks from files count as active and without connections. */
+function readNetworks(files: readonly string[], io: CommandIo): Map<string, NetworkState> {
+  const networks = new Map<string, NetworkState>();
+  for (const file of files) {
+    const network = readNetwork(io.readDocument(file).root);
+    if (networks.has(network.name)) {
+      throw new ActualnetError('USAGE', `${network.owner} is given twice, the second time by '${file}'`);
+    }
+    networks.set(network.name, { network, active: true, ports: [] });
+  }
+  return networks;
+}
+
+function table(view: GuestView, resolutions: readonly InterfaceResolution[], warnings: readonly string[]): string {
+  const rows = resolutions.map((resolution, index) => {
+    const { mac, type, network, alias } = view.interfaces[index]!;
+    const { actual, error } = resolution;
+    const outcome = actual !== undefined ? describeActual(actual) : error === undefined ? '-' : `none: ${error.code}`;
+    return [alias, mac ?? '-', network === null ? type : `${type} ${network}`, outcome].map(printable);
+  });
+  const plain = view.hostdevs.filter(entry => entry.interface === null);
+  const hostdevs = plain.map(({ alias, type, address }) => [alias, '-', `hostdev ${type}`, address ?? '-']);
+  const reasons = resolutions.flatMap((resolution, index) => [
+    `${view.interfaces[index]!.alias}:`,
+    ...resolution.because.map(reason => `  ${printable(reason)}`),
+    ...(resolution.error === undefined ? [] : [`  ${errorLine(resolution.error)}`]),
+  ]);
+  return [
+    `guest ${printable(view.domain.name)}`,
+    '',
+    formatTable(['ALIAS', 'MAC', 'CONFIGURED', 'ACTUAL'], [...rows, ...hostdevs]),
+    ...(reasons.length === 0 ? [] : ['', ...reasons]),
+    ...(warnings.length === 0 ? [] : ['', ...warnings.map(warning => `warning: ${warning}`)]),
+    '',
+  ].join('\n');
+}

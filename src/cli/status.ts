@@ -1,0 +1,52 @@
+import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import type { Memory } from '../host/memory.ts';
+import { ActualnetError, printable } from '../report/error.ts';
+import { formatTable } from '../report/table.ts';
+import { describeActual } from '../resolve/actual.ts';
+import type { CommandIo } from './io.ts';
+
+/** `actualnet status [GUEST]`: what the hooks know about the guests of this host. */
+export function statusCommand(
+  options: { readonly guest: string | undefined; readonly format: 'table' | 'json'; readonly memory: Memory },
+  io: CommandIo,
+): void {
+  const guests = readGuests(options.memory).filter(
+    ({ name, uuid }) => options.guest === undefined || options.guest === name || options.guest === uuid,
+  );
+  if (options.guest !== undefined && guests.length === 0) {
+    throw new ActualnetError('USAGE', `nothing is recorded of a guest '${options.guest}'`, {
+      hint: 'a record begins when the hooks see the guest start',
+    });
+  }
+  io.write(options.format === 'json' ? `${JSON.stringify({ guests }, null, 2)}\n` : table(guests));
+}
+
+function readGuests(memory: Memory): GuestRecord[] {
+  const recorded = memory.listRecords().flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid)) ?? []);
+  const expected = memory.listAnnouncements().flatMap(({ guest, line }) => foldRecord(guest, [line]) ?? []);
+  return [...recorded, ...expected].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function table(guests: readonly GuestRecord[]): string {
+  if (guests.length === 0) return 'no guest is recorded\n';
+  const rows = guests.flatMap(guest => {
+    const view = guest.chosen ?? guest.foreseen;
+    const interfaces = view?.interfaces ?? [];
+    const head = [guest.name, guest.phase];
+    if (interfaces.length === 0) return [[...head, '-', '-', '-']];
+    return interfaces.map(({ alias, mac, actual, error }, index) => {
+      const what = actual === null ? `none: ${error?.code ?? 'unknown'}` : describeActual(actual);
+      return [...(index === 0 ? head : ['', '']), alias, mac ?? '-', what];
+    });
+  });
+  const findings = guests.flatMap(({ name, findings }) =>
+    findings.map(finding => `finding: guest '${name}': ${finding}`),
+  );
+  return `${[
+    formatTable(
+      ['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'],
+      rows.map(row => row.map(printable)),
+    ),
+    ...findings.map(printable),
+  ].join('\n')}\n`;
+}

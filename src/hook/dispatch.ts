@@ -1,0 +1,61 @@
+import type { Memory } from '../host/memory.ts';
+import { errorLine } from '../report/error.ts';
+import type { Log } from '../report/log.ts';
+import type { LibvirtVersion } from '../resolve/version.ts';
+import { handleNetwork } from './network.ts';
+import { findPhase, type HookDriver, type NetworkOperation, type QemuOperation } from './phases.ts';
+import { handleQemu } from './qemu.ts';
+
+/** One call by libvirt: `DRIVER OBJECT OPERATION SUB-OPERATION EXTRA`, and a reader for stdin. */
+export interface Invocation {
+  readonly driver: HookDriver;
+  readonly object: string;
+  readonly operation: string;
+  readonly subOperation: string;
+  readonly extra: string;
+  /** Throws `XML_LIMIT` for too much, `FILE` for what cannot be read. */
+  readonly readStdin: () => Uint8Array;
+}
+
+/** What the hook may look at and write to. */
+export interface HookContext {
+  readonly memory: Memory;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly libvirtVersion: () => LibvirtVersion;
+}
+
+/** What libvirt gets back. */
+export interface Outcome {
+  readonly status: 0 | 1;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const nothing: Outcome = { status: 0, stdout: '', stderr: '' };
+
+/** Answers one hook call; never throws. Whether an error refuses the operation is decided by the phase table alone. */
+export function runHook(invocation: Invocation, context: HookContext): Outcome {
+  const { driver, object, operation } = invocation;
+  const rule = findPhase(driver, operation);
+  try {
+    if (rule === undefined) {
+      if (context.memory.isFirst(`${driver}-${operation}`)) {
+        context.log.info(`${driver} hook: operation '${operation}' (of '${object}') is not known and is left alone`);
+      }
+      return nothing;
+    }
+    const stdout =
+      driver === 'qemu'
+        ? handleQemu(operation as QemuOperation, invocation, context)
+        : handleNetwork(operation as NetworkOperation, invocation, context);
+    return { ...nothing, stdout };
+  } catch (error) {
+    const line = errorLine(error);
+    const object_ = driver === 'qemu' ? `guest '${object}'` : `network '${object}'`;
+    context.log.warn(`${driver} ${operation} of ${object_}: ${line}`);
+    if (rule?.onError !== 'refuse') return nothing;
+    return { status: 1, stdout: '', stderr: `${errorLine(error)}\n` };
+  }
+}

@@ -1,0 +1,66 @@
+import { comparePort, foldRecord, type PortView } from '../apply/record.ts';
+import type { Network } from '../model/network.ts';
+import { type NetworkPort, readHookData } from '../model/network-port.ts';
+import { ActualnetError } from '../report/error.ts';
+import { parseXml } from '../xml/document.ts';
+import type { HookContext, Invocation } from './dispatch.ts';
+import type { NetworkOperation } from './phases.ts';
+
+/** Answers one call of the network hook; libvirt reads nothing back. */
+export function handleNetwork(operation: NetworkOperation, invocation: Invocation, context: HookContext): '' {
+  const { memory } = context;
+  const { network, port } = readHookData(parseXml(invocation.readStdin()));
+  switch (operation) {
+    case 'start':
+      remember(network, { active: false }, context);
+      return '';
+    case 'started':
+    case 'updated':
+      remember(network, { active: true }, context);
+      return '';
+    case 'stopped':
+      memory.forgetNetwork(network.name);
+      return '';
+    case 'port-created':
+      portCreated(network, required(port, network), context);
+      return '';
+    case 'port-deleted':
+      portDeleted(network, required(port, network), context);
+      return '';
+  }
+}
+
+function portCreated(network: Network, port: NetworkPort, context: HookContext): void {
+  const { memory, log } = context;
+  remember(network, { active: true }, context);
+  memory.rememberPort(network.name, { uuid: port.uuid, xml: port.element.outerXml });
+  const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
+  // Without a record (installed while the guest ran) the port file is enough; `start` or `reconnect` makes one.
+  if (record === undefined) return;
+  const view: PortView = { uuid: port.uuid, network: network.name, mac: port.mac, plug: port.plug ?? null };
+  const running = record.chosen !== null;
+  const findings = running || record.foreseen === null ? [] : comparePort(record.foreseen, view);
+  memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-created', port: view, findings });
+  for (const finding of findings) log.warn(`guest '${port.ownerName}', port-created: ${finding}`);
+}
+
+function portDeleted(network: Network, port: NetworkPort, context: HookContext): void {
+  const { memory } = context;
+  memory.forgetPort(network.name, port.uuid);
+  if (memory.readRecord(port.ownerUuid).length === 0) return;
+  memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-deleted', uuid: port.uuid });
+}
+
+/** Keeps the network as just seen. Connection counts are left out: the ports themselves are counted. */
+function remember(network: Network, { active }: { active: boolean }, { memory }: HookContext): void {
+  memory.rememberNetwork(network.name, { xml: network.element.outerXml, active });
+}
+
+function required(port: NetworkPort | undefined, network: Network): NetworkPort {
+  if (port === undefined) throw new ActualnetError('XML_KIND', `${network.owner}: the document has no <networkport>`);
+  return port;
+}
+
+function isoTime({ now }: HookContext): string {
+  return new Date(now()).toISOString();
+}

@@ -1,0 +1,143 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { ActualnetError } from '../report/error.ts';
+
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = fs.constants;
+
+/** The largest file of ours or of libvirt's that is read. */
+const maxFileBytes = 16 * 1024 * 1024;
+
+/** The content of a regular file, or undefined if there is none. Links are not followed. */
+export function readFileIfAny(file: string): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw fileError('read', file, cause);
+  }
+  try {
+    const { size } = regularFile(fd, file);
+    if (size > maxFileBytes) throw new ActualnetError('FILE', `'${file}' is larger than ${maxFileBytes} bytes`);
+    return fs.readFileSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Replaces a file in one step: a reader sees the old content or the new, and a kill leaves one of the two. */
+export function writeFileAtomically(file: string, content: string): void {
+  makePrivateDirectory(path.dirname(file));
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    fs.rmSync(temporary, { force: true });
+    const fd = fs.openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      fs.writeFileSync(fd, content);
+      fs.fdatasyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+    fs.renameSync(temporary, file);
+  } catch (cause) {
+    fs.rmSync(temporary, { force: true });
+    throw fileError('write', file, cause);
+  }
+}
+
+/** Appends one line in one write and flushes it. A torn line left by a kill is closed first, so it cannot swallow ours. */
+export function appendLine(file: string, line: string): void {
+  makePrivateDirectory(path.dirname(file));
+  try {
+    const fd = fs.openSync(file, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600);
+    try {
+      const { size } = regularFile(fd, file);
+      const last = Buffer.alloc(1);
+      const torn = size > 0 && fs.readSync(fd, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a;
+      fs.writeSync(fd, `${torn ? '\n' : ''}${line}\n`);
+      fs.fdatasyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  } catch (cause) {
+    throw fileError('write', file, cause);
+  }
+}
+
+/** Creates the file and says true, or says false if it is there already. */
+export function createMarker(file: string): boolean {
+  makePrivateDirectory(path.dirname(file));
+  try {
+    fs.closeSync(fs.openSync(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    return true;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw fileError('create', file, cause);
+  }
+}
+
+/** Where a symbolic link points, or undefined if there is no such link. */
+export function readLinkIfAny(file: string): string | undefined {
+  try {
+    return fs.readlinkSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names in a directory, sorted; none if it does not exist. */
+export function listDirectory(directory: string): string[] {
+  try {
+    return fs.readdirSync(directory).sort();
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw fileError('list', directory, cause);
+  }
+}
+
+export function removeFile(file: string): void {
+  try {
+    fs.unlinkSync(file);
+  } catch (cause) {
+    if (!isMissing(cause)) throw fileError('remove', file, cause);
+  }
+}
+
+export function removeDirectory(directory: string): void {
+  fs.rmSync(directory, { recursive: true, force: true });
+}
+
+/** Age of a file in milliseconds; undefined if it is gone. */
+export function fileAgeMs(file: string, nowMs: number): number | undefined {
+  const status = fs.lstatSync(file, { throwIfNoEntry: false });
+  return status && nowMs - status.mtimeMs;
+}
+
+/** Makes `directory` (mode 0700) and refuses one that is a link or belongs to somebody else. */
+function makePrivateDirectory(directory: string): void {
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const status = fs.lstatSync(directory);
+    if (!status.isDirectory()) throw new Error('it is not a directory');
+    if (status.uid !== process.getuid?.()) throw new Error('it belongs to another user');
+  } catch (cause) {
+    throw fileError('use the directory', directory, cause);
+  }
+}
+
+function regularFile(fd: number, file: string): fs.Stats {
+  const status = fs.fstatSync(fd);
+  if (!status.isFile()) throw new ActualnetError('FILE', `'${file}' is not a regular file`);
+  return status;
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function fileError(verb: string, file: string, cause: unknown): ActualnetError {
+  if (cause instanceof ActualnetError) return cause;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${code ?? message}`, { cause });
+}

@@ -1,0 +1,56 @@
+import path from 'node:path';
+import { readNetwork } from '../model/network.ts';
+import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
+import type { NetworkState } from '../resolve/network-state.ts';
+import { type LibvirtVersion, oldestLibvirtVersion, parseLibvirtVersion } from '../resolve/version.ts';
+import { parseXml } from '../xml/document.ts';
+import { listDirectory, readFileIfAny, readLinkIfAny } from './files.ts';
+import type { HostPaths } from './paths.ts';
+
+/**
+ * A network as libvirt's own files describe it: the run-time status (and the ports beside it) if it is running, else
+ * its definition. Asking libvirt is not possible in a hook. The name is only compared with directory entries, it never
+ * becomes part of a path.
+ */
+export function findNetworkInLibvirtFiles(paths: HostPaths, name: string): NetworkState | undefined {
+  const status = readEntry(paths.libvirtNetworkStatus, `${name}.xml`);
+  if (status !== undefined) {
+    const network = readNetwork(parseXml(status).root);
+    return { network, active: true, ports: readLibvirtPorts(paths, name) };
+  }
+  const definition = readEntry(paths.libvirtNetworkConfig, `${name}.xml`);
+  return definition && { network: readNetwork(parseXml(definition).root), active: false, ports: [] };
+}
+
+/** The ports libvirt keeps beside a running network's status, `NAME/ports/UUID.xml`. */
+export function readLibvirtPorts(paths: HostPaths, name: string): NetworkPort[] {
+  if (!listDirectory(paths.libvirtNetworkStatus).includes(name)) return [];
+  return readPortFiles(path.join(paths.libvirtNetworkStatus, name, 'ports'));
+}
+
+/** Every `UUID.xml` in a directory, libvirt's or ours. */
+export function readPortFiles(directory: string): NetworkPort[] {
+  return listDirectory(directory)
+    .filter(entry => entry.endsWith('.xml'))
+    .flatMap(entry => {
+      const content = readFileIfAny(path.join(directory, entry));
+      return content === undefined ? [] : [readNetworkPort(parseXml(content).root)];
+    });
+}
+
+/** libvirt's version from where its library's link points, `libvirt.so.0.11003.0`; the oldest known one if there is none. */
+export function findLibvirtVersion(paths: HostPaths): LibvirtVersion {
+  const lib = path.join(paths.libraries, 'lib');
+  const multiarch = listDirectory(lib).filter(name => name.endsWith('-linux-gnu'));
+  const directories = [path.join(paths.libraries, 'lib64'), lib, ...multiarch.map(name => path.join(lib, name))];
+  for (const directory of directories) {
+    const match = /\.so\.0\.(\d+)\.(\d+)$/.exec(readLinkIfAny(path.join(directory, 'libvirt.so.0')) ?? '');
+    const release = Number(match?.[1]);
+    if (match !== null) return parseLibvirtVersion(`${Math.trunc(release / 1000)}.${release % 1000}.${match[2]}`);
+  }
+  return oldestLibvirtVersion;
+}
+
+function readEntry(directory: string, entry: string): Buffer | undefined {
+  return listDirectory(directory).includes(entry) ? readFileIfAny(path.join(directory, entry)) : undefined;
+}

@@ -1,0 +1,151 @@
+import path from 'node:path';
+import { readNetwork } from '../model/network.ts';
+import { parseUuid, type Uuid } from '../model/values.ts';
+import type { CountedPort, NetworkState } from '../resolve/network-state.ts';
+import { parseXml } from '../xml/document.ts';
+import {
+  appendLine,
+  createMarker,
+  fileAgeMs,
+  listDirectory,
+  readFileIfAny,
+  removeDirectory,
+  removeFile,
+  writeFileAtomically,
+} from './files.ts';
+import { findNetworkInLibvirtFiles, readLibvirtPorts, readPortFiles } from './libvirt-files.ts';
+import type { HostPaths } from './paths.ts';
+
+/** What the hooks remember between calls. */
+export interface Memory {
+  /** A network as last seen by the network hook, else from libvirt's files. */
+  findNetwork(name: string): NetworkState | undefined;
+  rememberNetwork(name: string, remembered: { xml: string; active: boolean }): void;
+  forgetNetwork(name: string): void;
+  rememberPort(network: string, port: { uuid: Uuid; xml: string }): void;
+  forgetPort(network: string, uuid: Uuid): void;
+  /** The lines of a guest's record; empty when there is none. */
+  readRecord(guest: Uuid): readonly unknown[];
+  appendRecord(guest: Uuid, line: object): void;
+  removeRecord(guest: Uuid): void;
+  listRecords(): readonly Uuid[];
+  /** A guest that `migrate` or `restore` told us to expect; it has no record yet and may never come. */
+  announce(guest: Uuid, line: object): void;
+  takeAnnouncement(guest: Uuid): unknown;
+  listAnnouncements(): readonly { readonly guest: Uuid; readonly line: unknown }[];
+  /** True the first time it is asked for `topic`. */
+  isFirst(topic: string): boolean;
+}
+
+/** An announced guest that has not started by then is not coming. */
+const announcementLifeMs = 3600_000;
+
+/**
+ * Memory in files below `/run/actualnet`:
+ *
+ *     networks/NAME/network.json, networks/NAME/UUID.xml   a network and its ports
+ *     guests/UUID.jsonl                                    a guest's record, one line for each call
+ *     announced/UUID.json                                  an expected guest
+ *     seen/TOPIC                                           what was logged once
+ *
+ * A port has a file of its own, so that calls for two guests never rewrite the same file.
+ */
+export function fileMemory(paths: HostPaths, clock: () => number): Memory {
+  const inState = (...parts: string[]) => path.join(paths.state, ...parts);
+  const networkDirectory = (name: string) => inState('networks', fileNameOf(name));
+  const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
+  const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
+  const uuidsIn = (directory: string) =>
+    listDirectory(inState(directory)).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []);
+
+  const readRemembered = (name: string) => {
+    const content = readFileIfAny(path.join(networkDirectory(name), 'network.json'));
+    const remembered =
+      content && (parseJson(content.toString()) as { name: string; xml: string; active: boolean } | undefined);
+    return remembered?.name === name ? remembered : undefined;
+  };
+
+  const memory: Memory = {
+    findNetwork(name) {
+      const remembered = readRemembered(name);
+      if (remembered === undefined) return findNetworkInLibvirtFiles(paths, name);
+      const network = readNetwork(parseXml(remembered.xml).root);
+      let ports: readonly CountedPort[] | undefined;
+      return {
+        network,
+        active: remembered.active,
+        // Only pools and floors are counted; a bridge network with hundreds of ports need not read them.
+        get ports() {
+          ports ??= readPortFiles(networkDirectory(name));
+          return ports;
+        },
+      };
+    },
+    rememberNetwork(name, remembered) {
+      // Installed while the network was running: its earlier ports are in libvirt's files only.
+      if (remembered.active && readRemembered(name) === undefined) {
+        for (const port of readLibvirtPorts(paths, name)) {
+          writeFileAtomically(path.join(networkDirectory(name), `${port.uuid}.xml`), port.element.outerXml);
+        }
+      }
+      writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, ...remembered }));
+    },
+    forgetNetwork: name => removeDirectory(networkDirectory(name)),
+    rememberPort: (network, port) =>
+      writeFileAtomically(path.join(networkDirectory(network), `${port.uuid}.xml`), port.xml),
+    forgetPort: (network, uuid) => removeFile(path.join(networkDirectory(network), `${uuid}.xml`)),
+
+    readRecord(guest) {
+      const lines = readFileIfAny(recordFile(guest))?.toString().split('\n') ?? [];
+      return lines.flatMap(line => parseJson(line) ?? []);
+    },
+    appendRecord: (guest, line) => appendLine(recordFile(guest), JSON.stringify(line)),
+    removeRecord: guest => removeFile(recordFile(guest)),
+    listRecords: () => uuidsIn('guests'),
+
+    announce(guest, line) {
+      memory.listAnnouncements();
+      writeFileAtomically(announcementFile(guest), JSON.stringify(line));
+    },
+    takeAnnouncement(guest) {
+      const content = readFileIfAny(announcementFile(guest));
+      if (content !== undefined) removeFile(announcementFile(guest));
+      return content && parseJson(content.toString());
+    },
+    listAnnouncements() {
+      return uuidsIn('announced').flatMap(guest => {
+        const file = announcementFile(guest);
+        if ((fileAgeMs(file, clock()) ?? 0) > announcementLifeMs) removeFile(file);
+        const line = parseJson(readFileIfAny(file)?.toString() ?? '');
+        return line === undefined ? [] : [{ guest, line }];
+      });
+    },
+
+    isFirst: topic => createMarker(inState('seen', fileNameOf(topic))),
+  };
+  return memory;
+}
+
+/**
+ * A file name for any name libvirt accepts: letters, digits, `_` and `-` stay, every other byte becomes `%XX`. Long ones
+ * are cut and told apart by a checksum; whoever reads such a file compares the name inside.
+ */
+export function fileNameOf(name: string): string {
+  const bytes = Buffer.from(name);
+  let safe = '';
+  let sum = 0xcbf29ce484222325n;
+  for (const byte of bytes) {
+    const character = String.fromCharCode(byte);
+    safe += /[A-Za-z0-9_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
+    sum = BigInt.asUintN(64, (sum ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return safe.length <= 100 ? safe : `${safe.slice(0, 100)}~${sum.toString(16)}`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

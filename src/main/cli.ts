@@ -1,0 +1,140 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import type { CommandIo } from '../cli/io.ts';
+import { findPhase, hookDrivers } from '../hook/phases.ts';
+import { listDirectory } from '../host/files.ts';
+import { findLibvirtVersion } from '../host/libvirt-files.ts';
+import { fileMemory } from '../host/memory.ts';
+import { hostPaths } from '../host/paths.ts';
+import { readStdin } from '../host/stdin.ts';
+import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
+import { parseLibvirtVersion } from '../resolve/version.ts';
+import { parseXml } from '../xml/document.ts';
+import { answerHook, deliver } from './hook.ts';
+
+const paths = hostPaths(process.env.ACTUALNET_ROOT ?? '/');
+const memory = fileMemory(paths, Date.now);
+
+const io: CommandIo = {
+  readDocument(file) {
+    try {
+      return parseXml(file === '-' ? readStdin() : fs.readFileSync(file));
+    } catch (cause) {
+      const name = file === '-' ? 'stdin' : `'${file}'`;
+      if (cause instanceof ActualnetError) {
+        throw new ActualnetError(cause.code, `${name}: ${cause.message}`, { hint: cause.hint, cause });
+      }
+      throw new ActualnetError('FILE', `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
+        cause,
+      });
+    }
+  },
+  listFiles(directory) {
+    if (!fs.existsSync(directory)) throw new ActualnetError('FILE', `there is no directory '${directory}'`);
+    return listDirectory(directory)
+      .filter(name => name.endsWith('.xml'))
+      .map(name => path.join(directory, name));
+  },
+  // Synchronous, so that a pipe gets everything before the process ends.
+  write: text => {
+    fs.writeFileSync(1, text);
+  },
+};
+
+const tableOrJson = { choices: ['table', 'json'] as const, default: 'table' as const, describe: 'output format' };
+const domainFile = { type: 'string', demandOption: true, describe: 'domain XML file, - for stdin' } as const;
+
+/** Exit status: 0 fine, 1 refused or failed, 2 wrong usage. */
+async function main(): Promise<void> {
+  await yargs(hideBin(process.argv))
+    .scriptName('actualnet')
+    .usage("$0 COMMAND: the host side of a libvirt guest's network interfaces")
+    .locale('en')
+    .parserConfiguration({ 'parse-positional-numbers': false, 'parse-numbers': false })
+    .command(
+      'resolve <domain>',
+      'what each interface of a guest will be on this host, under which alias, and why',
+      y =>
+        y
+          .positional('domain', domainFile)
+          .option('network', {
+            type: 'string',
+            array: true,
+            nargs: 1,
+            default: [] as string[],
+            describe: 'network XML file (repeatable)',
+          })
+          .option('networks-dir', { type: 'string', describe: 'directory of network XML files' })
+          .option('libvirt-version', {
+            type: 'string',
+            describe: 'whose rules to apply, like 11.3.0; default: the one installed',
+          })
+          .option('format', {
+            choices: ['table', 'json', 'xml'] as const,
+            default: 'table' as const,
+            describe: 'output format',
+          }),
+      async argv => {
+        const { resolveCommand } = await import('../cli/resolve.ts');
+        const wanted = argv.libvirtVersion === undefined ? undefined : parseLibvirtVersion(argv.libvirtVersion);
+        const libvirtVersion = () => wanted ?? findLibvirtVersion(paths);
+        const { domain, network, networksDir, format } = argv;
+        resolveCommand({ domain, network, networksDir, format, libvirtVersion, hostNetworks: memory.findNetwork }, io);
+      },
+    )
+    .command(
+      'transform <domain>',
+      'rewrite a document as the configuration asks for on this host',
+      y => y.positional('domain', domainFile),
+      async argv => {
+        const { transformCommand } = await import('../cli/transform.ts');
+        transformCommand({ domain: argv.domain }, io);
+      },
+    )
+    .command(
+      'hook <driver> <object> <operation> [sub-operation] [extra]',
+      'answer a call as libvirt makes it, document on stdin',
+      y => y.positional('driver', { choices: hookDrivers, demandOption: true }),
+      argv => {
+        const words = [argv.driver, argv.object, argv.operation, argv.subOperation ?? '-', argv.extra ?? '-'];
+        deliver(answerHook(words.map(String)));
+      },
+    )
+    .command(
+      'plan <driver> <guest> <operation>',
+      'what a hook call would do, document on stdin',
+      y => y.positional('driver', { choices: ['qemu'] as const, demandOption: true }).option('format', tableOrJson),
+      async argv => {
+        const operation = String(argv.operation);
+        if (findPhase('qemu', operation) === undefined)
+          throw new ActualnetError('USAGE', `there is no operation '${operation}'`);
+        const { planCommand } = await import('../cli/plan.ts');
+        planCommand({ guest: String(argv.guest), operation, format: argv.format }, io);
+      },
+    )
+    .command(
+      'status [guest]',
+      'what is known about the guests of this host',
+      y => y.positional('guest', { type: 'string', describe: 'name or uuid' }).option('format', tableOrJson),
+      async argv => {
+        const { statusCommand } = await import('../cli/status.ts');
+        statusCommand({ guest: argv.guest, format: argv.format, memory }, io);
+      },
+    )
+    .demandCommand(1, 'a command is needed')
+    .strict()
+    .fail((message, error) => {
+      throw error ?? new ActualnetError('USAGE', message, { hint: "see 'actualnet --help'" });
+    })
+    .parseAsync();
+}
+
+try {
+  await main();
+} catch (cause) {
+  const error = asActualnetError(cause);
+  process.stderr.write(`${errorLine(error)}\n`);
+  process.exitCode = error.code === 'USAGE' ? 2 : 1;
+}

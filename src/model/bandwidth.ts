@@ -1,0 +1,44 @@
+import type { XmlElement } from '../xml/document.ts';
+import { type Owner, readInteger, wrongValue } from './values.ts';
+
+/** One direction. Rates are in kilobytes (1024) per second, `burst` in kilobytes. */
+export interface Rate {
+  readonly average?: number;
+  readonly peak?: number;
+  readonly burst?: number;
+  readonly floor?: number;
+}
+
+export interface Bandwidth {
+  readonly inbound?: Rate;
+  readonly outbound?: Rate;
+}
+
+/** The `<bandwidth>` child of `parent`; an element without a direction counts as absent, as in libvirt. */
+export function readBandwidth(owner: Owner, parent: XmlElement): Bandwidth | undefined {
+  const element = parent.child('bandwidth');
+  if (element === undefined) return undefined;
+  const inbound = readRate(owner, element.child('inbound'));
+  const outbound = readRate(owner, element.child('outbound'));
+  if (inbound === undefined && outbound === undefined) return undefined;
+  if (outbound?.floor !== undefined) {
+    wrongValue(owner, element.child('outbound')!, {
+      place: '@floor',
+      expected: 'no floor: it exists for inbound only',
+    });
+  }
+  return { ...(inbound && { inbound }), ...(outbound && { outbound }) };
+}
+
+function readRate(owner: Owner, element: XmlElement | undefined): Rate | undefined {
+  if (element === undefined) return undefined;
+  const rate: { -readonly [K in keyof Rate]: Rate[K] } = {};
+  for (const name of ['average', 'peak', 'burst', 'floor'] as const) {
+    const value = readInteger(owner, element, name, { min: 0, max: Number.MAX_SAFE_INTEGER });
+    if (value !== undefined) rate[name] = value;
+  }
+  if (rate.average === undefined && rate.floor === undefined) {
+    wrongValue(owner, element, { place: '@average', expected: 'a number' });
+  }
+  return rate;
+}

@@ -1,0 +1,67 @@
+import type { XmlElement } from '../xml/document.ts';
+
+/** One `-netdev` or `-device` given in `<qemu:commandline>`; `kind` is the backend type or the device's driver. */
+export interface CommandLineObject {
+  readonly kind: string;
+  readonly id?: string;
+  readonly options: ReadonlyMap<string, string>;
+}
+
+export interface CommandLine {
+  readonly netdevs: readonly CommandLineObject[];
+  readonly devices: readonly CommandLineObject[];
+}
+
+export const qemuNamespace = 'http://libvirt.org/schemas/domain/qemu/1.0';
+
+/** The netdevs and devices an administrator passes to QEMU behind libvirt's back, in order. */
+export function readCommandLine(domain: XmlElement): CommandLine {
+  const isQemu = (element: XmlElement, name: string) =>
+    element.localName === name && element.namespace === qemuNamespace;
+  const words = domain.children
+    .filter(child => isQemu(child, 'commandline'))
+    .flatMap(commandLine => commandLine.children.filter(child => isQemu(child, 'arg')))
+    .map(argument => argument.attribute('value') ?? '');
+  const after = (option: string) =>
+    words.flatMap((word, index) => {
+      const value = words[index + 1];
+      return (word === `-${option}` || word === `--${option}`) && value !== undefined ? [parseObject(value)] : [];
+    });
+  return { netdevs: after('netdev'), devices: after('device') };
+}
+
+/** QEMU takes `kind,key=value,...`, where a doubled comma is a comma, or a JSON object. */
+function parseObject(text: string): CommandLineObject {
+  const options = text.trimStart().startsWith('{') ? parseJsonOptions(text) : parseKeyValueOptions(text);
+  const kind = options.get('') ?? options.get('type') ?? options.get('driver') ?? '';
+  options.delete('');
+  const id = options.get('id');
+  return { kind, options, ...(id === undefined ? {} : { id }) };
+}
+
+function parseKeyValueOptions(text: string): Map<string, string> {
+  const options = new Map<string, string>();
+  const parts = text.match(/(?:[^,]|,,)+/g) ?? [];
+  parts.forEach((doubled, index) => {
+    const part = doubled.replaceAll(',,', ',');
+    const equals = part.indexOf('=');
+    if (equals === -1) options.set(index === 0 ? '' : part, index === 0 ? part : 'on');
+    else options.set(part.slice(0, equals), part.slice(equals + 1));
+  });
+  return options;
+}
+
+function parseJsonOptions(text: string): Map<string, string> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) return new Map();
+    return new Map(
+      Object.entries(value).map(([key, content]) => [
+        key,
+        typeof content === 'string' ? content : JSON.stringify(content),
+      ]),
+    );
+  } catch {
+    return new Map();
+  }
+}

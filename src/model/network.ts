@@ -1,0 +1,185 @@
+import { ActualnetError } from '../report/error.ts';
+import type { XmlElement } from '../xml/document.ts';
+import { type Bandwidth, readBandwidth } from './bandwidth.ts';
+import { type MacTableManager, macTableManagers } from './interface.ts';
+import { type PciAddress, readPciAddress } from './pci-address.ts';
+import {
+  dropUndefined,
+  type Owner,
+  readInteger,
+  readName,
+  readOneOf,
+  readRequired,
+  readUuid,
+  readYesNo,
+  type Uuid,
+  wrongValue,
+} from './values.ts';
+import { readVirtualPort, type VirtualPort } from './virtual-port.ts';
+import { readVlan, type Vlan } from './vlan.ts';
+
+/** `none` is a network without `<forward>`: isolated. */
+export const forwardModes = [
+  'none',
+  'nat',
+  'route',
+  'open',
+  'bridge',
+  'private',
+  'vepa',
+  'passthrough',
+  'hostdev',
+] as const;
+export type ForwardMode = (typeof forwardModes)[number];
+
+/** The modes in which the network has a bridge, addresses and a DHCP server of its own. */
+export const routedModes: readonly ForwardMode[] = ['none', 'nat', 'route', 'open'];
+
+/** An entry of a network's device pool. */
+export type PoolDevice = { readonly dev: string } | { readonly address: PciAddress };
+
+export interface Portgroup {
+  readonly name: string;
+  readonly isDefault: boolean;
+  readonly vlan?: Vlan;
+  readonly virtualport?: VirtualPort;
+  readonly bandwidth?: Bandwidth;
+  readonly trustGuestRxFilters?: boolean;
+}
+
+export interface Network {
+  readonly element: XmlElement;
+  readonly owner: Owner;
+  readonly name: string;
+  readonly uuid?: Uuid;
+  readonly mode: ForwardMode;
+  /** `<forward managed>`, for hostdev networks. */
+  readonly managed: boolean;
+  readonly driver?: string;
+  /** In document order. Empty with `pf` until the network starts, when libvirt fills in the PF's functions. */
+  readonly pool: readonly PoolDevice[];
+  readonly pf?: string;
+  readonly bridge?: string;
+  readonly macTableManager?: MacTableManager;
+  readonly mtu?: number;
+  readonly vlan?: Vlan;
+  readonly virtualport?: VirtualPort;
+  readonly bandwidth?: Bandwidth;
+  readonly trustGuestRxFilters?: boolean;
+  readonly isolated?: boolean;
+  readonly portgroups: readonly Portgroup[];
+}
+
+/** Reads a `<network>`, alone or inside `<networkstatus>` or `<hookData>`. */
+export function readNetwork(root: XmlElement): Network {
+  const element = root.name === 'network' ? root : root.child('network');
+  if (element === undefined) throw new ActualnetError('XML_KIND', `the document is a <${root.name}>, not a <network>`);
+  const name = readName('the network', element);
+  const owner = `network '${name}'`;
+  const forward = element.child('forward');
+  const mode = forward === undefined ? 'none' : (readOneOf(owner, forward, 'mode', forwardModes) ?? 'nat');
+  const portgroups = element.childrenNamed('portgroup').map(group => readPortgroup(owner, group));
+  checkPortgroups(owner, portgroups);
+  const mtu = element.child('mtu');
+  if (mtu !== undefined && !routedModes.includes(mode)) {
+    wrongValue(owner, mtu, { place: '@size', expected: `no <mtu> in a network with forward mode '${mode}'` });
+  }
+  return dropUndefined({
+    element,
+    owner,
+    name,
+    uuid: readUuid(owner, element.child('uuid')),
+    mode,
+    managed: isYes(forward?.attribute('managed')),
+    driver: forward?.child('driver')?.attribute('name'),
+    pool: forward === undefined ? [] : readPool(owner, forward, mode),
+    pf: forward?.child('pf')?.attribute('dev'),
+    ...readBridge(owner, element, mode),
+    mtu: mtu && readInteger(owner, mtu, 'size', { min: 0, max: 0xffffffff }),
+    ...readSettings(owner, element, { typeRequired: true }),
+    isolated: readYesNo(owner, element.child('port'), 'isolated'),
+    portgroups,
+  });
+}
+
+/** How a message or a reason names a pool device. */
+export function describePoolDevice(device: PoolDevice): string {
+  return 'dev' in device ? device.dev : device.address;
+}
+
+function readSettings(owner: Owner, element: XmlElement, rules: { typeRequired: boolean }) {
+  return dropUndefined({
+    vlan: readVlan(owner, element),
+    virtualport: readVirtualPort(owner, element, { ...rules, generatesIds: false }),
+    bandwidth: readBandwidth(owner, element),
+    trustGuestRxFilters: readYesNo(owner, element, 'trustGuestRxFilters'),
+  });
+}
+
+function readBridge(owner: Owner, element: XmlElement, mode: ForwardMode): Pick<Network, 'bridge' | 'macTableManager'> {
+  const bridge = element.child('bridge');
+  if (bridge === undefined) return {};
+  const name = bridge.attribute('name');
+  const macTableManager = readOneOf(owner, bridge, 'macTableManager', macTableManagers);
+  if (mode !== 'bridge' && !routedModes.includes(mode)) {
+    wrongValue(owner, bridge, { place: '@name', expected: `no <bridge> in a network with forward mode '${mode}'` });
+  }
+  return dropUndefined({ bridge: name, macTableManager });
+}
+
+function readPortgroup(network: Owner, element: XmlElement): Portgroup {
+  const name = readRequired(network, element, 'name');
+  const owner = `${network}, portgroup '${name}'`;
+  return {
+    name,
+    isDefault: isYes(element.attribute('default')),
+    ...readSettings(owner, element, { typeRequired: false }),
+  };
+}
+
+function checkPortgroups(owner: Owner, portgroups: readonly Portgroup[]): void {
+  const twice = portgroups.find((group, index) => portgroups.findIndex(other => other.name === group.name) !== index);
+  if (twice !== undefined) throw new ActualnetError('XML_VALUE', `${owner}: portgroup '${twice.name}' is there twice`);
+  const defaults = portgroups.filter(group => group.isDefault);
+  if (defaults.length > 1) {
+    const names = defaults.map(group => `'${group.name}'`).join(', ');
+    throw new ActualnetError('XML_VALUE', `${owner}: more than one default portgroup (${names})`);
+  }
+}
+
+/** The pool as written (libvirt's virNetworkForwardDefParseXML); a live `<pf>` network lists its functions next to `<pf>`. */
+function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDevice[] {
+  const dev = forward.attribute('dev');
+  const interfaces = forward.childrenNamed('interface').map(entry => ({ dev: readRequired(owner, entry, 'dev') }));
+  const addresses = forward.childrenNamed('address').map(entry => ({ address: readPciAddress(owner, entry) }));
+  const pfs = forward.childrenNamed('pf');
+  if (pfs.length > 1) wrongValue(owner, pfs[1]!, { place: '@dev', expected: 'only one <pf>' });
+  for (const pf of pfs) readRequired(owner, pf, 'dev');
+  if (interfaces.length > 0 && addresses.length > 0) {
+    wrongValue(owner, forward, { place: 'interface', expected: 'a pool of interfaces or of addresses, not both' });
+  }
+  if (addresses.length > 0 && mode !== 'hostdev') {
+    wrongValue(owner, forward, {
+      place: 'address',
+      expected: `<address> only with forward mode 'hostdev', not '${mode}'`,
+    });
+  }
+  if (dev !== undefined && (addresses.length > 0 || pfs.length > 0)) {
+    wrongValue(owner, forward, { place: '@dev', expected: 'no dev together with <address> or <pf>' });
+  }
+  if (dev !== undefined && interfaces[0] !== undefined && interfaces[0].dev !== dev) {
+    wrongValue(owner, forward, { place: '@dev', expected: `the first <interface>, '${interfaces[0].dev}'` });
+  }
+  const pool: PoolDevice[] = addresses.length > 0 ? addresses : interfaces;
+  if (pool.length === 0 && dev !== undefined) return [{ dev }];
+  const names = pool.map(describePoolDevice);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new ActualnetError('XML_VALUE', `${owner}: '${twice}' is in the pool twice (line ${forward.line})`);
+  return pool;
+}
+
+/** libvirt compares these attributes without regard to case and takes everything but `yes` for no. */
+function isYes(value: string | undefined): boolean {
+  return value?.toLowerCase() === 'yes';
+}

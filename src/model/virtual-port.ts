@@ -1,0 +1,86 @@
+import { ActualnetError } from '../report/error.ts';
+import type { XmlElement } from '../xml/document.ts';
+import { type Owner, parseUuid, readInteger, readOneOf, wrongValue } from './values.ts';
+
+export const virtualPortTypes = ['802.1Qbg', '802.1Qbh', 'openvswitch', 'midonet'] as const;
+export type VirtualPortType = (typeof virtualPortTypes)[number];
+
+export const virtualPortParameters = [
+  'managerid',
+  'typeid',
+  'typeidversion',
+  'instanceid',
+  'interfaceid',
+  'profileid',
+] as const;
+export type VirtualPortParameter = (typeof virtualPortParameters)[number];
+
+/** `<virtualport>`. `generated` names the parameters for which libvirt makes a random uuid that nobody can foresee. */
+export interface VirtualPort {
+  readonly type?: VirtualPortType;
+  readonly parameters: Readonly<Partial<Record<VirtualPortParameter, string>>>;
+  readonly generated: readonly VirtualPortParameter[];
+}
+
+/** Which parameters a type can carry; an untyped profile may carry any (libvirt's virNetDevVPortProfileCheckNoExtras). */
+export const parametersOfType: Readonly<Record<VirtualPortType, readonly VirtualPortParameter[]>> = {
+  '802.1Qbg': ['managerid', 'typeid', 'typeidversion', 'instanceid'],
+  '802.1Qbh': ['profileid'],
+  openvswitch: ['interfaceid', 'profileid'],
+  midonet: ['interfaceid'],
+};
+
+const ranges = { managerid: 0xff, typeid: 0xffffff, typeidversion: 0xff } as const;
+
+/**
+ * The `<virtualport>` child of `parent`. On an interface libvirt fills missing ids with random uuids while it parses,
+ * also when no type is given; on a network or portgroup it does not.
+ */
+export function readVirtualPort(
+  owner: Owner,
+  parent: XmlElement,
+  rules: { typeRequired: boolean; generatesIds: boolean },
+): VirtualPort | undefined {
+  const element = parent.child('virtualport');
+  if (element === undefined) return undefined;
+  const type = readOneOf(owner, element, 'type', virtualPortTypes);
+  if (type === undefined && rules.typeRequired) {
+    wrongValue(owner, element, { place: '@type', expected: `one of ${virtualPortTypes.join(', ')}` });
+  }
+  const parameters = readParameters(owner, element);
+  if (type !== undefined) {
+    const extra = virtualPortParameters.find(name => name in parameters && !parametersOfType[type].includes(name));
+    if (extra !== undefined) {
+      throw new ActualnetError(
+        'XML_VALUE',
+        `${owner}: virtualport type '${type}' has no parameter '${extra}' (line ${element.line})`,
+      );
+    }
+  }
+  const generated = (['instanceid', 'interfaceid'] as const).filter(
+    name => rules.generatesIds && !(name in parameters) && generatesId(type, name),
+  );
+  return { ...(type === undefined ? {} : { type }), parameters, generated };
+}
+
+function generatesId(type: VirtualPortType | undefined, parameter: 'instanceid' | 'interfaceid'): boolean {
+  return type === undefined || type === (parameter === 'instanceid' ? '802.1Qbg' : 'openvswitch');
+}
+
+function readParameters(owner: Owner, virtualport: XmlElement): VirtualPort['parameters'] {
+  const parameters: Partial<Record<VirtualPortParameter, string>> = {};
+  const element = virtualport.child('parameters');
+  if (element === undefined) return parameters;
+  for (const name of virtualPortParameters) {
+    const value = element.attribute(name);
+    if (value === undefined) continue;
+    if (name === 'profileid') {
+      parameters[name] = value;
+    } else if (name === 'instanceid' || name === 'interfaceid') {
+      parameters[name] = parseUuid(value) ?? wrongValue(owner, element, { place: `@${name}`, expected: 'a uuid' });
+    } else {
+      parameters[name] = String(readInteger(owner, element, name, { min: 0, max: ranges[name] }));
+    }
+  }
+  return parameters;
+}

@@ -1,0 +1,72 @@
+/**
+ * Every code an administrator can meet, in the order of `docs/errors.md`, which explains each one.
+ */
+export const errorCodes = [
+  'XML_SYNTAX',
+  'XML_LIMIT',
+  'XML_ENCODING',
+  'XML_KIND',
+  'XML_VALUE',
+  'NETWORK_UNKNOWN',
+  'NETWORK_INACTIVE',
+  'VIRTUALPORT_CONFLICT',
+  'VIRTUALPORT_MODE',
+  'VIRTUALPORT_INCOMPLETE',
+  'NO_FORWARD_DEVICE',
+  'NO_VIRTUAL_FUNCTION',
+  'POOL_EXHAUSTED',
+  'FLOOR_UNSUPPORTED',
+  'FLOOR_EXCEEDED',
+  'DEVICE_TWICE',
+  'ACTUAL_UNSUPPORTED',
+  'CLAIM_FAILED',
+  'ALIAS_NOT_UNIQUE',
+  'USAGE',
+  'FILE',
+  'TIME_LIMIT',
+  'BUG',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** What went wrong, in one line an administrator can act on. */
+export class ActualnetError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'ActualnetError';
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** The single line shown for `error`: message, hint, code. Never a stack trace, never a control character. */
+export function errorLine(error: unknown): string {
+  const { message, hint, code } = asActualnetError(error);
+  return printable(`${message}${hint === undefined ? '' : ` (hint: ${hint})`} [${code}]`);
+}
+
+/** `error` as one of ours; whatever else was thrown is a defect of actualnet and says so. */
+export function asActualnetError(error: unknown): ActualnetError {
+  if (error instanceof ActualnetError) return error;
+  const seen = error instanceof Error ? error.message : String(error);
+  return new ActualnetError('BUG', `actualnet met something it does not expect: ${seen}`, { cause: error });
+}
+
+const maxLineLength = 2000;
+
+/** `text` on one line: control characters are escaped as in JSON, and an overlong line is cut. */
+export function printable(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, character => {
+    const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];
+    return short ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+  return line.length <= maxLineLength ? line : `${line.slice(0, maxLineLength)}...`;
+}
+
+/** Marks a branch that the types say cannot be reached. */
+export function unreachable(value: never): never {
+  throw new ActualnetError('BUG', `unexpected value ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,109 @@
+import type { Domain } from '../model/domain.ts';
+import type { Interface, InterfaceType } from '../model/interface.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
+import { type Actual, actualTypeOf, describeActual, recordedActual } from './actual.ts';
+import { allocate } from './allocate.ts';
+import type { NetworkState } from './network-state.ts';
+import { validateActual } from './validate.ts';
+import type { LibvirtVersion } from './version.ts';
+
+/** Finds a network by name: libvirt looks networks up by name, never by uuid. Throws what keeps it from knowing. */
+export type NetworkLookup = (name: string) => NetworkState | undefined;
+
+export interface InterfaceResolution {
+  readonly iface: Interface;
+  /** Known even when nothing can be allocated: it decides the alias. Undefined when the network is not known. */
+  readonly actualType: InterfaceType | undefined;
+  readonly actual: Actual | undefined;
+  readonly because: readonly string[];
+  readonly warnings: readonly string[];
+  readonly error?: ActualnetError;
+}
+
+/**
+ * What every interface of `domain` will be here, in document order, and why. Interfaces are allocated one after the
+ * other, so two of them never get the same exclusive device. What cannot be had is an `error` of that interface.
+ */
+export function resolveGuest(
+  domain: Domain,
+  context: { findNetwork: NetworkLookup; version: () => LibvirtVersion },
+): InterfaceResolution[] {
+  const states = new Map<string, NetworkState | undefined>();
+  const taken = new Set<PciAddress>(hostAddresses(domain));
+  return domain.interfaces.map(iface => {
+    const name = iface.source.network ?? '';
+    const recorded = recordedActual(iface);
+    if (recorded !== undefined) return resolveRecorded(iface, recorded, context.version);
+    if (!states.has(name)) states.set(name, context.findNetwork(name));
+    const state = states.get(name);
+    if (state === undefined) return unknownNetwork(iface, name);
+    const actualType = actualTypeOf(state.network);
+    try {
+      const allocation = allocate(state, iface);
+      const { actual, because, warnings } = allocation;
+      validateActual(iface, actual, context.version);
+      if (actual.type === 'hostdev' && actual.address !== undefined) takeAddress(taken, actual.address, state);
+      states.set(name, allocation.state);
+      return { iface, actualType, actual, because, warnings };
+    } catch (cause) {
+      const because = [`${state.network.owner} makes the actual type ${actualType}`];
+      return { iface, actualType, actual: undefined, because, warnings: [], error: interfaceError(iface, cause) };
+    }
+  });
+}
+
+function resolveRecorded(iface: Interface, actual: Actual, version: () => LibvirtVersion): InterfaceResolution {
+  const allocated = iface.actual !== undefined || iface.source.portid !== undefined || iface.type === 'network';
+  const because = allocated
+    ? [`libvirt has connected it already: ${describeActual(actual)}`]
+    : [`the configured type '${iface.type}' is the actual type: ${describeActual(actual)}`];
+  const known = { iface, actualType: actual.type, because, warnings: [] };
+  try {
+    if (!allocated) validateActual(iface, actual, version);
+    return { ...known, actual };
+  } catch (cause) {
+    return { ...known, actual: undefined, error: interfaceError(iface, cause) };
+  }
+}
+
+/** libvirt treats an interface whose network it cannot look up as "not a host device" and fails at allocation. */
+function unknownNetwork(iface: Interface, name: string): InterfaceResolution {
+  const cause = new ActualnetError('NETWORK_UNKNOWN', `network '${name}' is not known here`, {
+    hint: 'define and start it, or give its XML',
+  });
+  const because = [`network '${name}' is not known, so libvirt takes it for anything but a host device`];
+  return {
+    iface,
+    actualType: undefined,
+    actual: undefined,
+    because,
+    warnings: [],
+    error: interfaceError(iface, cause),
+  };
+}
+
+function takeAddress(taken: Set<PciAddress>, address: PciAddress, state: NetworkState): void {
+  if (taken.has(address)) {
+    throw new ActualnetError(
+      'DEVICE_TWICE',
+      `VF ${address} from ${state.network.owner} is already assigned to this guest`,
+      {
+        hint: 'take the device out of the pool or out of the guest',
+      },
+    );
+  }
+  taken.add(address);
+}
+
+/** Host devices the document itself names, as interface or as hostdev. */
+function hostAddresses(domain: Domain): PciAddress[] {
+  const fromInterfaces = domain.interfaces.map(iface => (iface.actual ?? iface).hostDevice?.address);
+  const fromHostdevs = domain.hostdevs.map(hostdev => hostdev.address);
+  return [...fromInterfaces, ...fromHostdevs].filter(address => address !== undefined);
+}
+
+function interfaceError(iface: Interface, cause: unknown): ActualnetError {
+  const error = asActualnetError(cause);
+  return new ActualnetError(error.code, `${iface.owner}: ${error.message}`, { hint: error.hint, cause });
+}

@@ -1,0 +1,102 @@
+import type { Interface } from '../model/interface.ts';
+import type { Network, Portgroup } from '../model/network.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { Actual } from './actual.ts';
+import { formatLibvirtVersion, hasVlanOnPlainBridge, type LibvirtVersion } from './version.ts';
+
+/**
+ * Refuses what libvirt refuses once the actual type is known (virDomainActualNetDefValidate and
+ * qemuDomainValidateActualNetDef), and the VF settings that fail when the device is set up (virhostdev.c).
+ */
+export function validateActual(iface: Interface, actual: Actual, version: () => LibvirtVersion): void {
+  const refusal = [vlanRefusal(actual, version), hostDeviceRefusal(actual), ...optionRefusals(iface, actual)].find(
+    found => found !== undefined,
+  );
+  if (refusal !== undefined) throw new ActualnetError('ACTUAL_UNSUPPORTED', refusal);
+}
+
+function vlanRefusal(actual: Actual, version: () => LibvirtVersion): string | undefined {
+  if (actual.vlan === undefined) return undefined;
+  switch (actual.type) {
+    case 'hostdev':
+      if (actual.virtualport !== undefined) return 'a host device cannot have both a vlan and a virtualport';
+      if (actual.vlan.trunk || actual.vlan.tags.length > 1) return 'a virtual function takes one vlan tag and no trunk';
+      return undefined;
+    case 'direct':
+      return actual.mode === 'passthrough'
+        ? undefined
+        : `a vlan is not possible on macvtap in mode '${actual.mode}', only in passthrough`;
+    case 'bridge':
+      if (actual.virtualport?.type === 'openvswitch') return undefined;
+      if (actual.virtualport === undefined && hasVlanOnPlainBridge(version())) return undefined;
+      return `a vlan on a Linux bridge needs libvirt 11.0.0 or Open vSwitch, this is libvirt ${formatLibvirtVersion(version())}`;
+    default:
+      return `a vlan is not possible on a connection of type '${actual.type}'`;
+  }
+}
+
+function hostDeviceRefusal(actual: Actual): string | undefined {
+  if (actual.type !== 'hostdev' || actual.virtualport === undefined || actual.virtualport.type === '802.1Qbh')
+    return undefined;
+  return `virtualport type '${actual.virtualport.type ?? 'none'}' cannot be set up on a host device, only 802.1Qbh`;
+}
+
+const queueTypes = ['network', 'bridge', 'direct', 'ethernet', 'vhostuser', 'vdpa'];
+const tapTypes = ['network', 'bridge', 'ethernet'];
+
+function optionRefusals(iface: Interface, actual: Actual): (string | undefined)[] {
+  const { type } = actual;
+  const typedPort = actual.virtualport?.type;
+  const multiqueue = (iface.queues ?? 0) > 1 && (iface.model ?? '').startsWith('virtio');
+  return [
+    actual.bandwidth !== undefined && type === 'hostdev'
+      ? 'bandwidth limits cannot be applied to a host device'
+      : undefined,
+    actual.isolated && type !== 'network' && type !== 'bridge'
+      ? `port isolation needs a Linux bridge, not '${type}'`
+      : undefined,
+    actual.isolated && typedPort !== undefined
+      ? `port isolation cannot be combined with virtualport '${typedPort}'`
+      : undefined,
+    multiqueue && !queueTypes.includes(type) ? `multiqueue is not possible for '${type}'` : undefined,
+    iface.filter !== undefined && (!tapTypes.includes(type) || typedPort !== undefined)
+      ? `the filter '${iface.filter}' cannot be applied to a connection of type '${type}'${typedPort === undefined ? '' : ` with a virtualport`}`
+      : undefined,
+    iface.tapBackend !== undefined && !tapTypes.includes(type)
+      ? `a custom tap path is not possible for '${type}'`
+      : undefined,
+    iface.teaming?.type === 'transient' && type !== 'hostdev'
+      ? `the transient member of a team must be a host device, not '${type}'`
+      : undefined,
+  ];
+}
+
+/**
+ * Why libvirt would not let `network` be defined, although it parses: VLAN rules of networkValidate. A running network
+ * has passed them; a file may not have.
+ */
+export function definitionRefusals(network: Network, version: LibvirtVersion): string[] {
+  const refusals: string[] = [];
+  const typed = network.virtualport?.type;
+  const plainBridge = network.mode === 'bridge' && network.virtualport === undefined && hasVlanOnPlainBridge(version);
+  const allowed =
+    network.mode === 'hostdev' ||
+    network.mode === 'passthrough' ||
+    (network.mode === 'bridge' && typed === 'openvswitch') ||
+    plainBridge;
+  const refuse = (what: string) => refusals.push(`libvirt would not define ${network.owner}: ${what}`);
+  if (network.vlan !== undefined && !allowed && !network.portgroups.some(group => group.isDefault)) {
+    refuse(`its <vlan> is not possible with forward mode '${network.mode}'`);
+  }
+  for (const group of network.portgroups) {
+    if ((group.vlan ?? network.vlan) !== undefined && !isVlanAllowedFor(group, network, allowed)) {
+      refuse(`the vlan that applies to portgroup '${group.name}' is not possible with forward mode '${network.mode}'`);
+    }
+  }
+  return refusals;
+}
+
+function isVlanAllowedFor(group: Portgroup, network: Network, networkAllows: boolean): boolean {
+  if (group.virtualport === undefined) return networkAllows;
+  return group.virtualport.type === 'openvswitch' && network.mode === 'bridge';
+}

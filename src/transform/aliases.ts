@@ -1,0 +1,54 @@
+import type { Domain } from '../model/domain.ts';
+import type { InterfaceType } from '../model/interface.ts';
+
+/** A device as far as naming goes. */
+export interface Named {
+  readonly alias?: string | undefined;
+}
+
+/** The two live lists that libvirt scans for used numbers. */
+export interface AliasLists {
+  readonly interfaces: readonly Named[];
+  readonly hostdevs: readonly Named[];
+}
+
+/**
+ * The alias libvirt gives to the next device of a kind on these lists: at start and at hotplug alike it is the highest
+ * number in use plus one, a freed gap is never filled (libvirt's qemu_alias.c). `net` looks at interfaces only,
+ * `hostdev` at both lists.
+ */
+export function nextAlias(lists: AliasLists, prefix: 'net' | 'hostdev'): string {
+  const scanned = prefix === 'net' ? lists.interfaces : [...lists.hostdevs, ...lists.interfaces];
+  const highest = scanned.reduce((max, { alias }) => Math.max(max, aliasNumber(alias, prefix)), -1);
+  return `${prefix}${highest + 1}`;
+}
+
+/** The kind of alias an interface of that actual type gets; an unknown type counts as no host device. */
+export function aliasPrefix(actualType: InterfaceType | undefined): 'net' | 'hostdev' {
+  return actualType === 'hostdev' ? 'hostdev' : 'net';
+}
+
+/**
+ * The aliases after a start: interfaces in document order, then plain hostdevs in theirs. Devices that have one (given
+ * by the user, or by libvirt in a live document) keep it.
+ */
+export function assignAliases(
+  domain: Pick<Domain, 'interfaces' | 'hostdevs'>,
+  actualTypes: readonly (InterfaceType | undefined)[],
+): { readonly interfaces: readonly string[]; readonly hostdevs: readonly string[] } {
+  const interfaces: { alias: string | undefined }[] = domain.interfaces.map(({ alias }) => ({ alias }));
+  const hostdevs: { alias: string | undefined }[] = domain.hostdevs.map(({ alias }) => ({ alias }));
+  const lists = { interfaces, hostdevs };
+  interfaces.forEach((iface, index) => {
+    iface.alias ??= nextAlias(lists, aliasPrefix(actualTypes[index]));
+  });
+  for (const hostdev of hostdevs) hostdev.alias ??= nextAlias(lists, 'hostdev');
+  return { interfaces: interfaces.map(({ alias }) => alias!), hostdevs: hostdevs.map(({ alias }) => alias!) };
+}
+
+/** The number of `prefixN`; -1 for any other alias, `net5x` and `ua-net5` included. */
+function aliasNumber(alias: string | undefined, prefix: string): number {
+  if (alias === undefined || !alias.startsWith(prefix)) return -1;
+  const rest = alias.slice(prefix.length);
+  return /^\d{1,9}$/.test(rest) ? Number(rest) : -1;
+}

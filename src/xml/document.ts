@@ -1,0 +1,210 @@
+import { XMLParser } from 'fast-xml-parser';
+import { ActualnetError } from '../report/error.ts';
+import { decodeReferences } from './escape.ts';
+import { checkWellFormed, describePosition, xmlLimits } from './well-formed.ts';
+
+/** A piece of the source text: from `start` up to, but not including, `end`, in UTF-16 units. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface XmlAttribute {
+  readonly name: string;
+  readonly value: string;
+  /** Name, equals sign and quoted value, without the white space before it. */
+  readonly span: Span;
+  /** The value as written, without the quotes. */
+  readonly valueSpan: Span;
+}
+
+/** A parsed document together with the very text it came from. */
+export interface XmlDocument {
+  readonly text: string;
+  readonly root: XmlElement;
+}
+
+/** One element. Names are as written, prefix included; attributes and text are read from the source when asked for. */
+export class XmlElement {
+  readonly source: string;
+  readonly span: Span;
+  readonly name: string;
+  readonly parent: XmlElement | undefined;
+  readonly children: readonly XmlElement[];
+  readonly #rawText: string;
+  #attributes: ReadonlyMap<string, XmlAttribute> | undefined;
+
+  constructor(source: string, parent: XmlElement | undefined, node: ParsedNode) {
+    this.source = source;
+    this.parent = parent;
+    this.span = node.span;
+    this.name = /[^\s/>]+/y.exec(source.slice(node.span.start + 1, node.span.start + 1025))?.[0] ?? '';
+    const children: XmlElement[] = [];
+    let text = '';
+    for (const child of node.content) {
+      if ('span' in child) children.push(new XmlElement(source, this, child));
+      else text += child.text;
+    }
+    this.children = children;
+    this.#rawText = text;
+  }
+
+  /** The text directly inside, references decoded, comments left out. */
+  get text(): string {
+    return this.#rawText;
+  }
+
+  /** The element as written. */
+  get outerXml(): string {
+    return this.source.slice(this.span.start, this.span.end);
+  }
+
+  get attributes(): ReadonlyMap<string, XmlAttribute> {
+    this.#attributes ??= readAttributes(this);
+    return this.#attributes;
+  }
+
+  /** Where the start tag ends, after its '>'. */
+  get startTagEnd(): number {
+    let end = this.span.start + 1 + this.name.length;
+    for (const attribute of this.attributes.values()) end = attribute.span.end;
+    return this.source.indexOf('>', end) + 1;
+  }
+
+  get isSelfClosing(): boolean {
+    return this.startTagEnd === this.span.end;
+  }
+
+  /** The line the element starts on, counted from 1. */
+  get line(): number {
+    return Number(/\d+/.exec(describePosition(this.source, this.span.start))![0]);
+  }
+
+  attribute(name: string): string | undefined {
+    return this.attributes.get(name)?.value;
+  }
+
+  /** The first child of that name, as libvirt's own XPath look-ups take it. */
+  child(name: string): XmlElement | undefined {
+    return this.children.find(child => child.name === name);
+  }
+
+  childrenNamed(name: string): readonly XmlElement[] {
+    return this.children.filter(child => child.name === name);
+  }
+
+  get localName(): string {
+    return this.name.slice(this.name.indexOf(':') + 1);
+  }
+
+  /** The namespace the element's prefix (or the lack of one) stands for here. */
+  get namespace(): string | undefined {
+    const colon = this.name.indexOf(':');
+    const declaration = colon === -1 ? 'xmlns' : `xmlns:${this.name.slice(0, colon)}`;
+    for (let scope: XmlElement | undefined = this; scope !== undefined; scope = scope.parent) {
+      const uri = scope.attribute(declaration);
+      if (uri !== undefined) return uri;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Parses a document strictly. Everything is kept: `document.text` encodes back to the same bytes.
+ *
+ * Throws `XML_SYNTAX`, `XML_LIMIT` or `XML_ENCODING` with line and column.
+ */
+export function parseXml(input: Uint8Array | string): XmlDocument {
+  const text = typeof input === 'string' ? input : decodeUtf8(input);
+  if (text.length > xmlLimits.bytes) throw tooLarge();
+  checkWellFormed(text);
+  return { text, root: new XmlElement(text, undefined, parseTree(text)) };
+}
+
+function tooLarge(): ActualnetError {
+  return new ActualnetError('XML_LIMIT', `line 1, column 1: a document larger than ${xmlLimits.bytes} bytes`);
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  if (bytes.length > xmlLimits.bytes) throw tooLarge();
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    const readable = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+    const place = describePosition(readable, Math.max(readable.indexOf('\ufffd'), 0));
+    throw new ActualnetError('XML_ENCODING', `${place}: the document is not UTF-8`, {
+      hint: 'convert it with iconv first',
+      cause,
+    });
+  }
+  const declared = /^\ufeff?<\?xml[^>]*\bencoding\s*=\s*["']([^"']*)["']/.exec(text)?.[1];
+  if (declared !== undefined && !/^(utf-?8|us-ascii|ascii)$/i.test(declared) && /[^\0-\x7f]/.test(text)) {
+    throw new ActualnetError(
+      'XML_ENCODING',
+      `line 1, column 1: the document says it is '${declared}', only UTF-8 is read`,
+    );
+  }
+  return text;
+}
+
+// fast-xml-parser gives the tree and the spans. Attributes are read from the source, since an edit needs their exact
+// place; the tag-name prefix keeps element names apart from its own keys and from names it reserves.
+const parser = new XMLParser({
+  preserveOrder: true,
+  captureMetaData: true,
+  ignoreAttributes: true,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+  parseTagValue: false,
+  processEntities: false,
+  trimValues: false,
+  jPath: false,
+  cdataPropName: '#cdata',
+  transformTagName: name => `<${name}`,
+  maxNestedTags: xmlLimits.depth + 1,
+});
+const metaData = XMLParser.getMetaDataSymbol() as unknown as string;
+
+interface ParsedNode {
+  readonly span: Span;
+  readonly content: readonly (ParsedNode | { readonly text: string })[];
+}
+
+type OrderedNode = Record<string, OrderedNode[] | string>;
+
+function parseTree(text: string): ParsedNode {
+  const nodes = (parser.parse(text) as OrderedNode[]).map(readNode);
+  const root = nodes.find(node => 'span' in node);
+  if (root === undefined)
+    throw new ActualnetError('BUG', 'fast-xml-parser found no root element in a checked document');
+  return root as ParsedNode;
+}
+
+function readNode(node: OrderedNode): ParsedNode | { text: string } {
+  const key = Object.keys(node)[0]!;
+  const value = node[key]!;
+  if (key === '#text') return { text: decodeReferences(value as string) };
+  if (key === '#cdata') return { text: (value as OrderedNode[]).map(part => part['#text'] as string).join('') };
+  const place = node[metaData] as unknown as { startIndex: number; endIndex: number };
+  return { span: { start: place.startIndex, end: place.endIndex }, content: (value as OrderedNode[]).map(readNode) };
+}
+
+const attributePattern = /\s*([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')/y;
+
+function readAttributes(element: XmlElement): ReadonlyMap<string, XmlAttribute> {
+  const attributes = new Map<string, XmlAttribute>();
+  attributePattern.lastIndex = element.span.start + 1 + element.name.length;
+  for (;;) {
+    const match = attributePattern.exec(element.source);
+    if (match === null) return attributes;
+    const [whole, name, quoted] = match as unknown as [string, string, string];
+    const end = match.index + whole.length;
+    attributes.set(name, {
+      name,
+      value: decodeReferences(quoted.slice(1, -1).replace(/\r\n|[\t\n\r]/g, ' ')),
+      span: { start: end - whole.trimStart().length, end },
+      valueSpan: { start: end - quoted.length + 1, end: end - 1 },
+    });
+  }
+}
