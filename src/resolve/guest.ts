@@ -11,6 +11,12 @@ import type { LibvirtVersion } from './version.ts';
 /** Finds a network by name: libvirt looks networks up by name, never by uuid. Throws what keeps it from knowing. */
 export type NetworkLookup = (name: string) => NetworkState | undefined;
 
+/** What resolving needs besides the document; the version is asked for only where libvirt versions differ. */
+export interface GuestResolutionContext {
+  readonly findNetwork: NetworkLookup;
+  readonly version: () => LibvirtVersion;
+}
+
 export interface InterfaceResolution {
   readonly iface: Interface;
   /** Known even when nothing can be allocated: it decides the alias. Undefined when the network is not known. */
@@ -27,7 +33,7 @@ export interface InterfaceResolution {
  */
 export function resolveGuest(
   domain: Domain,
-  context: { findNetwork: NetworkLookup; version: () => LibvirtVersion },
+  context: GuestResolutionContext,
 ): InterfaceResolution[] {
   const states = new Map<string, NetworkState | undefined>();
   const taken = new Set<PciAddress>(hostAddresses(domain));

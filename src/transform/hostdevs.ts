@@ -1,4 +1,5 @@
 import type { Domain } from '../model/domain.ts';
+import type { HostDevice } from '../model/interface.ts';
 import type { InterfaceResolution } from '../resolve/guest.ts';
 import type { GuestView, HostdevView } from './guest-view.ts';
 
@@ -12,13 +13,18 @@ export function listHostdevs(
   resolutions: readonly InterfaceResolution[],
   aliases: { readonly interfaces: readonly string[]; readonly hostdevs: readonly string[] },
 ): HostdevView[] {
-  const ofInterface = ({ iface, actual }: InterfaceResolution): Omit<HostdevView, 'index'>[] => {
-    if (actual?.type !== 'hostdev') return [];
-    const type = (iface.actual ?? iface).hostDevice?.type ?? 'pci';
-    const { address } = actual;
-    return [{ type, ...(address && { address }), alias: aliases.interfaces[iface.index]!, interface: iface.index }];
+  const deviceOf = ({ iface, actual }: InterfaceResolution): Pick<HostDevice, 'type' | 'address'> | undefined => {
+    const inDocument = (iface.actual ?? iface).hostDevice;
+    return inDocument ?? (actual?.type === 'hostdev' ? { ...actual, type: 'pci' } : undefined);
   };
-  const isInDocument = ({ iface }: InterfaceResolution) => (iface.actual ?? iface).type === 'hostdev';
+  const ofInterface = (resolution: InterfaceResolution): Omit<HostdevView, 'index'>[] => {
+    const device = deviceOf(resolution);
+    if (device === undefined) return [];
+    const { index } = resolution.iface;
+    const { type, address } = device;
+    return [{ type, ...(address && { address }), alias: aliases.interfaces[index]!, interface: index }];
+  };
+  const isInDocument = ({ iface }: InterfaceResolution) => (iface.actual ?? iface).hostDevice !== undefined;
   const plain = domain.hostdevs.map(({ type, address }, index) => ({
     type,
     ...(address && { address }),
@@ -42,7 +48,8 @@ export function checkHostdevs(view: Pick<GuestView, 'interfaces' | 'hostdevs'>):
   for (const { index, mac, alias, actual } of view.interfaces) {
     const name = `interface ${mac ?? index}`;
     const entries = view.hostdevs.filter(entry => entry.interface === index);
-    if (actual?.type !== 'hostdev') {
+    if (actual === null) continue;
+    if (actual.type !== 'hostdev') {
       if (entries.length > 0) findings.push(`${name} is no host device but has a hostdev entry`);
       continue;
     }
