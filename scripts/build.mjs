@@ -1,30 +1,91 @@
 // Bundles the two programs: dist/hook.cjs, which the launchers start, and dist/actualnet.mjs, the command line.
-import { chmodSync, rmSync } from 'node:fs';
+// The result is put in place file by file, entry points last: hooks may be running from dist meanwhile.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-rmSync('dist', { recursive: true, force: true });
-const common = {
-  bundle: true,
-  platform: 'node',
-  target: 'node20.19',
-  minify: true,
-  keepNames: false,
-  legalComments: 'none',
-};
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+mkdirSync('dist', { recursive: true });
+const fresh = mkdtempSync('dist/.new-');
+const entryPoints = ['hook.cjs', 'actualnet.mjs'];
+try {
+  await bundleHook();
+  await bundleCommandLine();
+  putInPlace();
+} finally {
+  rmSync(fresh, { recursive: true, force: true });
+}
 
-await build({ ...common, entryPoints: ['src/main/hook-entry.ts'], outfile: 'dist/hook.cjs', format: 'cjs' });
+async function bundleHook() {
+  const result = await build({
+    ...commonOptions(),
+    entryPoints: ['src/main/hook-entry.ts'],
+    format: 'cjs',
+    write: false,
+  });
+  const code = result.outputFiles[0].contents;
+  const name = `hook-${createHash('sha256').update(code).digest('hex').slice(0, 12)}`;
+  writeFileSync(path.join(fresh, `${name}.cjs`), code);
+  writeFileSync(path.join(fresh, 'hook.cjs'), readFileSync('src/main/launch.cjs', 'utf8').replaceAll('BUNDLE', name));
+  makeCodeCache(path.join(fresh, `${name}.cache`));
+}
 
-await build({
-  ...common,
-  entryPoints: { actualnet: 'src/main/cli.ts' },
-  outdir: 'dist',
-  format: 'esm',
-  splitting: true,
-  outExtension: { '.js': '.mjs' },
-  chunkNames: 'chunks/[hash]',
-  banner: {
-    // Some libraries are CommonJS and call require for Node's own modules.
-    js: "#!/usr/bin/env node\nimport{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
-  },
-});
-chmodSync('dist/actualnet.mjs', 0o755);
+async function bundleCommandLine() {
+  await build({
+    ...commonOptions(),
+    entryPoints: { actualnet: 'src/main/cli.ts' },
+    outdir: fresh,
+    format: 'esm',
+    splitting: true,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunk-[hash]',
+    banner: {
+      // Some libraries are CommonJS and call require for Node's own modules.
+      js: "#!/usr/bin/env node\nimport{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
+    },
+  });
+  chmodSync(path.join(fresh, 'actualnet.mjs'), 0o755);
+}
+
+function commonOptions() {
+  return { bundle: true, platform: 'node', target: 'node20.19', minify: true, legalComments: 'none' };
+}
+
+/** Answers one sample call in a private directory and keeps what V8 compiled for it. */
+function makeCodeCache(file) {
+  const root = mkdtempSync(path.join(tmpdir(), 'actualnet-build-'));
+  mkdirSync(path.join(root, 'var/log'), { recursive: true });
+  const write = `const script = require(${JSON.stringify(path.resolve(fresh, 'hook.cjs'))});
+    require('node:fs').writeFileSync(${JSON.stringify(path.resolve(file))}, script.createCachedData())`;
+  try {
+    execFileSync(process.execPath, ['-e', write, 'hook.cjs', 'qemu', 'web1', 'prepare', 'begin', '-'], {
+      input: readFileSync('samples/web1/05-qemu-web1-prepare.xml'),
+      env: { PATH: process.env.PATH, LC_ALL: 'C', ACTUALNET_ROOT: root },
+    });
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function putInPlace() {
+  const built = readdirSync(fresh);
+  const ordered = [...built.filter(name => !entryPoints.includes(name)), ...entryPoints];
+  for (const name of ordered) renameSync(path.join(fresh, name), path.join('dist', name));
+  for (const name of readdirSync('dist')) {
+    if (!built.includes(name) && !name.startsWith('.new-'))
+      rmSync(path.join('dist', name), { recursive: true, force: true });
+  }
+}

@@ -1,5 +1,5 @@
 import type { Memory } from '../host/memory.ts';
-import { errorLine } from '../report/error.ts';
+import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import { handleNetwork } from './network.ts';
@@ -52,10 +52,8 @@ export function runHook(invocation: Invocation, context: HookContext): Outcome {
         : handleNetwork(operation as NetworkOperation, invocation, context);
     return { ...nothing, stdout };
   } catch (error) {
-    const line = errorLine(error);
-    const object_ = driver === 'qemu' ? `guest '${object}'` : `network '${object}'`;
-    context.log.warn(`${driver} ${operation} of ${object_}: ${line}`);
-    if (rule?.onError !== 'refuse') return nothing;
-    return { status: 1, stdout: '', stderr: `${errorLine(error)}\n` };
+    const line = `${driver === 'qemu' ? 'guest' : 'network'} '${printable(object)}', ${operation}: ${errorLine(error)}`;
+    context.log.warn(line);
+    return rule?.onError === 'refuse' ? { status: 1, stdout: '', stderr: `${line}\n` } : nothing;
   }
 }

@@ -41,7 +41,9 @@ function prepare(guest: Uuid, domain: Domain, context: HookContext): void {
   memory.removeRecord(guest);
   const view = viewOf(domain, context);
   const findings = [
-    ...view.interfaces.flatMap(({ error }) => (error === undefined ? [] : [`${error.message} [${error.code}]`])),
+    ...view.interfaces.flatMap(({ error }) =>
+      error ? `${error.message.replace(`${domain.owner}, `, '')} [${error.code}]` : [],
+    ),
     ...checkHostdevs(view),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming }), context);
@@ -72,7 +74,7 @@ function leave(operation: 'stopped' | 'release', invocation: Invocation, context
   memory.removeRecord(guest);
 }
 
-/** Its uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */
+/** The guest's uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */
 function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uuid | undefined {
   try {
     return guestUuid(readDomain(parseXml(invocation.readStdin())));

@@ -31,10 +31,7 @@ export interface InterfaceResolution {
  * What every interface of `domain` will be here, in document order, and why. Interfaces are allocated one after the
  * other, so two of them never get the same exclusive device. What cannot be had is an `error` of that interface.
  */
-export function resolveGuest(
-  domain: Domain,
-  context: GuestResolutionContext,
-): InterfaceResolution[] {
+export function resolveGuest(domain: Domain, context: GuestResolutionContext): InterfaceResolution[] {
   const states = new Map<string, NetworkState | undefined>();
   const taken = new Set<PciAddress>(hostAddresses(domain));
   return domain.interfaces.map(iface => {

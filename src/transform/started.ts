@@ -107,7 +107,7 @@ function settingElements(iface: Interface, actual: Actual): NewElement[] {
 function setAttribute(element: XmlElement, name: string, value: string, why: string): XmlEdit {
   const present = element.attributes.get(name);
   if (present !== undefined) return { at: present.valueSpan, text: escapeAttribute(value), why };
-  const end = element.span.start + 1 + element.name.length;
+  const end = [...element.attributes.values()].at(-1)?.span.end ?? element.span.start + 1 + element.name.length;
   return { at: { start: end, end }, text: ` ${name}='${escapeAttribute(value)}'`, why };
 }
 

@@ -1,0 +1,191 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findPhase, networkPhases, qemuPhases } from '../../src/hook/phases.ts';
+import { domainXml } from '../helpers/documents.ts';
+import { projectDirectory, TestHost } from '../helpers/host.ts';
+
+let host: TestHost;
+beforeEach(() => {
+  host = new TestHost();
+});
+afterEach(() => host.remove());
+
+const guest = domainXml(
+  "<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface>",
+  "id='1'",
+);
+const logFile = () => path.join(host.root, 'var/log/actualnet.log');
+
+describe('a document that is no document', () => {
+  const operations = [
+    ...Object.keys(qemuPhases).map(operation => ['qemu', operation] as const),
+    ...Object.keys(networkPhases).map(operation => ['network', operation] as const),
+  ].filter(([, operation]) => operation !== 'attach');
+
+  test.each(operations)('%s %s: one line where refusing is safe, silence where it would kill', (driver, operation) => {
+    const answer = host.hook(driver, ['g1', operation, 'begin', '-'], '<domain><name>g1</name');
+    const refuses = findPhase(driver, operation)?.onError === 'refuse';
+    expect(answer.status).toBe(refuses ? 1 : 0);
+    expect(answer.stdout).toBe('');
+    const line = 'line 1, column 17: a tag that does not end, or is not one [XML_SYNTAX]\n';
+    expect(answer.stderr).toBe(
+      refuses ? `${driver === 'qemu' ? "guest 'g1'" : "network 'g1'"}, ${operation}: ${line}` : '',
+    );
+    expect(readFileSync(logFile(), 'utf8')).toContain('line 1, column 17');
+  });
+});
+
+describe('operations', () => {
+  test('an unknown one is answered with 0 and logged once', () => {
+    for (const _ of [1, 2, 3]) {
+      expect(host.hook('qemu', ['g1', 'hibernate', 'begin', '-'], 'no xml at all')).toEqual({
+        status: 0,
+        stdout: '',
+        stderr: '',
+      });
+    }
+    expect(readFileSync(logFile(), 'utf8').match(/'hibernate'/g)).toHaveLength(1);
+  });
+
+  test.each(['../../x', '$(touch /x)', 'a b', '', '\n'])('the operation %j is answered with 0', operation => {
+    expect(host.hook('network', ['n', operation, 'begin', '-'], '')).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test.each(['migrate', 'restore'])('%s prints nothing and announces the guest', operation => {
+    const document = domainXml("<interface type='user'/>");
+    expect(host.hook('qemu', ['g1', operation, 'begin', '-'], document)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.status()).toMatchObject([{ name: 'g1', phase: operation }]);
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    expect(host.status()).toMatchObject([{ name: 'g1', phase: 'prepare', incoming: true }]);
+    host.hook('qemu', ['g1', 'release', 'end', '-'], guest);
+    expect(host.status()).toEqual([]);
+  });
+
+  test('release finds the guest by name when stdin is broken', () => {
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    expect(host.hook('qemu', ['g1', 'release', 'end', '-'], '')).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.status()).toEqual([]);
+  });
+});
+
+describe('a broken installation', () => {
+  const never = ['started', 'stopped', 'release', 'reconnect'];
+
+  test.each(never)('%s ends with 0 without the program', operation => {
+    const launcher = path.join(host.root, 'qemu');
+    copyFileSync(path.join(projectDirectory, 'hooks/qemu'), launcher);
+    chmodSync(launcher, 0o755);
+    expect(host.hook('qemu', ['g1', operation, 'begin', '-'], guest, launcher).status).toBe(0);
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest, launcher).status).not.toBe(0);
+  });
+
+  test.each(never)('%s ends with 0 when nothing can be remembered', operation => {
+    mkdirSync(path.join(host.root, 'run'));
+    writeFileSync(path.join(host.root, 'run/actualnet'), 'a file where a directory should be');
+    expect(host.hook('qemu', ['g1', operation, 'begin', '-'], guest).status).toBe(0);
+    const refused = host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(
+      /^guest 'g1', prepare: cannot use the directory '.*run\/actualnet\/guests': \w+ \[FILE\]\n$/,
+    );
+  });
+
+  test('a torn record line is passed over', () => {
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    const [record] = host.status();
+    const file = path.join(host.root, 'run/actualnet/guests', `${record?.uuid}.jsonl`);
+    writeFileSync(file, `${readFileSync(file, 'utf8')}{"at":"2026-01-01T00:00:00Z","op":"sta`);
+    expect(host.hook('qemu', ['g1', 'start', 'begin', '-'], guest).status).toBe(0);
+    expect(host.status()).toMatchObject([{ name: 'g1', phase: 'start' }]);
+  });
+
+  test('a record that is a link is not followed', () => {
+    const elsewhere = path.join(host.root, 'elsewhere');
+    writeFileSync(elsewhere, 'precious');
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    const file = path.join(host.root, 'run/actualnet/guests', `${host.status()[0]?.uuid}.jsonl`);
+    rmSync(file);
+    symlinkSync(elsewhere, file);
+    expect(host.hook('qemu', ['g1', 'start', 'begin', '-'], guest).status).toBe(1);
+    expect(readFileSync(elsewhere, 'utf8')).toBe('precious');
+  });
+});
+
+describe('where the launcher stands', () => {
+  test.each(['qemu', 'qemu.d/50-actualnet'])('a link at hooks/%s works', place => {
+    const launcher = path.join(host.root, 'hooks', place);
+    mkdirSync(path.dirname(launcher), { recursive: true });
+    symlinkSync(path.join(projectDirectory, 'hooks/qemu'), launcher);
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest, launcher).status).toBe(0);
+    expect(host.status()).toMatchObject([{ name: 'g1', phase: 'prepare' }]);
+  });
+
+  test('install.sh --hooks-dir makes hooks that run this checkout, and --uninstall takes back exactly those', () => {
+    const hooks = path.join(host.root, "a host's hooks");
+    mkdirSync(path.join(hooks, 'qemu.d'), { recursive: true });
+    writeFileSync(path.join(hooks, 'qemu.d/10-other'), '#!/bin/sh\n');
+    const install = (...words: string[]) =>
+      host.hook('qemu', ['--hooks-dir', hooks, ...words], '', path.join(projectDirectory, 'install.sh'));
+    writeFileSync(path.join(hooks, 'network'), 'somebody else');
+    expect(install('--main')).toMatchObject({ status: 1, stderr: expect.stringContaining('is not ours') });
+    expect(install('--uninstall').status).toBe(0);
+    expect(install().status).toBe(0);
+    const launcher = path.join(hooks, 'qemu.d/50-actualnet');
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest, launcher)).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect(install('--uninstall').status).toBe(0);
+    expect([launcher, path.join(hooks, 'network.d'), path.join(hooks, 'qemu')].filter(existsSync)).toEqual([]);
+    expect([path.join(hooks, 'qemu.d/10-other'), path.join(hooks, 'network')].filter(existsSync)).toHaveLength(2);
+  });
+});
+
+describe('names from outside', () => {
+  const names = [
+    '../../x',
+    'a b',
+    '$(id)',
+    "it's",
+    'x'.repeat(255),
+    'line\nbreak',
+    '.',
+    '..',
+    '-rf',
+    'é\u202e',
+    '%2e%2e',
+  ];
+
+  test.each(names)('%j is a name and nothing else', name => {
+    const text = name.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+    const network = `<hookData><network><name>${text}</name><forward mode='bridge'/><bridge name='br9'/></network></hookData>`;
+    expect(host.hook('network', [name, 'started', 'begin', '-'], network)).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+    const attribute = text.replaceAll("'", '&apos;').replaceAll('\n', '&#10;');
+    const document = domainXml(
+      `<interface type='network'><source network='${attribute}'/></interface>`,
+      "id='1'",
+    ).replace('>g1<', `>${text}<`);
+    expect(host.hook('qemu', [name, 'prepare', 'begin', '-'], document)).toEqual({ status: 0, stdout: '', stderr: '' });
+    expect(host.status()).toMatchObject([
+      { name, foreseen: { interfaces: [{ actual: { type: 'bridge', bridge: 'br9' } }] } },
+    ]);
+    host.hook('network', [name, 'stopped', 'end', '-'], network);
+    host.hook('qemu', [name, 'prepare', 'begin', '-'], document);
+    expect(host.status()).toMatchObject([{ foreseen: { interfaces: [{ error: { code: 'NETWORK_UNKNOWN' } }] } }]);
+  });
+});
