@@ -31,6 +31,9 @@ export function actualTypeOf(network: Network): 'network' | 'bridge' | 'direct' 
   return network.mode === 'bridge' && network.bridge !== undefined ? 'bridge' : 'direct';
 }
 
+/** What libvirt binds a PCI host device to when nothing is said; written into the document at start. */
+export const defaultDriver = 'vfio';
+
 /** The macvtap mode is the forward mode's own word. */
 export function directModeOf(mode: ForwardMode): DirectMode {
   return mode as DirectMode;
@@ -63,7 +66,7 @@ export function recordedActual(iface: Interface): Actual | undefined {
         type,
         address: hostDevice?.address,
         managed: hostDevice?.managed ?? false,
-        driver: hostDevice?.driver,
+        driver: hostDevice?.type === 'pci' ? (hostDevice.driver ?? defaultDriver) : undefined,
         ...settings,
       });
     default:

@@ -5,7 +5,14 @@ import { dropUndefined } from '../model/values.ts';
 import type { VirtualPort } from '../model/virtual-port.ts';
 import { describeVlan } from '../model/vlan.ts';
 import { ActualnetError } from '../report/error.ts';
-import { type Actual, type ActualDevice, type ActualSettings, actualTypeOf, directModeOf } from './actual.ts';
+import {
+  type Actual,
+  type ActualDevice,
+  type ActualSettings,
+  actualTypeOf,
+  defaultDriver,
+  directModeOf,
+} from './actual.ts';
 import { type CountedPort, type NetworkState, needsExclusiveUse, withPort } from './network-state.ts';
 import { pickDevice } from './pool.ts';
 import { completeVirtualPort, mergeVirtualPorts } from './virtual-port.ts';
@@ -119,9 +126,10 @@ function chooseDevice(
       return { device: { ...direct, ...(pick.device as { dev: string }) }, because: [...because, pick.because] };
     }
     case 'hostdev': {
-      const device = dropUndefined({ type, managed: network.managed, driver: network.driver });
-      const driver = network.driver === undefined ? '' : `, driver '${network.driver}'`;
-      because.push(`managed ${yesNo(network.managed)}${driver} from ${network.owner}`);
+      const driver = network.driver ?? defaultDriver;
+      const device = { type, managed: network.managed, driver };
+      const driverFrom = network.driver === undefined ? 'by default' : `from ${network.owner}`;
+      because.push(`managed ${yesNo(network.managed)} from ${network.owner}, driver '${driver}' ${driverFrom}`);
       if (isUnexpanded(network)) {
         checkVirtualPortType(network, virtualport, ['802.1Qbg', '802.1Qbh']);
         return { device, because: [...because, unexpanded(network)] };

@@ -2,7 +2,7 @@ import { create } from 'xmlbuilder2';
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
 import { pciAddressAttributes } from '../model/pci-address.ts';
-import type { Actual } from '../resolve/actual.ts';
+import { type Actual, defaultDriver } from '../resolve/actual.ts';
 import type { XmlElement } from '../xml/document.ts';
 import type { XmlEdit } from '../xml/edit.ts';
 import { escapeAttribute } from '../xml/escape.ts';
@@ -23,11 +23,11 @@ export function editsToStarted(domain: Domain, view: GuestView): XmlEdit[] {
   const plainHostdevs = view.hostdevs.filter(entry => entry.interface === null);
   return [
     ...domain.interfaces.flatMap(iface => editInterface(iface, view.interfaces[iface.index]!)),
-    ...domain.hostdevs.flatMap((hostdev, index) =>
-      hostdev.alias === undefined
-        ? addChildren(hostdev.element, [aliasElement(plainHostdevs[index]!.alias)], 'alias')
-        : [],
-    ),
+    ...domain.hostdevs.flatMap(({ element, alias, type, driver }, index) => {
+      const added = alias === undefined ? [aliasElement(plainHostdevs[index]!.alias)] : [];
+      if (type === 'pci' && driver === undefined) added.unshift(driverElement(defaultDriver));
+      return addChildren(element, added, 'host device');
+    }),
   ];
 }
 
@@ -35,7 +35,10 @@ function editInterface(iface: Interface, view: GuestView['interfaces'][number]):
   const alias = iface.alias === undefined ? [aliasElement(view.alias)] : [];
   const { actual } = view;
   const isRecorded = iface.actual !== undefined || iface.source.bridge !== undefined;
-  if (iface.type !== 'network' || actual === null || isRecorded) return addChildren(iface.element, alias, 'alias');
+  if (iface.type !== 'network' || actual === null || isRecorded) {
+    const usesDefault = iface.hostDevice?.type === 'pci' && iface.hostDevice.driver === undefined;
+    return addChildren(iface.element, usesDefault ? [driverElement(defaultDriver), ...alias] : alias, 'alias');
+  }
   const why = `actual type of ${iface.owner}`;
   const added = settingElements(iface, actual);
   const edits = [
@@ -44,13 +47,17 @@ function editInterface(iface: Interface, view: GuestView['interfaces'][number]):
   ];
   if (actual.type === 'hostdev') {
     edits.push(setAttribute(iface.element, 'managed', actual.managed ? 'yes' : 'no', why));
-    added.unshift({ name: 'driver', attributes: { name: actual.driver ?? 'vfio' } });
+    added.unshift(driverElement(actual.driver ?? defaultDriver));
   }
   return [...edits, ...addChildren(iface.element, [...added, ...alias], why)];
 }
 
 function aliasElement(name: string): NewElement {
   return { name: 'alias', attributes: { name } };
+}
+
+function driverElement(name: string): NewElement {
+  return { name: 'driver', attributes: { name } };
 }
 
 /** libvirt prints the network beside the bridge or device it became; for a host device the network is lost. */

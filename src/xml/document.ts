@@ -31,7 +31,6 @@ export class XmlElement {
   readonly name: string;
   readonly parent: XmlElement | undefined;
   readonly children: readonly XmlElement[];
-  readonly #rawText: string;
   #attributes: ReadonlyMap<string, XmlAttribute> | undefined;
 
   constructor(source: string, parent: XmlElement | undefined, node: ParsedNode) {
@@ -39,19 +38,19 @@ export class XmlElement {
     this.parent = parent;
     this.span = node.span;
     this.name = /[^\s/>]+/y.exec(source.slice(node.span.start + 1, node.span.start + 1025))?.[0] ?? '';
-    const children: XmlElement[] = [];
-    let text = '';
-    for (const child of node.content) {
-      if ('span' in child) children.push(new XmlElement(source, this, child));
-      else text += child.text;
-    }
-    this.children = children;
-    this.#rawText = text;
+    this.children = node.children.map(child => new XmlElement(source, this, child));
   }
 
-  /** The text directly inside, references decoded, comments left out. */
+  /** The text directly inside: references decoded, CDATA unpacked, comments left out, line ends as XML reads them. */
   get text(): string {
-    return this.#rawText;
+    if (this.isSelfClosing) return '';
+    let text = '';
+    let at = this.startTagEnd;
+    for (const child of this.children) {
+      text += readCharacterData(this.source.slice(at, child.span.start));
+      at = child.span.end;
+    }
+    return text + readCharacterData(this.source.slice(at, this.source.lastIndexOf('<', this.span.end - 1)));
   }
 
   /** The element as written. */
@@ -148,8 +147,8 @@ function decodeUtf8(bytes: Uint8Array): string {
   return text;
 }
 
-// fast-xml-parser gives the tree and the spans. Attributes are read from the source, since an edit needs their exact
-// place; the tag-name prefix keeps element names apart from its own keys and from names it reserves.
+// fast-xml-parser gives the tree and the spans. Attributes and text are read from the source when they are wanted: an
+// edit needs their exact place. The tag-name prefix keeps element names apart from its own keys and from those it reserves.
 const parser = new XMLParser({
   preserveOrder: true,
   captureMetaData: true,
@@ -160,7 +159,6 @@ const parser = new XMLParser({
   processEntities: false,
   trimValues: false,
   jPath: false,
-  cdataPropName: '#cdata',
   transformTagName: name => `<${name}`,
   maxNestedTags: xmlLimits.depth + 1,
 });
@@ -168,26 +166,41 @@ const metaData = XMLParser.getMetaDataSymbol() as unknown as string;
 
 interface ParsedNode {
   readonly span: Span;
-  readonly content: readonly (ParsedNode | { readonly text: string })[];
+  readonly children: readonly ParsedNode[];
 }
 
-type OrderedNode = Record<string, OrderedNode[] | string>;
+type OrderedNode = Record<string, OrderedNode[]>;
 
 function parseTree(text: string): ParsedNode {
-  const nodes = (parser.parse(text) as OrderedNode[]).map(readNode);
-  const root = nodes.find(node => 'span' in node);
+  const [root] = readNodes(parser.parse(withoutCarriageReturns(text)) as OrderedNode[]);
   if (root === undefined)
     throw new ActualnetError('BUG', 'fast-xml-parser found no root element in a checked document');
-  return root as ParsedNode;
+  return root;
 }
 
-function readNode(node: OrderedNode): ParsedNode | { text: string } {
-  const key = Object.keys(node)[0]!;
-  const value = node[key]!;
-  if (key === '#text') return { text: decodeReferences(value as string) };
-  if (key === '#cdata') return { text: (value as OrderedNode[]).map(part => part['#text'] as string).join('') };
-  const place = node[metaData] as unknown as { startIndex: number; endIndex: number };
-  return { span: { start: place.startIndex, end: place.endIndex }, content: (value as OrderedNode[]).map(readNode) };
+/** Blanks instead: every index stays, and the parser need not keep a table of millions of line ends. */
+function withoutCarriageReturns(text: string): string {
+  if (!text.includes('\r')) return text;
+  const units = Buffer.from(text, 'utf16le');
+  for (let at = 0; at < units.length; at += 2) if (units.readUInt16LE(at) === 0x0d) units.writeUInt16LE(0x20, at);
+  return units.toString('utf16le');
+}
+
+function readNodes(nodes: readonly OrderedNode[]): ParsedNode[] {
+  return nodes.flatMap(node => {
+    const key = Object.keys(node)[0]!;
+    if (!key.startsWith('<')) return [];
+    const place = node[metaData] as unknown as { startIndex: number; endIndex: number };
+    return [{ span: { start: place.startIndex, end: place.endIndex }, children: readNodes(node[key]!) }];
+  });
+}
+
+function readCharacterData(source: string): string {
+  const data = source.replace(/\r\n?/g, '\n');
+  if (!data.includes('<')) return decodeReferences(data);
+  return data.replace(/<!--.*?-->|<\?.*?\?>|<!\[CDATA\[(.*?)\]\]>|[^<]+/gs, (piece, cdata?: string) =>
+    piece.startsWith('<') ? (cdata ?? '') : decodeReferences(piece),
+  );
 }
 
 const attributePattern = /\s*([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')/y;

@@ -7,7 +7,7 @@ export const xmlLimits = {
   depth: 200,
   elements: 100_000,
   /** One tag, or one run of text. */
-  piece: 1024 * 1024,
+  piece: 512 * 1024,
 } as const;
 
 /**

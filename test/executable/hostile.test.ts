@@ -1,0 +1,86 @@
+import path from 'node:path';
+import { execaSync } from 'execa';
+import { afterAll, describe, expect, test } from 'vitest';
+import { xmlLimits } from '../../src/xml/well-formed.ts';
+import { guestUuid } from '../helpers/documents.ts';
+import { projectDirectory, TestHost } from '../helpers/host.ts';
+
+const host = new TestHost();
+afterAll(() => host.remove());
+
+const wrap = (content: string) => `<domain id='1'><name>g1</name><uuid>${guestUuid}</uuid>${content}</domain>`;
+const fill = (piece: string, bytes = xmlLimits.bytes - 1000) =>
+  piece.repeat(Math.floor(bytes / Buffer.byteLength(piece)));
+
+const documents = [
+  { name: 'nothing', text: '' },
+  { name: 'white space', text: '  \n ' },
+  { name: 'cut off in a tag', text: '<domain><name>g1</name' },
+  { name: 'cut off in a comment', text: '<domain/><!-- ' },
+  { name: 'cut off in a self-closing root', text: '<domain/' },
+  { name: 'two roots', text: '<domain/><domain/>' },
+  { name: 'mismatched tags', text: '<domain><name></domain></name>' },
+  { name: 'text behind the root', text: '<domain/>log line' },
+  { name: 'a log line in front', text: 'debug: <domain/>' },
+  { name: 'a DOCTYPE', text: '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><domain>&x;</domain>' },
+  { name: 'an entity nobody declared', text: wrap('<a>&lol;</a>') },
+  { name: 'no UTF-8', text: Buffer.from([0x3c, 0x61, 0xff, 0x2f, 0x3e]) },
+  { name: 'another kind of document', text: '<network><name>g1</name></network>' },
+  { name: 'no name', text: `<domain><uuid>${guestUuid}</uuid></domain>` },
+  { name: 'no uuid', text: '<domain><name>g1</name></domain>' },
+  { name: 'a uuid that is a path', text: '<domain><name>g1</name><uuid>../../../../etc/passwd</uuid></domain>' },
+  { name: '201 levels', text: wrap('<a>'.repeat(200) + '</a>'.repeat(200)) },
+  { name: '8 MiB of levels', text: fill('<a>') },
+  { name: '8 MiB of elements', text: wrap(fill('<a/>')) },
+  { name: '8 MiB of text', text: wrap(`<a>${fill('x')}</a>`) },
+  { name: '8 MiB in one attribute', text: wrap(`<a b='${fill('x')}'/>`) },
+  { name: '8 MiB of open quotes', text: wrap(`<a ${fill('b="')}`) },
+  { name: 'more than 8 MiB', text: wrap(`<!-- ${fill('x', xmlLimits.bytes + 1)} -->`) },
+];
+const accepted = [
+  { name: '8 MiB in comments', text: wrap(`<!--${fill('x')}-->`) },
+  { name: '8 MiB of entities in pieces', text: wrap(fill(`<a>${'&amp;'.repeat(10_000)}</a>`)) },
+  { name: '8 MiB of line ends in pieces', text: wrap(fill(`<a>${'\r\n'.repeat(50_000)}</a>`)) },
+  { name: 'many elements', text: wrap('<a/>'.repeat(xmlLimits.elements - 3)) },
+  {
+    name: 'many attributes',
+    text: wrap(`<a ${Array.from({ length: 50_000 }, (_, index) => `a${index}=''`).join(' ')}/>`),
+  },
+];
+
+/** Runs the program with a look at its largest size; `timeout` is the limit that is promised. */
+function measure(operation: string, text: string | Uint8Array) {
+  const peak = path.join(projectDirectory, 'test/helpers/peak-memory.cjs');
+  const words = ['-r', peak, path.join(projectDirectory, 'dist/hook.cjs'), 'qemu', 'g1', operation, 'begin', '-'];
+  const { exitCode, stdout, stderr, timedOut } = execaSync(process.execPath, words, {
+    input: text,
+    env: host.env,
+    extendEnv: false,
+    reject: false,
+    timeout: 2000,
+    stripFinalNewline: false,
+  });
+  const [, message, kibibytes] = /^(.*)peak (\d+)\n$/s.exec(stderr) ?? [undefined, stderr, 'NaN'];
+  return { exitCode, stdout, message: message!, timedOut, megabytes: Number(kibibytes) / 1024 };
+}
+
+describe('hostile documents', () => {
+  test.each(documents)('$name ends in one line, in bounded time and memory', ({ text }) => {
+    const { exitCode, stdout, message, timedOut, megabytes } = measure('prepare', text);
+    expect({ exitCode, stdout, timedOut }).toEqual({ exitCode: 1, stdout: '', timedOut: false });
+    expect(message).toMatch(
+      /^guest 'g1', prepare: [^\n]{1,2100} \[(XML_SYNTAX|XML_LIMIT|XML_ENCODING|XML_KIND|XML_VALUE)\]\n$/,
+    );
+    expect(megabytes).toBeLessThan(200);
+  });
+
+  test.each(documents)('$name does not fail reconnect', ({ text }) => {
+    expect(measure('reconnect', text)).toMatchObject({ exitCode: 0, stdout: '', message: '', timedOut: false });
+  });
+
+  test.each(accepted)('$name is accepted, in bounded time and memory', ({ text }) => {
+    const { exitCode, message, timedOut, megabytes } = measure('prepare', text);
+    expect({ exitCode, message, timedOut }).toEqual({ exitCode: 0, message: '', timedOut: false });
+    expect(megabytes).toBeLessThan(200);
+  });
+});
