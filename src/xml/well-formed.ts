@@ -6,8 +6,10 @@ export const xmlLimits = {
   bytes: 8 * 1024 * 1024,
   depth: 200,
   elements: 100_000,
-  /** One tag, or one run of text. */
-  piece: 512 * 1024,
+  /** One tag; the longest that libvirt writes are a few hundred characters, a QEMU argument may be a few thousand. */
+  tag: 128 * 1024,
+  /** One run of text between tags. */
+  text: 512 * 1024,
 } as const;
 
 /**
@@ -48,8 +50,8 @@ function walkMarkup(text: string): void {
     checkCharacterData(text, at, markup, openTags.length > 0);
     if (next === -1) break;
     at = endOfMarkup(text, markup, markup === start);
-    if (at - markup > xmlLimits.piece && text[markup + 1] !== '!') {
-      fail(text, markup, `a tag longer than ${xmlLimits.piece} characters`, 'XML_LIMIT');
+    if (at - markup > xmlLimits.tag && text[markup + 1] !== '!') {
+      fail(text, markup, `a tag longer than ${xmlLimits.tag} characters`, 'XML_LIMIT');
     }
     if (text[markup + 1] === '!' || text[markup + 1] === '?') {
       if (openTags.length === 0 && text.startsWith('<![', markup)) fail(text, markup, 'text outside the root element');
@@ -111,7 +113,7 @@ function checkCharacterData(text: string, from: number, to: number, insideRoot: 
     if (stray !== -1) fail(text, from + stray, 'text outside the root element');
     return;
   }
-  if (data.length > xmlLimits.piece) fail(text, from, `text longer than ${xmlLimits.piece} characters`, 'XML_LIMIT');
+  if (data.length > xmlLimits.text) fail(text, from, `text longer than ${xmlLimits.text} characters`, 'XML_LIMIT');
   const terminator = data.indexOf(']]>');
   if (terminator !== -1) fail(text, from + terminator, "']]>' outside a CDATA section");
   checkReferences(text, from, to);

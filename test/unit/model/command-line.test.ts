@@ -82,7 +82,16 @@ const ids = ({ netdevs, devices }: CommandLine) => ({
 });
 
 test('netdevs and devices stand in their order, other arguments are passed over', () => {
-  const words = ['-S', '-netdev', 'tap,id=a', '-device', 'virtio-net-pci,netdev=a,id=d', '-msg', '-netdev', 'user,id=b'];
+  const words = [
+    '-S',
+    '-netdev',
+    'tap,id=a',
+    '-device',
+    'virtio-net-pci,netdev=a,id=d',
+    '-msg',
+    '-netdev',
+    'user,id=b',
+  ];
   expect(ids(commandLine(words))).toEqual({ netdevs: ['tap a', 'user b'], devices: ['virtio-net-pci d'] });
 });
 

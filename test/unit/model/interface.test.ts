@@ -48,7 +48,7 @@ test.each([
   expect(iface.target.dev).toBe(kept);
 });
 
-test("an unmanaged tap keeps its name in a definition even if it looks generated", () => {
+test('an unmanaged tap keeps its name in a definition even if it looks generated', () => {
   expect(inactive(ethernet("<target dev='vnet5' managed='no'/>")).target).toEqual({ dev: 'vnet5', managed: false });
 });
 
@@ -125,7 +125,11 @@ test.each([
 });
 
 test.each([
-  { name: 'random ids for an untyped virtualport', virtualport: '<virtualport/>', generated: ['instanceid', 'interfaceid'] },
+  {
+    name: 'random ids for an untyped virtualport',
+    virtualport: '<virtualport/>',
+    generated: ['instanceid', 'interfaceid'],
+  },
   {
     name: 'a random interfaceid for openvswitch',
     virtualport: "<virtualport type='openvswitch'/>",
@@ -155,7 +159,11 @@ test('an <interface> outside <devices> is no interface of the guest', () => {
 });
 
 test.each([
-  { name: 'PCI', xml: "type='pci'><source><address domain='0' bus='5' slot='0' function='0'/></source>", address: '0000:05:00.0' },
+  {
+    name: 'PCI',
+    xml: "type='pci'><source><address domain='0' bus='5' slot='0' function='0'/></source>",
+    address: '0000:05:00.0',
+  },
   { name: 'USB', xml: "type='usb'><source><address bus='5' device='3'/></source>", address: undefined },
   { name: 'mdev', xml: `type='mdev'><source><address uuid='${portid}'/></source>`, address: undefined },
 ])('a plain $name hostdev has the PCI address $address', ({ xml, address }) => {

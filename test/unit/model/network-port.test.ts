@@ -73,7 +73,9 @@ test.each([
   { name: 'a direct plug with the mode passthru', xml: "<plug type='direct' dev='e1' mode='passthru'/>" },
   { name: 'a hostdev plug without address', xml: "<plug type='hostdev-pci' managed='yes'/>" },
 ])('port: $name is refused with the uuid of the port', ({ xml }) => {
-  expect(() => port(xml)).toThrow(expect.objectContaining({ code: 'XML_VALUE', message: expect.stringContaining(uuid) }));
+  expect(() => port(xml)).toThrow(
+    expect.objectContaining({ code: 'XML_VALUE', message: expect.stringContaining(uuid) }),
+  );
 });
 
 test.each([

@@ -38,7 +38,11 @@ test.each([
     forward: `<forward mode='hostdev'>${pci('0x3', '2')}${pci('3', '1')}</forward>`,
     pool: [{ address: '0000:03:00.2' }, { address: '0000:03:00.1' }],
   },
-  { name: 'a pf that is not expanded yet is an empty pool', forward: "<forward mode='hostdev'><pf dev='p'/></forward>", pool: [] },
+  {
+    name: 'a pf that is not expanded yet is an empty pool',
+    forward: "<forward mode='hostdev'><pf dev='p'/></forward>",
+    pool: [],
+  },
   {
     name: 'a live pf network shows its addresses beside the pf',
     forward: `<forward mode='hostdev'><pf dev='p'/>${pci('3', '1')}</forward>`,
@@ -67,7 +71,10 @@ test.each([
   { name: 'dev beside an address', forward: `<forward mode='hostdev' dev='e1'>${pci('3', '1')}</forward>` },
   { name: 'dev beside a pf', forward: "<forward mode='hostdev' dev='e1'><pf dev='p'/></forward>" },
   { name: 'two pfs', forward: "<forward mode='hostdev'><pf dev='p'/><pf dev='q'/></forward>" },
-  { name: 'interfaces and addresses', forward: `<forward mode='hostdev'><interface dev='e1'/>${pci('3', '1')}</forward>` },
+  {
+    name: 'interfaces and addresses',
+    forward: `<forward mode='hostdev'><interface dev='e1'/>${pci('3', '1')}</forward>`,
+  },
   { name: 'addresses outside hostdev mode', forward: `<forward mode='passthrough'>${pci('3', '1')}</forward>` },
   {
     name: 'an address without type',
@@ -135,7 +142,9 @@ test.each([
     says: /floor/,
   },
 ])('network: $name is refused', ({ xml, says }) => {
-  expect(() => withForward(xml)).toThrow(expect.objectContaining({ code: 'XML_VALUE', message: expect.stringMatching(says) }));
+  expect(() => withForward(xml)).toThrow(
+    expect.objectContaining({ code: 'XML_VALUE', message: expect.stringMatching(says) }),
+  );
 });
 
 test('a portgroup virtualport needs no type', () => {
@@ -144,7 +153,7 @@ test('a portgroup virtualport needs no type', () => {
 });
 
 test.each([
-  { name: 'in a network status', xml: "<networkstatus><network><name>n</name></network></networkstatus>" },
+  { name: 'in a network status', xml: '<networkstatus><network><name>n</name></network></networkstatus>' },
   { name: 'in hook data', xml: '<hookData><network><name>n</name></network></hookData>' },
 ])('a network is found $name', ({ xml }) => {
   expect(network(xml).name).toBe('n');

@@ -15,7 +15,12 @@ test.each([
     ids: [7, 6],
   },
   { name: 'one tag may be a trunk', vlan: "<vlan trunk='yes'><tag id='5'/></vlan>", trunk: true, ids: [5] },
-  { name: 'one tag may say that it is no trunk', vlan: "<vlan trunk='no'><tag id='5'/></vlan>", trunk: false, ids: [5] },
+  {
+    name: 'one tag may say that it is no trunk',
+    vlan: "<vlan trunk='no'><tag id='5'/></vlan>",
+    trunk: false,
+    ids: [5],
+  },
 ])('vlan: $name', ({ vlan, trunk, ids }) => {
   const found = read(vlan)!;
   expect({ trunk: found.trunk, ids: found.tags.map(tag => tag.id) }).toEqual({ trunk, ids });

@@ -32,19 +32,76 @@ function errorOf({ xml, ports = [], active = true, children = '', before = '' }:
 
 const failures: (Given & { name: string; code: string; says?: string[] })[] = [
   { name: 'an inactive network (F2)', xml: bridge, active: false, code: 'NETWORK_INACTIVE', says: ["'n'"] },
-  { name: 'a virtualport conflict (F3)', xml: hostdev + qbg, children: ovs, code: 'VIRTUALPORT_CONFLICT', says: ['type', "'n'", 'openvswitch', '802.1Qbg'] },
-  { name: 'a virtualport that the mode does not allow (F4)', xml: bridge, children: ovs, code: 'VIRTUALPORT_MODE', says: ['openvswitch', "'n'"] },
-  { name: 'a direct network without any device (F5)', xml: "<forward mode='vepa'/>", code: 'NO_FORWARD_DEVICE', says: ["'n'"] },
-  { name: 'a bridge network without bridge and device (F5)', xml: "<forward mode='bridge'/>", code: 'NO_FORWARD_DEVICE', says: ["'n'"] },
-  { name: 'an exclusive pool that is used up (F7)', xml: passthrough, ports: [onDev('e1')], code: 'POOL_EXHAUSTED', says: ["'n'", '1'] },
+  {
+    name: 'a virtualport conflict (F3)',
+    xml: hostdev + qbg,
+    children: ovs,
+    code: 'VIRTUALPORT_CONFLICT',
+    says: ['type', "'n'", 'openvswitch', '802.1Qbg'],
+  },
+  {
+    name: 'a virtualport that the mode does not allow (F4)',
+    xml: bridge,
+    children: ovs,
+    code: 'VIRTUALPORT_MODE',
+    says: ['openvswitch', "'n'"],
+  },
+  {
+    name: 'a direct network without any device (F5)',
+    xml: "<forward mode='vepa'/>",
+    code: 'NO_FORWARD_DEVICE',
+    says: ["'n'"],
+  },
+  {
+    name: 'a bridge network without bridge and device (F5)',
+    xml: "<forward mode='bridge'/>",
+    code: 'NO_FORWARD_DEVICE',
+    says: ["'n'"],
+  },
+  {
+    name: 'an exclusive pool that is used up (F7)',
+    xml: passthrough,
+    ports: [onDev('e1')],
+    code: 'POOL_EXHAUSTED',
+    says: ["'n'", '1'],
+  },
   { name: 'a VF pool that is used up (F7)', xml: hostdev, ports: [onVf], code: 'POOL_EXHAUSTED', says: ["'n'", '1'] },
-  { name: 'a hostdev network without any device (F7)', xml: "<forward mode='hostdev'/>", code: 'POOL_EXHAUSTED', says: ["'n'"] },
-  { name: 'a floor on a bridge (F8)', xml: `<forward mode='bridge'/>${bridge}`, children: floor, code: 'FLOOR_UNSUPPORTED', says: ['floor'] },
+  {
+    name: 'a hostdev network without any device (F7)',
+    xml: "<forward mode='hostdev'/>",
+    code: 'POOL_EXHAUSTED',
+    says: ["'n'"],
+  },
+  {
+    name: 'a floor on a bridge (F8)',
+    xml: `<forward mode='bridge'/>${bridge}`,
+    children: floor,
+    code: 'FLOOR_UNSUPPORTED',
+    says: ['floor'],
+  },
   { name: 'a floor on macvtap (F8)', xml: passthrough, children: floor, code: 'FLOOR_UNSUPPORTED', says: ['floor'] },
   { name: 'a floor on a VF (F8)', xml: hostdev, children: floor, code: 'FLOOR_UNSUPPORTED', says: ['floor'] },
-  { name: 'a floor without inbound bandwidth (F9)', xml: bridge, children: floor, code: 'FLOOR_UNSUPPORTED', says: ["'n'", 'inbound'] },
-  { name: 'a floor above the average (F10)', xml: bridge + inbound("average='49'"), children: floor, code: 'FLOOR_EXCEEDED', says: ['50', '49', "'n'"] },
-  { name: 'an incomplete virtualport (F11)', xml: passthrough, children: qbh, code: 'VIRTUALPORT_INCOMPLETE', says: ['802.1Qbh', 'profileid'] },
+  {
+    name: 'a floor without inbound bandwidth (F9)',
+    xml: bridge,
+    children: floor,
+    code: 'FLOOR_UNSUPPORTED',
+    says: ["'n'", 'inbound'],
+  },
+  {
+    name: 'a floor above the average (F10)',
+    xml: bridge + inbound("average='49'"),
+    children: floor,
+    code: 'FLOOR_EXCEEDED',
+    says: ['50', '49', "'n'"],
+  },
+  {
+    name: 'an incomplete virtualport (F11)',
+    xml: passthrough,
+    children: qbh,
+    code: 'VIRTUALPORT_INCOMPLETE',
+    says: ['802.1Qbh', 'profileid'],
+  },
 ];
 
 test.each(failures)('allocation fails: $name', ({ code, says = [], ...given }) => {
@@ -64,31 +121,58 @@ const direct = "<forward mode='passthrough'/>";
 const complete = "<virtualport type='802.1Qbh'><parameters profileid='x'/></virtualport>";
 const conflict = { xml: hostdev + qbg, children: ovs };
 
-const orders: (Given & { first: string; then: string; code: string })[] = [
-  { first: 'F2', then: 'F3', ...conflict, active: false, code: 'NETWORK_INACTIVE' },
-  { first: 'F2', then: 'F4', xml: bridge, children: ovs, active: false, code: 'NETWORK_INACTIVE' },
-  { first: 'F2', then: 'F7', xml: passthrough, ports: [onDev('e1')], active: false, code: 'NETWORK_INACTIVE' },
-  { first: 'F2', then: 'F9', xml: bridge, children: floor, active: false, code: 'NETWORK_INACTIVE' },
-  { first: 'F3', then: 'F4 (nat)', xml: bridge + ovs, children: qbg, code: 'VIRTUALPORT_CONFLICT' },
-  { first: 'F3', then: 'F5', xml: direct + qbh, children: qbg, code: 'VIRTUALPORT_CONFLICT' },
-  { first: 'F3', then: 'F7 (direct)', xml: passthrough + qbh, children: qbg, ports: [onDev('e1')], code: 'VIRTUALPORT_CONFLICT' },
-  { first: 'F3', then: 'F7 (hostdev)', ...conflict, ports: [onVf], code: 'VIRTUALPORT_CONFLICT' },
-  { first: 'F3', then: 'F8', ...conflict, children: ovs + floor, code: 'VIRTUALPORT_CONFLICT' },
-  { first: 'F4', then: 'F5', xml: direct, children: ovs, code: 'VIRTUALPORT_MODE' },
-  { first: 'F4', then: 'F7 (direct)', xml: passthrough, children: ovs, ports: [onDev('e1')], code: 'VIRTUALPORT_MODE' },
-  { first: 'F7', then: 'F4 (hostdev)', xml: hostdev, children: ovs, ports: [onVf], code: 'POOL_EXHAUSTED' },
-  { first: 'F4', then: 'F8 (hostdev)', xml: hostdev, children: ovs + floor, code: 'VIRTUALPORT_MODE' },
-  { first: 'F4', then: 'F9 (nat)', xml: bridge, children: ovs + floor, code: 'VIRTUALPORT_MODE' },
-  { first: 'F5', then: 'F8', xml: direct, children: floor, code: 'NO_FORWARD_DEVICE' },
-  { first: 'F7', then: 'F8 (direct)', xml: passthrough, children: floor, ports: [onDev('e1')], code: 'POOL_EXHAUSTED' },
-  { first: 'F7', then: 'F8 (hostdev)', xml: hostdev, children: floor, ports: [onVf], code: 'POOL_EXHAUSTED' },
-  { first: 'F7', then: 'F11', xml: hostdev, children: qbh, ports: [onVf], code: 'POOL_EXHAUSTED' },
-  { first: 'F8', then: 'F11', xml: hostdev, children: qbh + floor, code: 'FLOOR_UNSUPPORTED' },
-  { first: 'F11', then: 'the checks of the actual type', xml: hostdev, children: qbh + limits, code: 'VIRTUALPORT_INCOMPLETE' },
-  { first: 'F8', then: 'the checks of the actual type', xml: hostdev, children: floor, code: 'FLOOR_UNSUPPORTED' },
+const orders: (Given & { earlier: string; later: string; code: string })[] = [
+  { earlier: 'F2', later: 'F3', ...conflict, active: false, code: 'NETWORK_INACTIVE' },
+  { earlier: 'F2', later: 'F4', xml: bridge, children: ovs, active: false, code: 'NETWORK_INACTIVE' },
+  { earlier: 'F2', later: 'F7', xml: passthrough, ports: [onDev('e1')], active: false, code: 'NETWORK_INACTIVE' },
+  { earlier: 'F2', later: 'F9', xml: bridge, children: floor, active: false, code: 'NETWORK_INACTIVE' },
+  { earlier: 'F3', later: 'F4 (nat)', xml: bridge + ovs, children: qbg, code: 'VIRTUALPORT_CONFLICT' },
+  { earlier: 'F3', later: 'F5', xml: direct + qbh, children: qbg, code: 'VIRTUALPORT_CONFLICT' },
+  {
+    earlier: 'F3',
+    later: 'F7 (direct)',
+    xml: passthrough + qbh,
+    children: qbg,
+    ports: [onDev('e1')],
+    code: 'VIRTUALPORT_CONFLICT',
+  },
+  { earlier: 'F3', later: 'F7 (hostdev)', ...conflict, ports: [onVf], code: 'VIRTUALPORT_CONFLICT' },
+  { earlier: 'F3', later: 'F8', ...conflict, children: ovs + floor, code: 'VIRTUALPORT_CONFLICT' },
+  { earlier: 'F4', later: 'F5', xml: direct, children: ovs, code: 'VIRTUALPORT_MODE' },
+  {
+    earlier: 'F4',
+    later: 'F7 (direct)',
+    xml: passthrough,
+    children: ovs,
+    ports: [onDev('e1')],
+    code: 'VIRTUALPORT_MODE',
+  },
+  { earlier: 'F7', later: 'F4 (hostdev)', xml: hostdev, children: ovs, ports: [onVf], code: 'POOL_EXHAUSTED' },
+  { earlier: 'F4', later: 'F8 (hostdev)', xml: hostdev, children: ovs + floor, code: 'VIRTUALPORT_MODE' },
+  { earlier: 'F4', later: 'F9 (nat)', xml: bridge, children: ovs + floor, code: 'VIRTUALPORT_MODE' },
+  { earlier: 'F5', later: 'F8', xml: direct, children: floor, code: 'NO_FORWARD_DEVICE' },
+  {
+    earlier: 'F7',
+    later: 'F8 (direct)',
+    xml: passthrough,
+    children: floor,
+    ports: [onDev('e1')],
+    code: 'POOL_EXHAUSTED',
+  },
+  { earlier: 'F7', later: 'F8 (hostdev)', xml: hostdev, children: floor, ports: [onVf], code: 'POOL_EXHAUSTED' },
+  { earlier: 'F7', later: 'F11', xml: hostdev, children: qbh, ports: [onVf], code: 'POOL_EXHAUSTED' },
+  { earlier: 'F8', later: 'F11', xml: hostdev, children: qbh + floor, code: 'FLOOR_UNSUPPORTED' },
+  {
+    earlier: 'F11',
+    later: 'the checks of the actual type',
+    xml: hostdev,
+    children: qbh + limits,
+    code: 'VIRTUALPORT_INCOMPLETE',
+  },
+  { earlier: 'F8', later: 'the checks of the actual type', xml: hostdev, children: floor, code: 'FLOOR_UNSUPPORTED' },
 ];
 
-test.each(orders)('$first is found before $then', given => {
+test.each(orders)('$earlier is found before $later', given => {
   expect(errorOf(given)?.code).toBe(given.code);
 });
 
@@ -99,7 +183,11 @@ test('F8 is found before F9: a bridge network without inbound bandwidth is told 
 });
 
 test.each([
-  { name: 'a plain hostdev', before: "<hostdev mode='subsystem' type='pci'><source><address domain='0x0' bus='0x03' slot='0x0' function='0x1'/></source></hostdev>" },
+  {
+    name: 'a plain hostdev',
+    before:
+      "<hostdev mode='subsystem' type='pci'><source><address domain='0x0' bus='0x03' slot='0x0' function='0x1'/></source></hostdev>",
+  },
   { name: 'a hostdev interface', before: `<interface type='hostdev'><source>${vf}</source></interface>` },
 ])('a VF that the guest has as $name already is refused (F13)', ({ before }) => {
   const error = errorOf({ xml: hostdev, before });

@@ -14,7 +14,9 @@ const iface = (children: string, portgroup = '') =>
 function resolveOn(limits: string, interfaces: string, ports: readonly CountedPort[] = [], forward = '') {
   const bandwidth = limits === '' ? '' : `<bandwidth>${limits}</bandwidth>`;
   const state = running(`<network><name>n</name>${forward}<bridge name='virbr9'/>${bandwidth}</network>`, ports);
-  return resolve(interfaces, [state]).resolutions.map(({ actual, error }) => actual?.classId ?? error?.code ?? 'no class');
+  return resolve(interfaces, [state]).resolutions.map(
+    ({ actual, error }) => actual?.classId ?? error?.code ?? 'no class',
+  );
 }
 
 test.each([
@@ -23,7 +25,11 @@ test.each([
   { name: 'a gap is filled', ports: [classed(3, 1), classed(5, 1)], expected: 4 },
   { name: 'the lowest number is filled first', ports: [classed(4, 1), classed(5, 1)], expected: 3 },
   { name: 'the order of the ports does not matter', ports: [classed(5, 1), classed(4, 1), classed(3, 1)], expected: 6 },
-  { name: 'ports without a class take no number', ports: [{ plug: { type: 'network', bridge: 'virbr9' } }], expected: 3 },
+  {
+    name: 'ports without a class take no number',
+    ports: [{ plug: { type: 'network', bridge: 'virbr9' } }],
+    expected: 3,
+  },
 ] as { name: string; ports: CountedPort[]; expected: number }[])('class id: $name', ({ ports, expected }) => {
   expect(resolveOn("<inbound average='1000'/>", iface(withFloor(1)), ports)).toEqual([expected]);
 });
@@ -43,9 +49,17 @@ test.each([
 });
 
 test.each([
-  { name: 'a port without floor', children: "<bandwidth><inbound average='10'/></bandwidth>", limits: "<inbound average='99'/>" },
+  {
+    name: 'a port without floor',
+    children: "<bandwidth><inbound average='10'/></bandwidth>",
+    limits: "<inbound average='99'/>",
+  },
   { name: 'a port without bandwidth', children: '', limits: "<inbound average='99'/>" },
-  { name: 'a port with outbound only', children: "<bandwidth><outbound average='10'/></bandwidth>", limits: "<inbound average='99'/>" },
+  {
+    name: 'a port with outbound only',
+    children: "<bandwidth><outbound average='10'/></bandwidth>",
+    limits: "<inbound average='99'/>",
+  },
 ])('$name gets no class', ({ children, limits }) => {
   expect(resolveOn(limits, iface(children))).toEqual(['no class']);
 });
@@ -59,10 +73,34 @@ test.each([
 
 test.each([
   { name: 'a sum equal to the average is possible', limits: "average='100'", others: 60, floor: 40, expected: 4 },
-  { name: 'a sum above the average is refused', limits: "average='100'", others: 60, floor: 41, expected: 'FLOOR_EXCEEDED' },
-  { name: 'the peak counts instead of the average', limits: "average='100' peak='200'", others: 150, floor: 50, expected: 4 },
-  { name: 'a sum above the peak is refused', limits: "average='100' peak='200'", others: 150, floor: 51, expected: 'FLOOR_EXCEEDED' },
-  { name: 'a peak below the average counts', limits: "average='300' peak='200'", others: 150, floor: 51, expected: 'FLOOR_EXCEEDED' },
+  {
+    name: 'a sum above the average is refused',
+    limits: "average='100'",
+    others: 60,
+    floor: 41,
+    expected: 'FLOOR_EXCEEDED',
+  },
+  {
+    name: 'the peak counts instead of the average',
+    limits: "average='100' peak='200'",
+    others: 150,
+    floor: 50,
+    expected: 4,
+  },
+  {
+    name: 'a sum above the peak is refused',
+    limits: "average='100' peak='200'",
+    others: 150,
+    floor: 51,
+    expected: 'FLOOR_EXCEEDED',
+  },
+  {
+    name: 'a peak below the average counts',
+    limits: "average='300' peak='200'",
+    others: 150,
+    floor: 51,
+    expected: 'FLOOR_EXCEEDED',
+  },
 ])('floor sum: $name', ({ limits, others, floor, expected }) => {
   expect(resolveOn(`<inbound ${limits}/>`, iface(withFloor(floor)), [classed(3, others)])).toEqual([expected]);
 });

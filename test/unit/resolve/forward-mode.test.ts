@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { readDomain } from '../../../src/model/domain.ts';
+import { ActualnetError } from '../../../src/report/error.ts';
 import { actualTypeOf } from '../../../src/resolve/actual.ts';
 import { resolveGuest } from '../../../src/resolve/guest.ts';
-import { ActualnetError } from '../../../src/report/error.ts';
-import { readDomain } from '../../../src/model/domain.ts';
 import { parseLibvirtVersion } from '../../../src/resolve/version.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { domain, network, resolve, running } from '../../helpers/documents.ts';
@@ -16,11 +16,19 @@ const rows = [
   { name: 'no <forward> is isolated', xml: bridge, actual: { type: 'network', bridge: 'br0' } },
   { name: '<forward/> is nat', xml: `<forward/>${bridge}`, actual: { type: 'network', bridge: 'br0' } },
   { name: 'nat', xml: `<forward mode='nat'/>${bridge}`, actual: { type: 'network', bridge: 'br0' } },
-  { name: 'nat through a device', xml: `<forward mode='nat' dev='e1'/>${bridge}`, actual: { type: 'network', bridge: 'br0' } },
+  {
+    name: 'nat through a device',
+    xml: `<forward mode='nat' dev='e1'/>${bridge}`,
+    actual: { type: 'network', bridge: 'br0' },
+  },
   { name: 'route', xml: `<forward mode='route'/>${bridge}`, actual: { type: 'network', bridge: 'br0' } },
   { name: 'open', xml: `<forward mode='open'/>${bridge}`, actual: { type: 'network', bridge: 'br0' } },
   { name: 'none', xml: `<forward mode='none'/>${bridge}`, actual: { type: 'network', bridge: 'br0' } },
-  { name: 'bridge with a bridge name', xml: `<forward mode='bridge'/>${bridge}`, actual: { type: 'bridge', bridge: 'br0' } },
+  {
+    name: 'bridge with a bridge name',
+    xml: `<forward mode='bridge'/>${bridge}`,
+    actual: { type: 'bridge', bridge: 'br0' },
+  },
   {
     name: 'bridge without a bridge name',
     xml: `<forward mode='bridge'>${pool}</forward>`,
@@ -51,7 +59,7 @@ const rows = [
 const withName = (xml: string) => `<network><name>n</name>${xml}</network>`;
 
 test.each(rows)('the forward mode decides the connection: $name', ({ xml, actual }) => {
-  expect(resolve(iface, [running(withName(xml))]).resolutions[0]!.actual).toEqual(actual);
+  expect(resolve(iface, [running(withName(xml))]).resolutions[0]!.actual).toMatchObject(actual);
 });
 
 test.each(rows)('the type alone needs neither an active network nor a free device: $name', ({ xml, actual }) => {
@@ -90,7 +98,7 @@ test.each([
   expect(resolutions[0]).toMatchObject({ actualType: type, actual: { type } });
 });
 
-test('a bridge interface is on the bridge it names, and its MAC table is never libvirt\'s to manage', () => {
+test("a bridge interface is on the bridge it names, and its MAC table is never libvirt's to manage", () => {
   const xml = "<interface type='bridge'><source bridge='br7' macTableManager='libvirt'/></interface>";
   const { actual } = resolve(xml, []).resolutions[0]!;
   expect(actual).toMatchObject({ type: 'bridge', bridge: 'br7' });

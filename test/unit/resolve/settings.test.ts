@@ -88,7 +88,8 @@ test.each([
 });
 
 test('bandwidth: every number of the winning element is kept', () => {
-  const children = "<bandwidth><inbound average='1' peak='2' burst='3'/><outbound average='4' peak='5' burst='6'/></bandwidth>";
+  const children =
+    "<bandwidth><inbound average='1' peak='2' burst='3'/><outbound average='4' peak='5' burst='6'/></bandwidth>";
   expect(allocateFrom('', { children }).actual.bandwidth).toEqual({
     inbound: { average: 1, peak: 2, burst: 3 },
     outbound: { average: 4, peak: 5, burst: 6 },
@@ -134,6 +135,9 @@ test('the port names no portgroup when the default one applied', () => {
 
 test("a network's mtu does not become the interface's", () => {
   const state = running("<network><name>n</name><bridge name='virbr0'/><mtu size='9000'/></network>");
-  const { actual } = allocate(state, domain("<interface type='network'><source network='n'/></interface>").interfaces[0]!);
+  const { actual } = allocate(
+    state,
+    domain("<interface type='network'><source network='n'/></interface>").interfaces[0]!,
+  );
   expect(actual).toEqual({ type: 'network', bridge: 'virbr0' });
 });

@@ -63,7 +63,11 @@ const accepted: { name: string; children: string; on: Connection[] }[] = [
   { name: 'a filter', children: filter, on: ['nat', 'bridge', 'ethernet'] },
   { name: 'a custom tap path', children: tap, on: ['nat', 'bridge', 'ethernet'] },
   { name: 'the transient member of a team', children: transient, on: ['hostdev'] },
-  { name: 'the persistent member of a team', children: "<teaming type='persistent'/>", on: ['nat', 'bridge', 'direct'] },
+  {
+    name: 'the persistent member of a team',
+    children: "<teaming type='persistent'/>",
+    on: ['nat', 'bridge', 'direct'],
+  },
 ];
 const each = (rows: typeof refused) => rows.flatMap(({ on, ...row }) => on.map(connection => ({ ...row, connection })));
 
@@ -83,9 +87,15 @@ test('the message of a team says what the transient member would be', () => {
 });
 
 test.each([
-  { name: 'bandwidth of a portgroup', xml: `<forward mode='hostdev'>${pci(1)}</forward><portgroup name='p' default='yes'>${limits}</portgroup>` },
+  {
+    name: 'bandwidth of a portgroup',
+    xml: `<forward mode='hostdev'>${pci(1)}</forward><portgroup name='p' default='yes'>${limits}</portgroup>`,
+  },
   { name: 'isolation of the network', xml: `<forward mode='vepa'><interface dev='e1'/></forward>${isolated}` },
-  { name: 'isolation of the network with an openvswitch portgroup', xml: `<forward mode='bridge'/>${bridge}${isolated}<portgroup name='p' default='yes'>${ovs}</portgroup>` },
+  {
+    name: 'isolation of the network with an openvswitch portgroup',
+    xml: `<forward mode='bridge'/>${bridge}${isolated}<portgroup name='p' default='yes'>${ovs}</portgroup>`,
+  },
 ])('merged settings are checked like own ones: $name', ({ xml }) => {
   const states = [running(`<network><name>n</name>${xml}</network>`)];
   const { resolutions } = resolve("<interface type='network'><source network='n'/></interface>", states);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type VirtualPort, readVirtualPort } from '../../../src/model/virtual-port.ts';
+import { readVirtualPort, type VirtualPort } from '../../../src/model/virtual-port.ts';
 import { mergeVirtualPorts } from '../../../src/resolve/virtual-port.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 
@@ -139,9 +139,21 @@ test.each([
     says: ["'1'", "'2'", "network 'n'", "portgroup 'p'"],
   },
   { name: 'typeid', given: { network: `${qbg} typeid=1`, portgroup: '- typeid=2' }, says: ["'1'", "'2'"] },
-  { name: 'typeidversion', given: { network: `${qbg} typeidversion=1`, portgroup: '- typeidversion=2' }, says: ["'1'", "'2'"] },
-  { name: 'instanceid', given: { iface: `${qbg} instanceid=${idA}`, network: `${qbg} instanceid=${idB}` }, says: [idA, idB] },
-  { name: 'interfaceid', given: { iface: `${ovs} interfaceid=${idA}`, portgroup: `${ovs} interfaceid=${idB}` }, says: [idA, idB] },
+  {
+    name: 'typeidversion',
+    given: { network: `${qbg} typeidversion=1`, portgroup: '- typeidversion=2' },
+    says: ["'1'", "'2'"],
+  },
+  {
+    name: 'instanceid',
+    given: { iface: `${qbg} instanceid=${idA}`, network: `${qbg} instanceid=${idB}` },
+    says: [idA, idB],
+  },
+  {
+    name: 'interfaceid',
+    given: { iface: `${ovs} interfaceid=${idA}`, portgroup: `${ovs} interfaceid=${idB}` },
+    says: [idA, idB],
+  },
   { name: 'profileid', given: { iface: `${qbh} profileid=x`, portgroup: `${qbh} profileid=b` }, says: ["'x'", "'b'"] },
   {
     name: 'profileid',
@@ -160,7 +172,11 @@ test.each([
 
 test.each([
   { name: 'nothing anywhere is nothing', given: {}, expected: undefined },
-  { name: 'an untyped one in the network or portgroup only is nothing', given: { portgroup: '- profileid=x' }, expected: undefined },
+  {
+    name: 'an untyped one in the network or portgroup only is nothing',
+    given: { portgroup: '- profileid=x' },
+    expected: undefined,
+  },
 ])('virtualport merge without a type: $name', ({ given, expected }) => {
   expect(merge(given)).toBe(expected);
 });

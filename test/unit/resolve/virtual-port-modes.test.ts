@@ -64,13 +64,15 @@ test.each(modes)('%s needs no virtualport', mode => {
   expect(resolveIn(mode, '').error).toBeUndefined();
 });
 
-test.each(modes)("an untyped virtualport fails in %s although its portgroup has one without type, too", mode => {
-  const portgroup = "<portgroup name='p' default='yes'><virtualport><parameters profileid='x'/></virtualport></portgroup>";
+test.each(modes)('an untyped virtualport fails in %s although its portgroup has one without type, too', mode => {
+  const portgroup =
+    "<portgroup name='p' default='yes'><virtualport><parameters profileid='x'/></virtualport></portgroup>";
   expect(resolveIn(mode, ports.untyped, portgroup).error?.code).toBe('VIRTUALPORT_MODE');
 });
 
 test.each(modes)('an untyped virtualport of a portgroup alone is nothing in %s', mode => {
-  const portgroup = "<portgroup name='p' default='yes'><virtualport><parameters profileid='x'/></virtualport></portgroup>";
+  const portgroup =
+    "<portgroup name='p' default='yes'><virtualport><parameters profileid='x'/></virtualport></portgroup>";
   const { actual, error } = resolveIn(mode, '', portgroup);
   expect(error).toBeUndefined();
   expect(actual?.virtualport).toBeUndefined();
@@ -98,7 +100,12 @@ test.each([
     generated: [],
   },
   { name: 'nothing for 802.1Qbh', mode: 'vepa', port: ports['802.1Qbh'], generated: [] },
-  { name: 'interfaceid for openvswitch', mode: 'bridge with name', port: ports.openvswitch, generated: ['interfaceid'] },
+  {
+    name: 'interfaceid for openvswitch',
+    mode: 'bridge with name',
+    port: ports.openvswitch,
+    generated: ['interfaceid'],
+  },
   {
     name: 'nothing for openvswitch with an interfaceid',
     mode: 'bridge with name',

@@ -83,9 +83,21 @@ test.each(['9.0.0', '11.3.0'])('libvirt %s: a bridge interface may have a vlan w
 });
 
 test.each([
-  { name: 'a hostdev interface with one tag', xml: `<interface type='hostdev'><source>${pci}</source>${tag}</interface>`, ok: true },
-  { name: 'a hostdev interface with a trunk', xml: `<interface type='hostdev'><source>${pci}</source>${trunk}</interface>`, ok: false },
-  { name: 'a macvtap passthrough interface', xml: `<interface type='direct'><source dev='e1' mode='passthrough'/>${tag}</interface>`, ok: true },
+  {
+    name: 'a hostdev interface with one tag',
+    xml: `<interface type='hostdev'><source>${pci}</source>${tag}</interface>`,
+    ok: true,
+  },
+  {
+    name: 'a hostdev interface with a trunk',
+    xml: `<interface type='hostdev'><source>${pci}</source>${trunk}</interface>`,
+    ok: false,
+  },
+  {
+    name: 'a macvtap passthrough interface',
+    xml: `<interface type='direct'><source dev='e1' mode='passthrough'/>${tag}</interface>`,
+    ok: true,
+  },
   { name: 'a macvtap vepa interface', xml: `<interface type='direct'><source dev='e1'/>${tag}</interface>`, ok: false },
   { name: 'a user interface', xml: `<interface type='user'>${tag}</interface>`, ok: false },
   { name: 'an ethernet interface', xml: `<interface type='ethernet'>${tag}</interface>`, ok: false },
@@ -102,7 +114,12 @@ const definitions: { name: string; xml: string; old: boolean; now: boolean }[] =
   { name: 'passthrough with a vlan', xml: forwards.passthrough + tag, old: true, now: true },
   { name: 'bridge with openvswitch and a vlan', xml: forwards['bridge with name'] + ovs + tag, old: true, now: true },
   { name: 'bridge with a vlan and no virtualport', xml: forwards['bridge with name'] + tag, old: false, now: true },
-  { name: 'bridge with a vlan and another virtualport', xml: forwards['bridge with name'] + qbh + tag, old: false, now: false },
+  {
+    name: 'bridge with a vlan and another virtualport',
+    xml: forwards['bridge with name'] + qbh + tag,
+    old: false,
+    now: false,
+  },
   { name: 'bridge without a name with a vlan', xml: forwards['bridge without name'] + tag, old: false, now: true },
   { name: 'private with a vlan', xml: forwards.private + tag, old: false, now: false },
   { name: 'vepa with a vlan', xml: forwards.vepa + tag, old: false, now: false },
@@ -112,7 +129,12 @@ const definitions: { name: string; xml: string; old: boolean; now: boolean }[] =
   { name: 'open with a vlan', xml: forwards.open + tag, old: false, now: false },
   { name: 'nat without any vlan', xml: forwards.nat + group(''), old: true, now: true },
   { name: 'nat with a vlan in a portgroup', xml: forwards.nat + group(tag), old: false, now: false },
-  { name: 'nat with a vlan and a default portgroup', xml: forwards.nat + tag + group('', true), old: false, now: false },
+  {
+    name: 'nat with a vlan and a default portgroup',
+    xml: forwards.nat + tag + group('', true),
+    old: false,
+    now: false,
+  },
   { name: 'hostdev with a vlan in a portgroup', xml: forwards.hostdev + group(tag), old: true, now: true },
   {
     name: 'hostdev with a vlan and a virtualport in a portgroup',
