@@ -2,6 +2,7 @@ import { compareViews, foldRecord, type RecordLine } from '../apply/record.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
+import { findLostPorts } from '../resolve/claim.ts';
 import { resolveGuest } from '../resolve/guest.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
@@ -55,7 +56,10 @@ function noteChosen(operation: QemuOperation, guest: Uuid, domain: Domain, conte
   const before = foldRecord(guest, context.memory.readRecord(guest));
   const expected = before?.chosen ?? before?.foreseen;
   const differences = expected ? compareViews(expected, view) : [];
-  const findings = [...differences, ...checkHostdevs(view)].filter(finding => !before?.findings.includes(finding));
+  const lost = operation === 'reconnect' ? findLostPorts(domain, context.memory.findNetwork) : [];
+  const findings = [...differences, ...lost, ...checkHostdevs(view)].filter(
+    finding => !before?.findings.includes(finding),
+  );
   write(guest, lineOf(operation, domain, context, { view, findings }), context);
 }
 

@@ -14,18 +14,30 @@ export interface Bandwidth {
   readonly outbound?: Rate;
 }
 
-/** The `<bandwidth>` child of `parent`; an element without a direction counts as absent, as in libvirt. */
-export function readBandwidth(owner: Owner, parent: XmlElement): Bandwidth | undefined {
+/**
+ * The `<bandwidth>` child of `parent`; an element without a direction counts as absent, as in libvirt. A floor is for
+ * what is connected to a network, inbound only.
+ */
+export function readBandwidth(
+  owner: Owner,
+  parent: XmlElement,
+  rules: { allowsFloor: boolean },
+): Bandwidth | undefined {
   const element = parent.child('bandwidth');
   if (element === undefined) return undefined;
   const inbound = readRate(owner, element.child('inbound'));
   const outbound = readRate(owner, element.child('outbound'));
   if (inbound === undefined && outbound === undefined) return undefined;
-  if (outbound?.floor !== undefined) {
-    wrongValue(owner, element.child('outbound')!, {
-      place: '@floor',
-      expected: 'no floor: it exists for inbound only',
-    });
+  for (const [name, rate] of [
+    ['inbound', inbound],
+    ['outbound', outbound],
+  ] as const) {
+    if (rate?.floor !== undefined && !(rules.allowsFloor && name === 'inbound')) {
+      wrongValue(owner, element.child(name)!, {
+        place: '@floor',
+        expected: 'no floor: only inbound, on an interface of type network',
+      });
+    }
   }
   return { ...(inbound && { inbound }), ...(outbound && { outbound }) };
 }

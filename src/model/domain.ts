@@ -1,7 +1,14 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { type CommandLine, readCommandLine } from './command-line.ts';
-import { type HostDevice, type Interface, readAlias, readHostDevice, readInterface } from './interface.ts';
+import {
+  type DocumentForm,
+  type HostDevice,
+  type Interface,
+  readAlias,
+  readHostDevice,
+  readInterface,
+} from './interface.ts';
 import { dropUndefined, type Owner, readName, readUuid, type Uuid } from './values.ts';
 
 /** A plain `<hostdev>`; the ones that belong to an interface are derived from it, see `transform/hostdevs`. */
@@ -15,8 +22,7 @@ export interface Domain {
   readonly owner: Owner;
   readonly name: string;
   readonly uuid?: Uuid;
-  /** Has a domain id or is a status document: aliases and connections in it are libvirt's own. */
-  readonly live: boolean;
+  readonly form: DocumentForm;
   readonly interfaces: readonly Interface[];
   readonly hostdevs: readonly Hostdev[];
   readonly commandLine: CommandLine;
@@ -35,7 +41,7 @@ export function readDomain(document: XmlDocument): Domain {
   }
   const name = readName('the guest', element);
   const owner = `guest '${name}'`;
-  const live = element !== root || element.attribute('id') !== undefined;
+  const form = element !== root ? 'status' : element.attribute('id') === undefined ? 'inactive' : 'live';
   const devices = element.childrenNamed('devices').flatMap(child => child.children);
   const named = (wanted: string) => devices.filter(device => device.name === wanted);
   return dropUndefined({
@@ -43,22 +49,22 @@ export function readDomain(document: XmlDocument): Domain {
     owner,
     name,
     uuid: readUuid(owner, element.child('uuid')),
-    live,
-    interfaces: named('interface').map((device, index) => readInterface(device, { guest: owner, index, live })),
+    form,
+    interfaces: named('interface').map((device, index) => readInterface(device, { guest: owner, index, form })),
     hostdevs: named('hostdev').map((device, index) =>
-      readHostdev(device, { owner: `${owner}, hostdev ${index}`, live }),
+      readHostdev(device, { owner: `${owner}, hostdev ${index}`, form }),
     ),
     commandLine: readCommandLine(element),
   });
 }
 
-function readHostdev(element: XmlElement, context: { owner: Owner; live: boolean }): Hostdev {
+function readHostdev(element: XmlElement, context: { owner: Owner; form: DocumentForm }): Hostdev {
   const type = element.attribute('type') ?? 'capabilities';
   const address = type === 'pci' ? element.child('source')?.child('address') : undefined;
   return dropUndefined({
     ...readHostDevice(context.owner, element, address),
     type,
     element,
-    alias: readAlias(element, context.live),
+    alias: readAlias(element, context.form),
   });
 }

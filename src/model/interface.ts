@@ -104,26 +104,24 @@ export interface RecordedActual {
   readonly isolated?: boolean;
 }
 
-/** Reads one `<interface>`; `live` documents carry aliases of any form, others only `ua-` ones (libvirt drops the rest). */
-export function readInterface(element: XmlElement, context: { guest: Owner; index: number; live: boolean }): Interface {
+/**
+ * Which kind of document a device stands in. Only a live one (with a domain id) shows what libvirt has connected and
+ * named; only a status one has `<actual>`. From any other, libvirt drops such things while it parses, and so do we.
+ */
+export type DocumentForm = 'inactive' | 'live' | 'status';
+
+export function readInterface(
+  element: XmlElement,
+  context: { guest: Owner; index: number; form: DocumentForm },
+): Interface {
+  const { form } = context;
   const macElement = element.child('mac');
   const mac = macElement && readMac(`${context.guest}, interface ${context.index}`, macElement);
   const owner = `${context.guest}, interface ${mac ?? context.index}`;
   const type = readOneOf(owner, element, 'type', interfaceTypes) ?? 'user';
-  const connection = readConnection(owner, element, type);
+  const connection = readConnection(owner, element, { type, form });
   if (type === 'network') readRequired(owner, requireChild(owner, element, 'source'), 'network');
-  if (
-    connection.bandwidth?.inbound?.floor !== undefined &&
-    type !== 'network' &&
-    connection.source.network === undefined
-  ) {
-    wrongValue(owner, element.child('bandwidth')!.child('inbound')!, {
-      place: '@floor',
-      expected: 'a floor only on interfaces of type network',
-    });
-  }
-  const target = element.child('target');
-  const actualElement = element.child('actual');
+  const actualElement = form === 'status' ? element.child('actual') : undefined;
   return dropUndefined({
     element,
     owner,
@@ -131,8 +129,8 @@ export function readInterface(element: XmlElement, context: { guest: Owner; inde
     mac,
     ...connection,
     type,
-    alias: readAlias(element, context.live),
-    target: dropUndefined({ dev: target?.attribute('dev'), managed: readYesNo(owner, target, 'managed') ?? true }),
+    alias: readAlias(element, form),
+    target: readTarget(owner, element, form),
     model: element.child('model')?.attribute('type'),
     queues: readChildInteger(owner, element.child('driver'), 'queues'),
     mtu: readChildInteger(owner, element.child('mtu'), 'size'),
@@ -144,9 +142,9 @@ export function readInterface(element: XmlElement, context: { guest: Owner; inde
 }
 
 /** The `<alias>` of a device as libvirt would keep it from this document. */
-export function readAlias(device: XmlElement, live: boolean): string | undefined {
+export function readAlias(device: XmlElement, form: DocumentForm): string | undefined {
   const alias = device.child('alias')?.attribute('name');
-  return alias === undefined || live || isUserAlias(alias) ? alias : undefined;
+  return alias === undefined || form !== 'inactive' || isUserAlias(alias) ? alias : undefined;
 }
 
 /** `ua-` and then letters, digits, `_` and `-` only (libvirt's virDomainDeviceAliasIsUserAlias). */
@@ -169,22 +167,40 @@ function readActual(owner: Owner, element: XmlElement): RecordedActual {
   const type = readOneOf(owner, element, 'type', interfaceTypes);
   if (type === undefined)
     wrongValue(owner, element, { place: '@type', expected: `one of ${interfaceTypes.join(', ')}` });
-  return { ...readConnection(owner, element, type), type };
+  return { ...readConnection(owner, element, { type, form: 'status' }), type };
 }
 
-function readConnection(owner: Owner, element: XmlElement, type: InterfaceType): Omit<RecordedActual, 'type'> {
+function readTarget(owner: Owner, element: XmlElement, form: DocumentForm): Interface['target'] {
+  const target = element.child('target');
+  const managed = readYesNo(owner, target, 'managed') ?? true;
+  const dev = target?.attribute('dev');
+  const isGenerated = form === 'inactive' && managed && /^(vnet|macvtap|macvlan)/.test(dev ?? '');
+  return dropUndefined({ dev: isGenerated ? undefined : dev, managed });
+}
+
+function readConnection(
+  owner: Owner,
+  element: XmlElement,
+  context: { type: InterfaceType; form: DocumentForm },
+): Omit<RecordedActual, 'type'> {
+  const { type } = context;
+  const source = readSource(owner, element, context);
   return dropUndefined({
-    source: readSource(owner, element, type),
+    source,
     hostDevice: type === 'hostdev' ? readInterfaceHostDevice(owner, element) : undefined,
     vlan: readVlan(owner, element),
     virtualport: readInterfaceVirtualPort(owner, element, type),
-    bandwidth: readBandwidth(owner, element),
+    bandwidth: readBandwidth(owner, element, { allowsFloor: type === 'network' || source.network !== undefined }),
     trustGuestRxFilters: readYesNo(owner, element, 'trustGuestRxFilters'),
     isolated: readYesNo(owner, element.child('port'), 'isolated'),
   });
 }
 
-function readSource(owner: Owner, element: XmlElement, type: InterfaceType): InterfaceSource {
+function readSource(
+  owner: Owner,
+  element: XmlElement,
+  { type, form }: { type: InterfaceType; form: DocumentForm },
+): InterfaceSource {
   const source = element.child('source');
   if (source === undefined) {
     if (type === 'bridge' || type === 'direct') requireChild(owner, element, 'source');
@@ -192,12 +208,13 @@ function readSource(owner: Owner, element: XmlElement, type: InterfaceType): Int
   }
   if (type === 'bridge') readRequired(owner, source, 'bridge');
   if (type === 'direct') readRequired(owner, source, 'dev');
-  const portid = source.attribute('portid');
+  const portid = form === 'inactive' ? undefined : source.attribute('portid');
+  const showsBridge = type !== 'network' || form !== 'inactive';
   return dropUndefined({
     network: source.attribute('network'),
     portgroup: source.attribute('portgroup'),
     portid: portid === undefined ? undefined : parseUuid(portid),
-    bridge: source.attribute('bridge'),
+    bridge: showsBridge ? source.attribute('bridge') : undefined,
     dev: type === 'direct' ? source.attribute('dev') : undefined,
     mode: type === 'direct' ? (readOneOf(owner, source, 'mode', directModes) ?? 'vepa') : undefined,
     macTableManager: readOneOf(owner, source, 'macTableManager', macTableManagers),
@@ -208,6 +225,7 @@ function readInterfaceHostDevice(owner: Owner, element: XmlElement): HostDevice 
   const source = requireChild(owner, element, 'source');
   const address = source.child('address');
   if (address === undefined && source.child('vendor') === undefined) requireChild(owner, source, 'address');
+  if (address !== undefined && source.child('vendor') === undefined) readRequired(owner, address, 'type');
   return address === undefined
     ? { type: 'usb', managed: readYesNo(owner, element, 'managed') ?? false }
     : readHostDevice(owner, element, address);

@@ -85,7 +85,7 @@ export function readNetworkPort(element: XmlElement): NetworkPort {
     mac: readMac(owner, requireChild(owner, element, 'mac')),
     vlan: readVlan(owner, element),
     virtualport: readVirtualPort(owner, element, { typeRequired: false, generatesIds: false }),
-    bandwidth: readBandwidth(owner, element),
+    bandwidth: readBandwidth(owner, element, { allowsFloor: true }),
     classId: classId === undefined ? undefined : Number(classId),
     isolated: readYesNo(owner, element.child('port'), 'isolated'),
     trustGuestRxFilters: readYesNo(owner, element.child('rxfilters'), 'trustGuest'),

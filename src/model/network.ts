@@ -111,7 +111,7 @@ function readSettings(owner: Owner, element: XmlElement, rules: { typeRequired: 
   return dropUndefined({
     vlan: readVlan(owner, element),
     virtualport: readVirtualPort(owner, element, { ...rules, generatesIds: false }),
-    bandwidth: readBandwidth(owner, element),
+    bandwidth: readBandwidth(owner, element, { allowsFloor: false }),
     trustGuestRxFilters: readYesNo(owner, element, 'trustGuestRxFilters'),
   });
 }
@@ -151,7 +151,7 @@ function checkPortgroups(owner: Owner, portgroups: readonly Portgroup[]): void {
 function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDevice[] {
   const dev = forward.attribute('dev');
   const interfaces = forward.childrenNamed('interface').map(entry => ({ dev: readRequired(owner, entry, 'dev') }));
-  const addresses = forward.childrenNamed('address').map(entry => ({ address: readPciAddress(owner, entry) }));
+  const addresses = forward.childrenNamed('address').map(entry => ({ address: readPoolAddress(owner, entry) }));
   const pfs = forward.childrenNamed('pf');
   if (pfs.length > 1) wrongValue(owner, pfs[1]!, { place: '@dev', expected: 'only one <pf>' });
   for (const pf of pfs) readRequired(owner, pf, 'dev');
@@ -177,6 +177,11 @@ function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDev
   if (twice !== undefined)
     throw new ActualnetError('XML_VALUE', `${owner}: '${twice}' is in the pool twice (line ${forward.line})`);
   return pool;
+}
+
+function readPoolAddress(owner: Owner, element: XmlElement): PciAddress {
+  if (element.attribute('type') !== 'pci') wrongValue(owner, element, { place: '@type', expected: "'pci'" });
+  return readPciAddress(owner, element);
 }
 
 /** libvirt compares these attributes without regard to case and takes everything but `yes` for no. */

@@ -55,10 +55,13 @@ export function recordedActual(iface: Interface): Actual | undefined {
   });
   switch (type) {
     case 'network':
-      if (source.bridge === undefined) return undefined;
-      return dropUndefined({ type, bridge: source.bridge, macTableManager: source.macTableManager, ...settings });
-    case 'bridge':
-      return dropUndefined({ type, bridge: source.bridge, macTableManager: source.macTableManager, ...settings });
+    case 'bridge': {
+      if (type === 'network' && source.bridge === undefined) return undefined;
+      // Only a network can hand the bridge's table to libvirt; written on a plain bridge interface it means nothing.
+      const viaNetwork = iface.actual !== undefined || source.network !== undefined;
+      const macTableManager = viaNetwork ? source.macTableManager : undefined;
+      return dropUndefined({ type, bridge: source.bridge, macTableManager, ...settings });
+    }
     case 'direct':
       return dropUndefined({ type, dev: source.dev, mode: source.mode ?? 'vepa', ...settings });
     case 'hostdev':

@@ -1,6 +1,5 @@
 import type { Interface } from '../model/interface.ts';
 import { type Network, type Portgroup, routedModes } from '../model/network.ts';
-import type { Plug } from '../model/network-port.ts';
 import { dropUndefined } from '../model/values.ts';
 import type { VirtualPort } from '../model/virtual-port.ts';
 import { describeVlan } from '../model/vlan.ts';
@@ -13,7 +12,7 @@ import {
   defaultDriver,
   directModeOf,
 } from './actual.ts';
-import { type CountedPort, type NetworkState, needsExclusiveUse, withPort } from './network-state.ts';
+import { type NetworkState, needsExclusiveUse, portOf, withPort } from './network-state.ts';
 import { pickDevice } from './pool.ts';
 import { completeVirtualPort, mergeVirtualPorts } from './virtual-port.ts';
 
@@ -134,7 +133,6 @@ function chooseDevice(
         checkVirtualPortType(network, virtualport, ['802.1Qbg', '802.1Qbh']);
         return { device, because: [...because, unexpanded(network)] };
       }
-      if (network.pool.length === 0) throw noForwardDevice(network);
       const pick = pickDevice(state, true);
       checkVirtualPortType(network, virtualport, ['802.1Qbg', '802.1Qbh']);
       if (!('address' in pick.device)) throw noForwardDevice(network);
@@ -211,32 +209,6 @@ function chooseClassId(state: NetworkState, iface: Interface, settings: ActualSe
   let classId = 3;
   while (classed.some(port => port.classId === classId)) classId++;
   return classId;
-}
-
-function portOf(actual: Actual, iface: Interface): CountedPort {
-  const { vlan, virtualport, bandwidth, classId, isolated, trustGuestRxFilters } = actual;
-  return dropUndefined({
-    mac: iface.mac,
-    group: iface.source.portgroup,
-    vlan,
-    virtualport,
-    bandwidth,
-    classId,
-    isolated,
-    trustGuestRxFilters,
-    plug: plugOf(actual),
-  });
-}
-
-function plugOf(actual: Actual): Plug | undefined {
-  if (actual.type === 'network' || actual.type === 'bridge') {
-    return dropUndefined({ type: actual.type, bridge: actual.bridge ?? '', macTableManager: actual.macTableManager });
-  }
-  if (actual.type === 'direct' && actual.dev !== undefined)
-    return { type: 'direct', dev: actual.dev, mode: actual.mode };
-  if (actual.type !== 'hostdev') return undefined;
-  const { address, managed, driver } = actual;
-  return dropUndefined({ type: 'hostdev-pci', address, managed, driver });
 }
 
 function describeBridge(network: Network): string {

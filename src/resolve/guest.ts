@@ -32,15 +32,16 @@ export interface InterfaceResolution {
  * other, so two of them never get the same exclusive device. What cannot be had is an `error` of that interface.
  */
 export function resolveGuest(domain: Domain, context: GuestResolutionContext): InterfaceResolution[] {
-  const states = new Map<string, NetworkState | undefined>();
+  const lookUp = rememberLookups(context.findNetwork);
+  const states = new Map<string, NetworkState>();
   const taken = new Set<PciAddress>(hostAddresses(domain));
   return domain.interfaces.map(iface => {
     const name = iface.source.network ?? '';
     const recorded = recordedActual(iface);
     if (recorded !== undefined) return resolveRecorded(iface, recorded, context.version);
-    if (!states.has(name)) states.set(name, context.findNetwork(name));
-    const state = states.get(name);
-    if (state === undefined) return unknownNetwork(iface, name);
+    const found = lookUp(name);
+    if (found instanceof ActualnetError) return unknownNetwork(iface, found);
+    const state = states.get(name) ?? found;
     const actualType = actualTypeOf(state.network);
     try {
       const allocation = allocate(state, iface);
@@ -71,11 +72,8 @@ function resolveRecorded(iface: Interface, actual: Actual, version: () => Libvir
 }
 
 /** libvirt treats an interface whose network it cannot look up as "not a host device" and fails at allocation. */
-function unknownNetwork(iface: Interface, name: string): InterfaceResolution {
-  const cause = new ActualnetError('NETWORK_UNKNOWN', `network '${name}' is not known here`, {
-    hint: 'define and start it, or give its XML',
-  });
-  const because = [`network '${name}' is not known, so libvirt takes it for anything but a host device`];
+function unknownNetwork(iface: Interface, cause: ActualnetError): InterfaceResolution {
+  const because = ['its network cannot be looked up, so libvirt takes it for anything but a host device'];
   return {
     iface,
     actualType: undefined,
@@ -84,6 +82,25 @@ function unknownNetwork(iface: Interface, name: string): InterfaceResolution {
     warnings: [],
     error: interfaceError(iface, cause),
   };
+}
+
+/** Asks once for each network; a failure is an answer about that network and not about the guest. */
+function rememberLookups(findNetwork: NetworkLookup): (name: string) => NetworkState | ActualnetError {
+  const answers = new Map<string, NetworkState | ActualnetError>();
+  return name => {
+    const answer = answers.get(name) ?? lookUpOnce(findNetwork, name);
+    answers.set(name, answer);
+    return answer;
+  };
+}
+
+function lookUpOnce(findNetwork: NetworkLookup, name: string): NetworkState | ActualnetError {
+  try {
+    const hint = 'define and start it, or give its XML';
+    return findNetwork(name) ?? new ActualnetError('NETWORK_UNKNOWN', `network '${name}' is not known here`, { hint });
+  } catch (error) {
+    return asActualnetError(error);
+  }
 }
 
 function takeAddress(taken: Set<PciAddress>, address: PciAddress, state: NetworkState): void {

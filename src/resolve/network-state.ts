@@ -1,6 +1,8 @@
+import type { Interface } from '../model/interface.ts';
 import { describePoolDevice, type Network, type PoolDevice } from '../model/network.ts';
-import type { NetworkPort } from '../model/network-port.ts';
-import { ActualnetError } from '../report/error.ts';
+import type { NetworkPort, Plug } from '../model/network-port.ts';
+import { dropUndefined } from '../model/values.ts';
+import type { Actual } from './actual.ts';
 
 /** A port that is counted; a foreseen one has no uuid and no owner yet. */
 export type CountedPort = Partial<NetworkPort>;
@@ -21,51 +23,46 @@ export function connectionsOf(state: NetworkState, device: PoolDevice): number {
   return state.ports.filter(port => pluggedDevice(port) === describePoolDevice(device)).length;
 }
 
-/**
- * Counts a recorded port again, as libvirt does after a restart: the very same device or none, and no setting is taken
- * from the network. Throws `CLAIM_FAILED`; the guest keeps its device either way.
- */
-export function claimPort(state: NetworkState, port: CountedPort): NetworkState {
-  const { network } = state;
-  const refuse = (why: string): never => {
-    throw new ActualnetError('CLAIM_FAILED', `${network.owner} cannot take back the port of ${port.mac}: ${why}`);
-  };
-  if (!state.active) refuse('the network is not active');
-  const plug = port.plug ?? refuse('the port has no recorded device');
-  if (plug.type === 'network' || plug.type === 'bridge') {
-    if (network.bridge === undefined) refuse('the network has no bridge');
-    return withPort(state, port);
-  }
-  const device = poolDeviceOf(state, port);
-  if (device === undefined) return refuse(`${pluggedDevice(port)} is not in its pool`);
-  const exclusive = plug.type === 'hostdev-pci' ? network.mode === 'hostdev' : needsExclusiveUse(network, port);
-  if (exclusive && connectionsOf(state, device) > 0) refuse(`${describePoolDevice(device)} is in use by another port`);
-  return withPort(state, port);
-}
-
-/** The state without one port. Throws `CLAIM_FAILED` if its device has left the pool: then libvirt cannot count it down. */
-export function releasePort(state: NetworkState, port: CountedPort): NetworkState {
-  const pooled = port.plug?.type === 'direct' || port.plug?.type === 'hostdev-pci';
-  if (pooled && poolDeviceOf(state, port) === undefined) {
-    throw new ActualnetError(
-      'CLAIM_FAILED',
-      `${state.network.owner} cannot release the port of ${port.mac}: ${pluggedDevice(port)} is not in its pool`,
-    );
-  }
-  return { ...state, ports: state.ports.filter(other => other !== port) };
-}
-
 /** passthrough macvtaps and 802.1Qbh in private mode cannot share a device (libvirt's networkAllocatePort). */
 export function needsExclusiveUse(network: Network, settings: Pick<CountedPort, 'virtualport'>): boolean {
   return network.mode === 'passthrough' || (network.mode === 'private' && settings.virtualport?.type === '802.1Qbh');
 }
 
-function poolDeviceOf(state: NetworkState, port: CountedPort): PoolDevice | undefined {
+/** The pool entry a port is plugged into. */
+export function poolDeviceOf(state: NetworkState, port: CountedPort): PoolDevice | undefined {
   const name = pluggedDevice(port);
   return state.network.pool.find(device => describePoolDevice(device) === name);
 }
 
-function pluggedDevice(port: CountedPort): string | undefined {
+/** Name or address of the pool device in a port's plug; undefined for bridges. */
+export function pluggedDevice(port: CountedPort): string | undefined {
   if (port.plug?.type === 'direct') return port.plug.dev;
   return port.plug?.type === 'hostdev-pci' ? port.plug.address : undefined;
+}
+
+/** The port a connection makes, as far as it can be known before libvirt makes it. */
+export function portOf(actual: Actual, iface: Interface): CountedPort {
+  const { vlan, virtualport, bandwidth, classId, isolated, trustGuestRxFilters } = actual;
+  return dropUndefined({
+    mac: iface.mac,
+    group: iface.source.portgroup,
+    vlan,
+    virtualport,
+    bandwidth,
+    classId,
+    isolated,
+    trustGuestRxFilters,
+    plug: plugOf(actual),
+  });
+}
+
+function plugOf(actual: Actual): Plug | undefined {
+  if (actual.type === 'network' || actual.type === 'bridge') {
+    return dropUndefined({ type: actual.type, bridge: actual.bridge ?? '', macTableManager: actual.macTableManager });
+  }
+  if (actual.type === 'direct' && actual.dev !== undefined)
+    return { type: 'direct', dev: actual.dev, mode: actual.mode };
+  if (actual.type !== 'hostdev') return undefined;
+  const { address, managed, driver } = actual;
+  return dropUndefined({ type: 'hostdev-pci', address, managed, driver });
 }

@@ -1,5 +1,6 @@
 import type { Interface } from '../model/interface.ts';
-import type { Network, Portgroup } from '../model/network.ts';
+import { type Network, type Portgroup, routedModes } from '../model/network.ts';
+import type { Vlan } from '../model/vlan.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Actual } from './actual.ts';
 import { formatLibvirtVersion, hasVlanOnPlainBridge, type LibvirtVersion } from './version.ts';
@@ -20,12 +21,12 @@ function vlanRefusal(actual: Actual, version: () => LibvirtVersion): string | un
   switch (actual.type) {
     case 'hostdev':
       if (actual.virtualport !== undefined) return 'a host device cannot have both a vlan and a virtualport';
-      if (actual.vlan.trunk || actual.vlan.tags.length > 1) return 'a virtual function takes one vlan tag and no trunk';
+      if (isTrunk(actual.vlan)) return 'a virtual function takes one vlan tag and no trunk';
       return undefined;
     case 'direct':
-      return actual.mode === 'passthrough'
-        ? undefined
-        : `a vlan is not possible on macvtap in mode '${actual.mode}', only in passthrough`;
+      if (actual.mode !== 'passthrough')
+        return `a vlan is not possible on macvtap in mode '${actual.mode}', only in passthrough`;
+      return isTrunk(actual.vlan) ? 'a device passed through takes one vlan tag and no trunk' : undefined;
     case 'bridge':
       if (actual.virtualport?.type === 'openvswitch') return undefined;
       if (actual.virtualport === undefined && hasVlanOnPlainBridge(version())) return undefined;
@@ -33,6 +34,10 @@ function vlanRefusal(actual: Actual, version: () => LibvirtVersion): string | un
     default:
       return `a vlan is not possible on a connection of type '${actual.type}'`;
   }
+}
+
+function isTrunk(vlan: Vlan): boolean {
+  return vlan.trunk || vlan.tags.length > 1;
 }
 
 function hostDeviceRefusal(actual: Actual): string | undefined {
@@ -72,8 +77,8 @@ function optionRefusals(iface: Interface, actual: Actual): (string | undefined)[
 }
 
 /**
- * Why libvirt would not let `network` be defined, although it parses: VLAN rules of networkValidate. A running network
- * has passed them; a file may not have.
+ * Why libvirt would not let `network` be defined, although it parses: the rules of networkValidate about vlans,
+ * bandwidth and addressing. A running network has passed them; a file may not have.
  */
 export function definitionRefusals(network: Network, version: LibvirtVersion): string[] {
   const refusals: string[] = [];
@@ -92,6 +97,18 @@ export function definitionRefusals(network: Network, version: LibvirtVersion): s
     if ((group.vlan ?? network.vlan) !== undefined && !isVlanAllowedFor(group, network, allowed)) {
       refuse(`the vlan that applies to portgroup '${group.name}' is not possible with forward mode '${network.mode}'`);
     }
+  }
+  const withBandwidth =
+    routedModes.includes(network.mode) || (network.mode === 'bridge' && network.bridge !== undefined);
+  const shaped = [network, ...network.portgroups].find(({ bandwidth }) => bandwidth !== undefined);
+  if (shaped !== undefined && !withBandwidth) {
+    refuse(
+      `<bandwidth>${shaped === network ? '' : ` in portgroup '${shaped.name}'`} is not possible with forward mode '${network.mode}'`,
+    );
+  }
+  const addressing = ['mac', 'ip', 'dns', 'domain'].find(name => network.element.child(name) !== undefined);
+  if (addressing !== undefined && !routedModes.includes(network.mode)) {
+    refuse(`<${addressing}> is not possible with forward mode '${network.mode}'`);
   }
   return refusals;
 }

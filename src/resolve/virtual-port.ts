@@ -20,12 +20,22 @@ export interface VirtualPortGiver {
 export function mergeVirtualPorts(givers: readonly [VirtualPortGiver, ...VirtualPortGiver[]]): VirtualPort | undefined {
   const own = givers[0].virtualport;
   if (givers.every(giver => giver.virtualport?.type === undefined)) return own;
-  let merged: VirtualPort = { parameters: {}, generated: [] };
   const origin = new Map<string, string>();
-  for (const giver of givers) {
+  let merged: VirtualPort = own ?? { parameters: {}, generated: [] };
+  for (const field of ['type', ...Object.keys(merged.parameters), ...merged.generated])
+    origin.set(field, givers[0].from);
+  if (merged.type === undefined) origin.delete('type');
+  for (const giver of givers.slice(1)) {
     if (giver.virtualport !== undefined) merged = mergeInto(merged, giver as Required<VirtualPortGiver>, origin);
   }
-  return merged;
+  return withoutIrrelevant(merged);
+}
+
+/** What an untyped profile carried for another type than the one it got is not used, nor printed by libvirt. */
+function withoutIrrelevant({ type, parameters, generated }: VirtualPort): VirtualPort {
+  const belongs = (name: VirtualPortParameter) => type === undefined || parametersOfType[type].includes(name);
+  const kept = Object.entries(parameters).filter(([name]) => belongs(name as VirtualPortParameter));
+  return { ...(type && { type }), parameters: Object.fromEntries(kept), generated: generated.filter(belongs) };
 }
 
 function mergeInto(

@@ -50,5 +50,5 @@ export function assignAliases(
 function aliasNumber(alias: string | undefined, prefix: string): number {
   if (alias === undefined || !alias.startsWith(prefix)) return -1;
   const rest = alias.slice(prefix.length);
-  return /^\d{1,9}$/.test(rest) ? Number(rest) : -1;
+  return /^\d{1,10}$/.test(rest) && Number(rest) <= 0x7fffffff ? Number(rest) : -1;
 }

@@ -94,7 +94,7 @@ function settingElements(iface: Interface, actual: Actual): NewElement[] {
     const children = vlan.tags.map(tag => ({ name: 'tag', attributes: { ...tag } }));
     elements.push({ name: 'vlan', ...(vlan.trunk ? { attributes: { trunk: 'yes' } } : {}), children });
   }
-  if (virtualport !== undefined) {
+  if (virtualport !== undefined && JSON.stringify(virtualport) !== JSON.stringify(iface.virtualport)) {
     const { type, parameters } = virtualport;
     const given = Object.keys(parameters).length > 0 ? [{ name: 'parameters', attributes: { ...parameters } }] : [];
     elements.push({ name: 'virtualport', attributes: { ...(type && { type }) }, children: given });
@@ -164,5 +164,6 @@ function writeXml(element: NewElement): string {
     for (const child of children) write(node, child);
   };
   write(document, element);
-  return document.end({ headless: true });
+  // Line ends and tabs can only be in values here; written as they are, a reader would take them for blanks.
+  return document.end({ headless: true }).replace(/[\t\n\r]/g, character => `&#${character.charCodeAt(0)};`);
 }

@@ -6,8 +6,8 @@ import { parseXml } from '../../../src/xml/document.ts';
 const uri = 'http://libvirt.org/schemas/domain/qemu/1.0';
 
 function commandLine(words: readonly string[], { prefix = 'qemu', namespace = uri } = {}) {
-  const escape = (word: string) => word.replaceAll('&', '&amp;').replaceAll("'", '&apos;').replaceAll('<', '&lt;');
-  const args = words.map(word => `<${prefix}:arg value='${escape(word)}'/>`).join('\n');
+  const quote = (word: string) => word.replaceAll('&', '&amp;').replaceAll("'", '&apos;').replaceAll('<', '&lt;');
+  const args = words.map(word => `<${prefix}:arg value='${quote(word)}'/>`).join('\n');
   const list = `<${prefix}:commandline>${args}</${prefix}:commandline>`;
   const text = `<domain xmlns:${prefix}='${namespace}'><name>g1</name><devices/>${list}</domain>`;
   return readDomain(parseXml(text)).commandLine;

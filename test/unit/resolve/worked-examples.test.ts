@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { allocate } from '../../../src/resolve/allocate.ts';
-import { type CountedPort, claimPort, type NetworkState, releasePort } from '../../../src/resolve/network-state.ts';
+import { claimPort } from '../../../src/resolve/claim.ts';
+import type { CountedPort, NetworkState } from '../../../src/resolve/network-state.ts';
 import { definitionRefusals } from '../../../src/resolve/validate.ts';
 import { parseLibvirtVersion } from '../../../src/resolve/version.ts';
 import { domain, network, resolve, running } from '../../helpers/documents.ts';
@@ -18,7 +19,8 @@ function play(xml: string, script: readonly string[]): Record<string, string | u
   const ports = new Map<string, CountedPort>();
   for (const step of script) {
     if (step.startsWith('-')) {
-      state = releasePort(state, ports.get(step.slice(1))!);
+      const gone = ports.get(step.slice(1));
+      state = { ...state, ports: state.ports.filter(port => port !== gone) };
       continue;
     }
     try {
@@ -197,11 +199,9 @@ test('a port whose device has left the pool can neither be claimed nor released'
     "<network><name>pt</name><forward mode='passthrough'><interface dev='e3'/><interface dev='e4'/></forward></network>",
   );
   const port: CountedPort = { plug: { type: 'direct', dev: 'e2', mode: 'passthrough' } };
-  for (const action of [claimPort, releasePort]) {
-    expect(() => action(edited, port)).toThrow(
-      expect.objectContaining({ code: 'CLAIM_FAILED', message: expect.stringContaining('e2') }),
-    );
-  }
+  expect(() => claimPort(edited, port)).toThrow(
+    expect.objectContaining({ code: 'CLAIM_FAILED', message: expect.stringContaining('e2') }),
+  );
 });
 
 test.each(['9.0.0', '11.3.0'])(

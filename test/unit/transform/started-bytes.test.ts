@@ -12,6 +12,7 @@ const networks = [
   "<network><name>nat1</name><forward/><bridge name='virbr0'/></network>",
   "<network><name>vf</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='1'/></forward><vlan><tag id='42'/></vlan></network>",
   "<network><name>line</name><forward mode='bridge'/><bridge name='o'/><virtualport type='openvswitch'><parameters profileid='a&#10;b&#9;c'/></virtualport></network>",
+  "<network><name>ovs</name><forward mode='bridge'/><bridge name='o'/></network>",
 ].map(xml => running(xml));
 
 function startedText(text: string): string {
@@ -140,6 +141,13 @@ test('a value with a line end and a tab is the same value once written', () => {
     .root.child('devices')!
     .child('interface')!;
   expect(device.child('virtualport')?.child('parameters')?.attribute('profileid')).toBe('a\nb\tc');
+});
+
+test('an own virtualport to which nothing was merged stays as it was written', () => {
+  const own = '<virtualport  type="openvswitch" ><!-- mine --><parameters profileid = "p"/></virtualport>';
+  const result = startedText(single(`<interface type='network'><source network='ovs'/>${own}</interface>`));
+  expect(result).toContain(own);
+  expect(result).toContain("type='bridge'");
 });
 
 test('a document with a byte order mark keeps it', () => {

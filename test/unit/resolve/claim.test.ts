@@ -1,12 +1,7 @@
 import { expect, test } from 'vitest';
 import { readNetworkPort } from '../../../src/model/network-port.ts';
-import {
-  type CountedPort,
-  claimPort,
-  connectionsOf,
-  type NetworkState,
-  releasePort,
-} from '../../../src/resolve/network-state.ts';
+import { claimPort } from '../../../src/resolve/claim.ts';
+import { type CountedPort, connectionsOf, type NetworkState } from '../../../src/resolve/network-state.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { network, resolve, running } from '../../helpers/documents.ts';
 
@@ -125,44 +120,6 @@ test('a claimed device is counted: the next allocation passes it over', () => {
   const state = claimPort(stateOf('passthrough'), onDev('e1', 'passthrough'));
   const iface = "<interface type='network'><source network='n'/></interface>";
   expect(resolve(iface, [state]).resolutions[0]!.actual).toMatchObject({ dev: 'e2' });
-});
-
-test.each([
-  { name: 'a nat port', mode: 'nat', present: [onBridge('network'), onBridge('network')] },
-  { name: 'a bridge port', mode: 'bridge', present: [onBridge('bridge'), onBridge('bridge')] },
-  { name: 'a port on a shared device', mode: 'vepa', present: [onDev('e1', 'vepa'), onDev('e1', 'vepa')] },
-  {
-    name: 'a port on an exclusive device',
-    mode: 'passthrough',
-    present: [onDev('e1', 'passthrough'), onDev('e2', 'passthrough')],
-  },
-  { name: 'a port on a VF', mode: 'hostdev', present: [onVf(1), onVf(2)] },
-] as { name: string; mode: Mode; present: [CountedPort, CountedPort] }[])(
-  'release: $name goes, the others stay',
-  given => {
-    const [gone, kept] = given.present;
-    expect(releasePort(stateOf(given.mode, given.present), gone).ports).toEqual([kept]);
-  },
-);
-
-test.each([
-  { name: 'macvtap device', mode: 'vepa', gone: onDev('e9', 'vepa') },
-  { name: 'VF', mode: 'hostdev', gone: onVf(7) },
-] as { name: string; mode: Mode; gone: CountedPort }[])(
-  'release: a $name that has left the pool is an error',
-  ({ mode, gone }) => {
-    expect(() => releasePort(stateOf(mode, [gone]), gone)).toThrow(refused);
-  },
-);
-
-test('release: the uuid says which port, even if it was read from its file again', () => {
-  const xml = (uuid: string) =>
-    `<networkport><uuid>${uuid}</uuid><owner><name>g1</name><uuid>0b0e1f52-0000-4000-8000-0000000000aa</uuid></owner>` +
-    `<mac address='52:54:00:00:00:11'/><plug type='direct' dev='e1' mode='vepa'/></networkport>`;
-  const read = (uuid: string) => readNetworkPort(parseXml(xml(uuid)).root);
-  const [one, two] = ['0b0e1f52-0000-4000-8000-0000000000b1', '0b0e1f52-0000-4000-8000-0000000000b2'] as const;
-  const left = releasePort(stateOf('vepa', [read(one), read(two)]), read(one)).ports;
-  expect(left.map(({ uuid }) => uuid)).toEqual([two]);
 });
 
 test.each([
