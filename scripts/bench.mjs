@@ -1,14 +1,16 @@
 // What a hook call costs, side by side with programs that do less. Prints a Markdown table for docs/performance.md.
-// Usage: node scripts/bench.mjs [RUNS]. All candidates take turns, so that a noisy moment hits each of them alike.
+// Usage: node scripts/bench.mjs [RUNS]. All candidates take turns, so that a noisy moment hits each of them alike. The
+// hooks are installed as on a host, and what they remember lies in memory as `/run` does there.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const runs = Number(process.argv[2] ?? 60);
-const root = mkdtempSync(path.join(tmpdir(), 'actualnet-bench-'));
+const inMemory = '/dev/shm';
+const root = mkdtempSync(path.join(existsSync(inMemory) ? inMemory : tmpdir(), 'actualnet-bench-'));
 mkdirSync(path.join(root, 'var/log'), { recursive: true });
 const env = { LC_ALL: 'C', PATH: process.env.PATH, ACTUALNET_ROOT: root };
 const sample = name => readFileSync(path.join(project, 'samples', name));
@@ -19,12 +21,14 @@ import sys, xml.etree.ElementTree as tree
 document = tree.fromstring(sys.stdin.read())
 for interface in document.iter('interface'): interface.get('type')
 `;
+const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
 const prepare = sample('web1/05-qemu-web1-prepare.xml');
-const hook = path.join(project, 'hooks/qemu');
+spawnSync(path.join(project, 'install.sh'), ['--hooks-dir', path.join(root, 'hooks'), '--main'], { stdio: 'ignore' });
+const hook = path.join(root, 'hooks/qemu');
 const candidates = {
   'shell hook that reads stdin': () => call('/bin/sh', ['-c', 'cat >/dev/null'], prepare),
   'launcher, nothing to do': () => call(hook, ['web1', 'attach', 'begin', '-'], prepare),
-  'Python hook that parses': () => call('python3', ['-IS', '-c', pythonHook], prepare),
+  'Python hook that parses': () => call(python, ['-IS', '-c', pythonHook], prepare),
   'node -e 0': () => call('node', ['-e', '0'], prepare),
   'full prepare': () => call(hook, ['web1', 'prepare', 'begin', '-'], prepare),
 };

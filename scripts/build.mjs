@@ -64,17 +64,13 @@ function commonOptions() {
   return { bundle: true, platform: 'node', target: 'node20.19', minify: true, legalComments: 'none' };
 }
 
-/** Answers one sample call in a private directory and keeps what V8 compiled for it. */
+/** Plays the sample guest's life in one process, in a private directory, and keeps what V8 compiled for it. */
 function makeCodeCache(file) {
   const root = mkdtempSync(path.join(tmpdir(), 'actualnet-build-'));
   mkdirSync(path.join(root, 'var/log'), { recursive: true });
-  const write = `const script = require(${JSON.stringify(path.resolve(fresh, 'hook.cjs'))});
-    require('node:fs').writeFileSync(${JSON.stringify(path.resolve(file))}, script.createCachedData())`;
+  const env = { PATH: process.env.PATH, LC_ALL: 'C', ACTUALNET_ROOT: root };
   try {
-    execFileSync(process.execPath, ['-e', write, 'hook.cjs', 'qemu', 'web1', 'prepare', 'begin', '-'], {
-      input: readFileSync('samples/web1/05-qemu-web1-prepare.xml'),
-      env: { PATH: process.env.PATH, LC_ALL: 'C', ACTUALNET_ROOT: root },
-    });
+    execFileSync(process.execPath, ['scripts/code-cache.cjs', path.resolve(fresh, 'hook.cjs'), file], { env });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

@@ -1,5 +1,5 @@
 import type { NetworkPort } from '../model/network-port.ts';
-import type { Uuid } from '../model/values.ts';
+import { parseUuid, type Uuid } from '../model/values.ts';
 import type { Actual } from '../resolve/actual.ts';
 import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
 
@@ -87,10 +87,42 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
   };
 }
 
+/** Only lines of the right shape count: a file may hold a torn line, another version's, or somebody's. */
 function asRecordLine(candidate: unknown): RecordLine | undefined {
-  if (typeof candidate !== 'object' || candidate === null || !('op' in candidate) || !('at' in candidate))
-    return undefined;
-  return candidate as RecordLine;
+  if (!isObject(candidate) || typeof candidate.op !== 'string' || typeof candidate.at !== 'string') return undefined;
+  const { op, findings = [], view, port, name, uuid } = candidate;
+  const isSound =
+    isArrayOf(findings, finding => typeof finding === 'string') &&
+    (view === undefined || isView(view)) &&
+    (op === 'port-created' ? isPort(port) : op === 'port-deleted' ? isUuid(uuid) : typeof name === 'string');
+  return isSound ? (candidate as unknown as RecordLine) : undefined;
+}
+
+function isView(view: unknown): boolean {
+  if (!isObject(view) || !isObject(view.domain)) return false;
+  const isInterface = (entry: unknown) =>
+    isObject(entry) && typeof entry.alias === 'string' && (entry.actual === null || isObject(entry.actual));
+  const isHostdev = (entry: unknown) => isObject(entry) && typeof entry.alias === 'string';
+  return isArrayOf(view.interfaces, isInterface) && isArrayOf(view.hostdevs, isHostdev);
+}
+
+function isPort(port: unknown): boolean {
+  if (!isObject(port) || !isUuid(port.uuid)) return false;
+  return (
+    typeof port.network === 'string' && typeof port.mac === 'string' && (port.plug === null || isObject(port.plug))
+  );
+}
+
+function isUuid(value: unknown): boolean {
+  return typeof value === 'string' && parseUuid(value) === value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isArrayOf(value: unknown, isEntry: (entry: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isEntry);
 }
 
 function merge(known: readonly string[], added: readonly string[]): readonly string[] {
@@ -101,7 +133,7 @@ function merge(known: readonly string[], added: readonly string[]): readonly str
 export function compareViews(foreseen: GuestView, chosen: GuestView): string[] {
   const pairs = chosen.interfaces.map(iface => ({
     iface,
-    was: foreseen.interfaces.find(other => isSame(other, iface)),
+    was: counterpart(foreseen, iface),
   }));
   const counts =
     foreseen.interfaces.length === chosen.interfaces.length
@@ -117,6 +149,15 @@ export function compareViews(foreseen: GuestView, chosen: GuestView): string[] {
       return [...alias, ...compareActuals(name, was.actual, iface.actual)];
     }),
   ];
+}
+
+/** The same for a guest that has been running: interfaces may have come and gone, but one that stayed must not change. */
+export function compareRunning(before: GuestView, now: GuestView): string[] {
+  const known = new Map(before.interfaces.map(iface => [`${iface.mac} ${iface.alias}`, iface]));
+  return now.interfaces.flatMap(iface => {
+    const was = known.get(`${iface.mac} ${iface.alias}`);
+    return was === undefined ? [] : compareActuals(`interface ${iface.mac ?? iface.index}`, was.actual, iface.actual);
+  });
 }
 
 /** Compares a port libvirt has just made with the foreseen interface it is for. */
@@ -144,6 +185,8 @@ function compareActuals(name: string, was: Actual | null, is: Actual | null): st
   });
 }
 
-function isSame(one: InterfaceView, other: InterfaceView): boolean {
-  return one.index === other.index && (one.mac === null || one.mac === other.mac);
+/** The interface at the same place, unless it is another one; libvirt never reorders them. */
+function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
+  const other = foreseen.interfaces[iface.index];
+  return other !== undefined && (other.mac === null || other.mac === iface.mac) ? other : undefined;
 }

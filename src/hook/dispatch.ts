@@ -2,6 +2,7 @@ import type { Memory } from '../host/memory.ts';
 import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
+import { forgivingMemory } from './forgiving-memory.ts';
 import { handleNetwork } from './network.ts';
 import { findPhase, type HookDriver, type NetworkOperation, type QemuOperation } from './phases.ts';
 import { handleQemu } from './qemu.ts';
@@ -36,7 +37,8 @@ export interface Outcome {
 const nothing: Outcome = { status: 0, stdout: '', stderr: '' };
 
 /** Answers one hook call; never throws. Whether an error refuses the operation is decided by the phase table alone. */
-export function runHook(invocation: Invocation, context: HookContext): Outcome {
+export function runHook(invocation: Invocation, host: HookContext): Outcome {
+  const context: HookContext = { ...host, memory: forgivingMemory(host.memory, host.log) };
   const { driver, object, operation } = invocation;
   const rule = findPhase(driver, operation);
   try {

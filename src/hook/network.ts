@@ -38,6 +38,9 @@ function portCreated(network: Network, port: NetworkPort, context: HookContext):
   // Without a record (installed while the guest ran) the port file is enough; `start` or `reconnect` makes one.
   if (record === undefined) return;
   const view: PortView = { uuid: port.uuid, network: network.name, mac: port.mac, plug: port.plug ?? null };
+  // A daemon that restarts announces every port again.
+  const known = record.ports.find(({ uuid }) => uuid === view.uuid);
+  if (JSON.stringify(known) === JSON.stringify(view)) return;
   const running = record.chosen !== null;
   const findings = running || record.foreseen === null ? [] : comparePort(record.foreseen, view);
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-created', port: view, findings });

@@ -1,4 +1,4 @@
-import { compareViews, foldRecord, type RecordLine } from '../apply/record.ts';
+import { compareRunning, compareViews, foldRecord, type GuestRecord, type RecordLine } from '../apply/record.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
@@ -54,32 +54,38 @@ function prepare(guest: Uuid, domain: Domain, context: HookContext): void {
 function noteChosen(operation: QemuOperation, guest: Uuid, domain: Domain, context: HookContext): void {
   const view = viewOf(domain, context);
   const before = foldRecord(guest, context.memory.readRecord(guest));
-  const expected = before?.chosen ?? before?.foreseen;
-  const differences = expected ? compareViews(expected, view) : [];
+  const differences = findDifferences(operation, before, view);
   const lost = operation === 'reconnect' ? findLostPorts(domain, context.memory.findNetwork) : [];
   const findings = [...differences, ...lost, ...checkHostdevs(view)].filter(
     finding => !before?.findings.includes(finding),
   );
-  write(guest, lineOf(operation, domain, context, { view, findings }), context);
+  // A daemon that restarts often shows the same again and again.
+  const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
+  write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
+}
+
+function findDifferences(operation: QemuOperation, before: GuestRecord | undefined, view: GuestView): string[] {
+  if (operation === 'reconnect') return before?.chosen ? compareRunning(before.chosen, view) : [];
+  const expected = before?.chosen ?? before?.foreseen;
+  return expected ? compareViews(expected, view) : [];
 }
 
 /** The guest has ended. A start that failed early gets here without a record: then there is nothing to do. */
 function leave(operation: 'stopped' | 'release', invocation: Invocation, context: HookContext): void {
   const { memory } = context;
   const guest = leavingGuest(invocation, memory);
-  const record = guest && foldRecord(guest, memory.readRecord(guest));
-  if (guest === undefined || record === undefined) return;
-  if (operation === 'stopped') {
+  const record = foldRecord(guest, memory.readRecord(guest));
+  if (operation === 'release') {
+    // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
+    for (const port of record?.ports ?? []) memory.forgetPort(port.network, port.uuid);
+    memory.removeRecord(guest);
+  } else if (record !== undefined) {
     memory.appendRecord(guest, { at: new Date(context.now()).toISOString(), op: operation, name: record.name });
-    return;
   }
-  // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
-  for (const port of record.ports) memory.forgetPort(port.network, port.uuid);
-  memory.removeRecord(guest);
 }
 
 /** The guest's uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */
-function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uuid | undefined {
+function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uuid {
   try {
     return guestUuid(readDomain(parseXml(invocation.readStdin())));
   } catch (error) {
@@ -87,7 +93,7 @@ function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uu
       .listRecords()
       .filter(uuid => foldRecord(uuid, memory.readRecord(uuid))?.name === invocation.object);
     if (named.length !== 1) throw error;
-    return named[0];
+    return named[0]!;
   }
 }
 

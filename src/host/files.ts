@@ -9,6 +9,7 @@ const maxFileBytes = 16 * 1024 * 1024;
 
 /** The content of a regular file, or undefined if there is none. Links are not followed. */
 export function readFileIfAny(file: string): Buffer | undefined {
+  if (!exists(file)) return undefined;
   let fd: number;
   try {
     fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -87,6 +88,7 @@ export function readLinkIfAny(file: string): string | undefined {
 
 /** Names in a directory, sorted; none if it does not exist. */
 export function listDirectory(directory: string): string[] {
+  if (!exists(directory)) return [];
   try {
     return fs.readdirSync(directory).sort();
   } catch (cause) {
@@ -96,6 +98,7 @@ export function listDirectory(directory: string): string[] {
 }
 
 export function removeFile(file: string): void {
+  if (!exists(file)) return;
   try {
     fs.unlinkSync(file);
   } catch (cause) {
@@ -104,7 +107,11 @@ export function removeFile(file: string): void {
 }
 
 export function removeDirectory(directory: string): void {
-  fs.rmSync(directory, { recursive: true, force: true });
+  try {
+    fs.rmSync(directory, { recursive: true, force: true });
+  } catch (cause) {
+    if (!isMissing(cause)) throw fileError('remove', directory, cause);
+  }
 }
 
 /** Age of a file in milliseconds; undefined if it is gone. */
@@ -129,6 +136,11 @@ function regularFile(fd: number, file: string): fs.Stats {
   const status = fs.fstatSync(fd);
   if (!status.isFile()) throw new ActualnetError('FILE', `'${file}' is not a regular file`);
   return status;
+}
+
+/** Saves the common case the price of an exception, half a millisecond in a fresh process. */
+function exists(file: string): boolean {
+  return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
 }
 
 function isMissing(error: unknown): boolean {

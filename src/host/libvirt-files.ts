@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { readNetwork } from '../model/network.ts';
+import { type Network, readNetwork } from '../model/network.ts';
 import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
 import { type LibvirtVersion, oldestLibvirtVersion, parseLibvirtVersion } from '../resolve/version.ts';
 import { parseXml } from '../xml/document.ts';
@@ -13,13 +14,10 @@ import type { HostPaths } from './paths.ts';
  * becomes part of a path.
  */
 export function findNetworkInLibvirtFiles(paths: HostPaths, name: string): NetworkState | undefined {
-  const status = readEntry(paths.libvirtNetworkStatus, `${name}.xml`);
-  if (status !== undefined) {
-    const network = readNetwork(parseXml(status).root);
-    return { network, active: true, ports: readLibvirtPorts(paths, name) };
-  }
-  const definition = readEntry(paths.libvirtNetworkConfig, `${name}.xml`);
-  return definition && { network: readNetwork(parseXml(definition).root), active: false, ports: [] };
+  const running = readNetworkFile(paths.libvirtNetworkStatus, name);
+  if (running !== undefined) return { network: running, active: true, ports: readLibvirtPorts(paths, name) };
+  const defined = readNetworkFile(paths.libvirtNetworkConfig, name);
+  return defined && { network: defined, active: false, ports: [] };
 }
 
 /** The ports libvirt keeps beside a running network's status, `NAME/ports/UUID.xml`. */
@@ -28,13 +26,17 @@ export function readLibvirtPorts(paths: HostPaths, name: string): NetworkPort[] 
   return readPortFiles(path.join(paths.libvirtNetworkStatus, name, 'ports'));
 }
 
-/** Every `UUID.xml` in a directory, libvirt's or ours. */
+/** Every `UUID.xml` in a directory, libvirt's or ours; one that cannot be read is not counted. */
 export function readPortFiles(directory: string): NetworkPort[] {
   return listDirectory(directory)
     .filter(entry => entry.endsWith('.xml'))
     .flatMap(entry => {
-      const content = readFileIfAny(path.join(directory, entry));
-      return content === undefined ? [] : [readNetworkPort(parseXml(content).root)];
+      try {
+        const content = readFileIfAny(path.join(directory, entry));
+        return content === undefined ? [] : [readNetworkPort(parseXml(content).root)];
+      } catch {
+        return [];
+      }
     });
 }
 
@@ -51,6 +53,16 @@ export function findLibvirtVersion(paths: HostPaths): LibvirtVersion {
   return oldestLibvirtVersion;
 }
 
-function readEntry(directory: string, entry: string): Buffer | undefined {
-  return listDirectory(directory).includes(entry) ? readFileIfAny(path.join(directory, entry)) : undefined;
+function readNetworkFile(directory: string, name: string): Network | undefined {
+  const entry = `${name}.xml`;
+  if (!listDirectory(directory).includes(entry)) return undefined;
+  const file = path.join(directory, entry);
+  const content = readFileIfAny(file);
+  if (content === undefined) return undefined;
+  try {
+    return readNetwork(parseXml(content).root);
+  } catch (cause) {
+    const { code, message } = asActualnetError(cause);
+    throw new ActualnetError(code, `'${file}': ${message}`, { cause });
+  }
 }

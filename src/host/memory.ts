@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { readNetwork } from '../model/network.ts';
+import { type Network, readNetwork } from '../model/network.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import type { CountedPort, NetworkState } from '../resolve/network-state.ts';
 import { parseXml } from '../xml/document.ts';
@@ -53,23 +53,22 @@ const announcementLifeMs = 3600_000;
 export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   const inState = (...parts: string[]) => path.join(paths.state, ...parts);
   const networkDirectory = (name: string) => inState('networks', fileNameOf(name));
+  const portFile = (network: string, uuid: Uuid) => path.join(networkDirectory(network), `${uuid}.xml`);
   const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
   const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
   const uuidsIn = (directory: string) =>
     listDirectory(inState(directory)).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []);
 
-  const readRemembered = (name: string) => {
-    const content = readFileIfAny(path.join(networkDirectory(name), 'network.json'));
-    const remembered =
-      content && (parseJson(content.toString()) as { name: string; xml: string; active: boolean } | undefined);
-    return remembered?.name === name ? remembered : undefined;
+  const readRemembered = (name: string): RememberedNetwork | undefined => {
+    const remembered = parseJson(readOwn(path.join(networkDirectory(name), 'network.json')));
+    return isRememberedNetwork(remembered) && remembered.name === name ? remembered : undefined;
   };
 
   const memory: Memory = {
     findNetwork(name) {
       const remembered = readRemembered(name);
-      if (remembered === undefined) return findNetworkInLibvirtFiles(paths, name);
-      const network = readNetwork(parseXml(remembered.xml).root);
+      const network = remembered && parseOwnNetwork(remembered);
+      if (remembered === undefined || network === undefined) return findNetworkInLibvirtFiles(paths, name);
       let ports: readonly CountedPort[] | undefined;
       return {
         network,
@@ -85,19 +84,18 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       // Installed while the network was running: its earlier ports are in libvirt's files only.
       if (remembered.active && readRemembered(name) === undefined) {
         for (const port of readLibvirtPorts(paths, name)) {
-          writeFileAtomically(path.join(networkDirectory(name), `${port.uuid}.xml`), port.element.outerXml);
+          writeFileAtomically(portFile(name, port.uuid), port.element.outerXml);
         }
       }
       writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, ...remembered }));
     },
     forgetNetwork: name => removeDirectory(networkDirectory(name)),
-    rememberPort: (network, port) =>
-      writeFileAtomically(path.join(networkDirectory(network), `${port.uuid}.xml`), port.xml),
-    forgetPort: (network, uuid) => removeFile(path.join(networkDirectory(network), `${uuid}.xml`)),
+    rememberPort: (network, port) => writeFileAtomically(portFile(network, port.uuid), port.xml),
+    forgetPort: (network, uuid) => removeFile(portFile(network, uuid)),
 
     readRecord(guest) {
-      const lines = readFileIfAny(recordFile(guest))?.toString().split('\n') ?? [];
-      return lines.flatMap(line => parseJson(line) ?? []);
+      const lines = readOwn(recordFile(guest)).split('\n');
+      return lines.filter(line => line.startsWith('{')).flatMap(line => parseJson(line) ?? []);
     },
     appendRecord: (guest, line) => appendLine(recordFile(guest), JSON.stringify(line)),
     removeRecord: guest => removeFile(recordFile(guest)),
@@ -108,15 +106,15 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       writeFileAtomically(announcementFile(guest), JSON.stringify(line));
     },
     takeAnnouncement(guest) {
-      const content = readFileIfAny(announcementFile(guest));
-      if (content !== undefined) removeFile(announcementFile(guest));
-      return content && parseJson(content.toString());
+      const line = parseJson(readOwn(announcementFile(guest)));
+      if (line !== undefined) removeFile(announcementFile(guest));
+      return line;
     },
     listAnnouncements() {
       return uuidsIn('announced').flatMap(guest => {
         const file = announcementFile(guest);
         if ((fileAgeMs(file, clock()) ?? 0) > announcementLifeMs) removeFile(file);
-        const line = parseJson(readFileIfAny(file)?.toString() ?? '');
+        const line = parseJson(readOwn(file));
         return line === undefined ? [] : [{ guest, line }];
       });
     },
@@ -142,7 +140,36 @@ export function fileNameOf(name: string): string {
   return safe.length <= 100 ? safe : `${safe.slice(0, 100)}~${sum.toString(16)}`;
 }
 
+interface RememberedNetwork {
+  readonly name: string;
+  readonly xml: string;
+  readonly active: boolean;
+}
+
+function isRememberedNetwork(value: unknown): value is RememberedNetwork {
+  const { name, xml, active } = (value ?? {}) as Partial<RememberedNetwork>;
+  return typeof name === 'string' && typeof xml === 'string' && typeof active === 'boolean';
+}
+
+/** A file of ours that cannot be read or used counts as absent: what it said is learnt again, or read from libvirt's. */
+function readOwn(file: string): string {
+  try {
+    return readFileIfAny(file)?.toString() ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function parseOwnNetwork({ xml }: RememberedNetwork): Network | undefined {
+  try {
+    return readNetwork(parseXml(xml).root);
+  } catch {
+    return undefined;
+  }
+}
+
 function parseJson(text: string): unknown {
+  if (text === '') return undefined;
   try {
     return JSON.parse(text);
   } catch {

@@ -14,7 +14,7 @@ import { parseLibvirtVersion } from '../resolve/version.ts';
 import { parseXml } from '../xml/document.ts';
 import { answerHook, deliver } from './hook.ts';
 
-const paths = hostPaths(process.env.ACTUALNET_ROOT ?? '/');
+const paths = hostPaths(process.env.ACTUALNET_ROOT || '/');
 const memory = fileMemory(paths, Date.now);
 
 const io: CommandIo = {

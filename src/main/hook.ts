@@ -10,7 +10,7 @@ import { readStdin } from '../host/stdin.ts';
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export function answerHook(argv: readonly string[]): Outcome {
   const [driver, object = '-', operation = '-', subOperation = '-', extra = '-'] = argv;
-  const paths = hostPaths(process.env.ACTUALNET_ROOT ?? '/');
+  const paths = hostPaths(process.env.ACTUALNET_ROOT || '/');
   const invocation: Invocation = { driver: driver as HookDriver, object, operation, subOperation, extra, readStdin };
   return runHook(invocation, {
     memory: fileMemory(paths, Date.now),

@@ -9,7 +9,7 @@ import {
   readHostDevice,
   readInterface,
 } from './interface.ts';
-import { dropUndefined, type Owner, readName, readUuid, type Uuid } from './values.ts';
+import { checkListLength, dropUndefined, type Owner, readName, readUuid, type Uuid } from './values.ts';
 
 /** A plain `<hostdev>`; the ones that belong to an interface are derived from it, see `transform/hostdevs`. */
 export interface Hostdev extends HostDevice {
@@ -44,6 +44,7 @@ export function readDomain(document: XmlDocument): Domain {
   const form = element !== root ? 'status' : element.attribute('id') === undefined ? 'inactive' : 'live';
   const devices = element.childrenNamed('devices').flatMap(child => child.children);
   const named = (wanted: string) => devices.filter(device => device.name === wanted);
+  for (const kind of ['interface', 'hostdev']) checkListLength(owner, `${kind}s`, named(kind));
   return dropUndefined({
     element,
     owner,

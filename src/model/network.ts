@@ -4,6 +4,7 @@ import { type Bandwidth, readBandwidth } from './bandwidth.ts';
 import { type MacTableManager, macTableManagers } from './interface.ts';
 import { type PciAddress, readPciAddress } from './pci-address.ts';
 import {
+  checkListLength,
   dropUndefined,
   type Owner,
   readInteger,
@@ -138,6 +139,7 @@ function readPortgroup(network: Owner, element: XmlElement): Portgroup {
 }
 
 function checkPortgroups(owner: Owner, portgroups: readonly Portgroup[]): void {
+  checkListLength(owner, 'portgroups', portgroups);
   const twice = portgroups.find((group, index) => portgroups.findIndex(other => other.name === group.name) !== index);
   if (twice !== undefined) throw new ActualnetError('XML_VALUE', `${owner}: portgroup '${twice.name}' is there twice`);
   const defaults = portgroups.filter(group => group.isDefault);
@@ -172,6 +174,7 @@ function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDev
   }
   const pool: PoolDevice[] = addresses.length > 0 ? addresses : interfaces;
   if (pool.length === 0 && dev !== undefined) return [{ dev }];
+  checkListLength(owner, 'devices in the pool', pool);
   const names = pool.map(describePoolDevice);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined)

@@ -25,6 +25,17 @@ export function readRequired(owner: Owner, element: XmlElement, attribute: strin
   return value;
 }
 
+/** Longer than any name libvirt can keep in a file. */
+const maxNameLength = 1024;
+
+/** More devices, pool entries or portgroups than any host has; bounds the time a document can take. */
+const maxListLength = 4096;
+
+export function checkListLength(owner: Owner, what: string, list: readonly unknown[]): void {
+  if (list.length > maxListLength)
+    throw new ActualnetError('XML_LIMIT', `${owner}: more than ${maxListLength} ${what}`);
+}
+
 export function readYesNo(owner: Owner, element: XmlElement | undefined, attribute: string): boolean | undefined {
   const value = element === undefined ? undefined : readOneOf(owner, element, attribute, ['yes', 'no'] as const);
   return value === undefined ? undefined : value === 'yes';
@@ -100,6 +111,12 @@ export function readName(owner: Owner, parent: XmlElement): string {
   const element = requireChild(owner, parent, 'name');
   const name = element.text;
   if (name.trim() === '') wrongValue(owner, element, { expected: 'a name' });
+  if (name.length > maxNameLength) {
+    throw new ActualnetError(
+      'XML_LIMIT',
+      `${owner}: a name of more than ${maxNameLength} characters in line ${element.line}`,
+    );
+  }
   return name;
 }
 

@@ -5,7 +5,7 @@ import { recordedActual } from './actual.ts';
 import type { NetworkLookup } from './guest.ts';
 import {
   type CountedPort,
-  connectionsOf,
+  countConnections,
   type NetworkState,
   needsExclusiveUse,
   pluggedDevice,
@@ -32,7 +32,8 @@ export function claimPort(state: NetworkState, port: CountedPort): NetworkState 
   const device = poolDeviceOf(state, port);
   if (device === undefined) return refuse(`${pluggedDevice(port)} is not in its pool`);
   const exclusive = plug.type === 'hostdev-pci' ? network.mode === 'hostdev' : needsExclusiveUse(network, port);
-  if (exclusive && connectionsOf(state, device) > 0) refuse(`${describePoolDevice(device)} is in use by another port`);
+  if (exclusive && countConnections(state).has(describePoolDevice(device)))
+    refuse(`${describePoolDevice(device)} is in use by another port`);
   return withPort(state, port);
 }
 

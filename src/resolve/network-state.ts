@@ -18,9 +18,14 @@ export function withPort(state: NetworkState, port: CountedPort): NetworkState {
   return { ...state, ports: [...state.ports, port] };
 }
 
-/** How many ports use `device`: libvirt's per-device counter. */
-export function connectionsOf(state: NetworkState, device: PoolDevice): number {
-  return state.ports.filter(port => pluggedDevice(port) === describePoolDevice(device)).length;
+/** How many ports use each pool device, by its name or address: libvirt's per-device counters. */
+export function countConnections(state: NetworkState): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const port of state.ports) {
+    const name = pluggedDevice(port);
+    if (name !== undefined) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** passthrough macvtaps and 802.1Qbh in private mode cannot share a device (libvirt's networkAllocatePort). */

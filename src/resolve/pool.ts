@@ -1,6 +1,6 @@
 import { describePoolDevice, type PoolDevice } from '../model/network.ts';
 import { ActualnetError } from '../report/error.ts';
-import { connectionsOf, type NetworkState } from './network-state.ts';
+import { countConnections, type NetworkState } from './network-state.ts';
 
 /** A picked device and the reason for it. */
 export interface Pick {
@@ -14,7 +14,8 @@ export interface Pick {
  */
 export function pickDevice(state: NetworkState, exclusive: boolean): Pick {
   const { network } = state;
-  const counted = network.pool.map(device => ({ device, connections: connectionsOf(state, device) }));
+  const counts = countConnections(state);
+  const counted = network.pool.map(device => ({ device, connections: counts.get(describePoolDevice(device)) ?? 0 }));
   if (exclusive) {
     const free = counted.find(entry => entry.connections === 0);
     if (free === undefined) {

@@ -18,9 +18,7 @@ export interface AliasLists {
  * `hostdev` at both lists.
  */
 export function nextAlias(lists: AliasLists, prefix: 'net' | 'hostdev'): string {
-  const scanned = prefix === 'net' ? lists.interfaces : [...lists.hostdevs, ...lists.interfaces];
-  const highest = scanned.reduce((max, { alias }) => Math.max(max, aliasNumber(alias, prefix)), -1);
-  return `${prefix}${highest + 1}`;
+  return `${prefix}${highestNumber(lists, prefix) + 1}`;
 }
 
 /** The kind of alias an interface of that actual type gets; an unknown type counts as no host device. */
@@ -36,14 +34,18 @@ export function assignAliases(
   domain: Pick<Domain, 'interfaces' | 'hostdevs'>,
   actualTypes: readonly (InterfaceType | undefined)[],
 ): { readonly interfaces: readonly string[]; readonly hostdevs: readonly string[] } {
-  const interfaces: { alias: string | undefined }[] = domain.interfaces.map(({ alias }) => ({ alias }));
-  const hostdevs: { alias: string | undefined }[] = domain.hostdevs.map(({ alias }) => ({ alias }));
-  const lists = { interfaces, hostdevs };
-  interfaces.forEach((iface, index) => {
-    iface.alias ??= nextAlias(lists, aliasPrefix(actualTypes[index]));
-  });
-  for (const hostdev of hostdevs) hostdev.alias ??= nextAlias(lists, 'hostdev');
-  return { interfaces: interfaces.map(({ alias }) => alias!), hostdevs: hostdevs.map(({ alias }) => alias!) };
+  const given = { interfaces: domain.interfaces, hostdevs: domain.hostdevs };
+  const next = { net: highestNumber(given, 'net') + 1, hostdev: highestNumber(given, 'hostdev') + 1 };
+  const name = (alias: string | undefined, prefix: 'net' | 'hostdev') => alias ?? `${prefix}${next[prefix]++}`;
+  return {
+    interfaces: domain.interfaces.map(({ alias }, index) => name(alias, aliasPrefix(actualTypes[index]))),
+    hostdevs: domain.hostdevs.map(({ alias }) => name(alias, 'hostdev')),
+  };
+}
+
+function highestNumber(lists: AliasLists, prefix: 'net' | 'hostdev'): number {
+  const scanned = prefix === 'net' ? lists.interfaces : [...lists.hostdevs, ...lists.interfaces];
+  return scanned.reduce((max, { alias }) => Math.max(max, aliasNumber(alias, prefix)), -1);
 }
 
 /** The number of `prefixN`; -1 for any other alias, `net5x` and `ua-net5` included. */

@@ -74,5 +74,6 @@ export function checkHostdevs(view: Pick<GuestView, 'interfaces' | 'hostdevs'>):
 }
 
 function repeated<T>(values: readonly T[]): Set<T> {
-  return new Set(values.filter((value, index) => values.indexOf(value) !== index));
+  const seen = new Set<T>();
+  return new Set(values.filter(value => seen.has(value) || !seen.add(value)));
 }

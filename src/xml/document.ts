@@ -1,7 +1,7 @@
 import { XMLParser } from 'fast-xml-parser';
 import { ActualnetError } from '../report/error.ts';
 import { decodeReferences } from './escape.ts';
-import { checkWellFormed, describePosition, xmlLimits } from './well-formed.ts';
+import { checkWellFormed, describePosition, type Skeleton, toSource, xmlLimits } from './well-formed.ts';
 
 /** A piece of the source text: from `start` up to, but not including, `end`, in UTF-16 units. */
 export interface Span {
@@ -37,7 +37,7 @@ export class XmlElement {
     this.source = source;
     this.parent = parent;
     this.span = node.span;
-    this.name = /[^\s/>]+/y.exec(source.slice(node.span.start + 1, node.span.start + 1025))?.[0] ?? '';
+    this.name = node.name;
     this.children = node.children.map(child => new XmlElement(source, this, child));
   }
 
@@ -116,8 +116,8 @@ export class XmlElement {
 export function parseXml(input: Uint8Array | string): XmlDocument {
   const text = typeof input === 'string' ? input : decodeUtf8(input);
   if (text.length > xmlLimits.bytes) throw tooLarge();
-  checkWellFormed(text);
-  return { text, root: new XmlElement(text, undefined, parseTree(text)) };
+  const skeleton = checkWellFormed(text);
+  return { text, root: new XmlElement(text, undefined, parseTree(skeleton)) };
 }
 
 function tooLarge(): ActualnetError {
@@ -138,7 +138,9 @@ function decodeUtf8(bytes: Uint8Array): string {
     });
   }
   const declared = /^\ufeff?<\?xml[^>]*\bencoding\s*=\s*["']([^"']*)["']/.exec(text)?.[1];
-  if (declared !== undefined && !/^(utf-?8|us-ascii|ascii)$/i.test(declared) && /[^\0-\x7f]/.test(text)) {
+  // Of the others, those that spell ASCII as ASCII do no harm as long as there is nothing else in the document.
+  const known = /[^\0-\x7f]/.test(text) ? /^utf-?8$/i : /^(utf-?8|(us-)?ascii|iso-8859-\d+|windows-125\d)$/i;
+  if (declared !== undefined && !known.test(declared)) {
     throw new ActualnetError(
       'XML_ENCODING',
       `line 1, column 1: the document says it is '${declared}', only UTF-8 is read`,
@@ -147,17 +149,14 @@ function decodeUtf8(bytes: Uint8Array): string {
   return text;
 }
 
-// fast-xml-parser gives the tree and the spans. Attributes and text are read from the source when they are wanted: an
-// edit needs their exact place. The tag-name prefix keeps element names apart from its own keys and from those it reserves.
+// fast-xml-parser makes the tree of the skeleton's tags. Attributes and text are read from the source when they are
+// wanted: an edit needs their exact place. The tag-name prefix keeps names apart from its own keys and reserved words.
 const parser = new XMLParser({
   preserveOrder: true,
   captureMetaData: true,
   ignoreAttributes: true,
-  ignoreDeclaration: true,
-  ignorePiTags: true,
   parseTagValue: false,
   processEntities: false,
-  trimValues: false,
   jPath: false,
   transformTagName: name => `<${name}`,
   maxNestedTags: xmlLimits.depth + 1,
@@ -165,33 +164,28 @@ const parser = new XMLParser({
 const metaData = XMLParser.getMetaDataSymbol() as unknown as string;
 
 interface ParsedNode {
+  readonly name: string;
   readonly span: Span;
   readonly children: readonly ParsedNode[];
 }
 
 type OrderedNode = Record<string, OrderedNode[]>;
 
-function parseTree(text: string): ParsedNode {
-  const [root] = readNodes(parser.parse(withoutCarriageReturns(text)) as OrderedNode[]);
+function parseTree(skeleton: Skeleton): ParsedNode {
+  // A line end inside a tag is a blank like any other, and the parser keeps a table of carriage returns.
+  const [root] = readNodes(parser.parse(skeleton.text.replace(/[\r\n]/g, ' ')) as OrderedNode[], skeleton);
   if (root === undefined)
     throw new ActualnetError('BUG', 'fast-xml-parser found no root element in a checked document');
   return root;
 }
 
-/** Blanks instead: every index stays, and the parser need not keep a table of millions of line ends. */
-function withoutCarriageReturns(text: string): string {
-  if (!text.includes('\r')) return text;
-  const units = Buffer.from(text, 'utf16le');
-  for (let at = 0; at < units.length; at += 2) if (units.readUInt16LE(at) === 0x0d) units.writeUInt16LE(0x20, at);
-  return units.toString('utf16le');
-}
-
-function readNodes(nodes: readonly OrderedNode[]): ParsedNode[] {
-  return nodes.flatMap(node => {
+function readNodes(nodes: readonly OrderedNode[], skeleton: Skeleton): ParsedNode[] {
+  return nodes.map(node => {
     const key = Object.keys(node)[0]!;
-    if (!key.startsWith('<')) return [];
-    const place = node[metaData] as unknown as { startIndex: number; endIndex: number };
-    return [{ span: { start: place.startIndex, end: place.endIndex }, children: readNodes(node[key]!) }];
+    const { startIndex, endIndex } = node[metaData] as unknown as { startIndex: number; endIndex: number };
+    const span = { start: toSource(skeleton, startIndex), end: toSource(skeleton, endIndex - 1) + 1 };
+    // The prefix is put twice before the name of a tag that closes itself.
+    return { name: key.replace(/^<+/, ''), span, children: readNodes(node[key]!, skeleton) };
   });
 }
 
@@ -203,7 +197,7 @@ function readCharacterData(source: string): string {
   );
 }
 
-const attributePattern = /\s*([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')/y;
+const attributePattern = /[ \t\r\n]+([^ \t\r\n=/>]+)[ \t\r\n]*=[ \t\r\n]*("[^"]*"|'[^']*')/y;
 
 function readAttributes(element: XmlElement): ReadonlyMap<string, XmlAttribute> {
   const attributes = new Map<string, XmlAttribute>();

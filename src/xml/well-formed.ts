@@ -8,95 +8,156 @@ export const xmlLimits = {
   elements: 100_000,
   /** One tag; the longest that libvirt writes are a few hundred characters, a QEMU argument may be a few thousand. */
   tag: 128 * 1024,
-  /** One run of text between tags. */
-  text: 512 * 1024,
 } as const;
 
 /**
- * Refuses `text` unless it is one well-formed XML document within `xmlLimits`, with line and column.
- *
- * fast-xml-parser's validator checks names, attributes and matching tags. It lets through a second root that closes
- * itself, a document cut off inside a tag or comment, unknown entities, `<` in attribute values and every DOCTYPE,
- * so the markup is walked once before it gets the text.
+ * A document reduced to its tags: `text` has them one after the other, without the text, comments, CDATA sections and
+ * instructions between. The tag that ends at `ends[i]` in there ends at `sourceEnds[i]` in the document.
  */
-export function checkWellFormed(text: string): void {
-  walkMarkup(text);
-  const verdict = XMLValidator.validate(text);
-  if (verdict !== true) {
-    throw new ActualnetError(
-      'XML_SYNTAX',
-      `line ${verdict.err.line}, column ${verdict.err.col ?? 1}: ${verdict.err.msg}`,
-    );
+export interface Skeleton {
+  readonly text: string;
+  readonly ends: readonly number[];
+  readonly sourceEnds: readonly number[];
+}
+
+/**
+ * Refuses `text` unless it is one well-formed XML document within `xmlLimits`, with line and column. A DOCTYPE is
+ * refused, too. Returns the skeleton.
+ *
+ * fast-xml-parser's validator sees the skeleton only and finds what is left, such as repeated attributes. It lets through
+ * much that is not XML around and inside tags (a second root, a document cut off, unknown entities, `<` in
+ * values), reads quotes where there are none to read, and its memory grows with every character of text.
+ */
+export function checkWellFormed(text: string): Skeleton {
+  const skeleton = scanMarkup(text);
+  const verdict = XMLValidator.validate(skeleton.text);
+  if (verdict === true) return skeleton;
+  const { line, col, msg } = verdict.err;
+  fail(text, toSource(skeleton, indexOfPosition(skeleton.text, line, col ?? 1)), msg);
+}
+
+/** Where a place in the skeleton is in the document. */
+export function toSource({ ends, sourceEnds }: Skeleton, index: number): number {
+  let [low, high] = [0, ends.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ends[middle]! > index) high = middle;
+    else low = middle + 1;
   }
+  return sourceEnds[low]! - (ends[low]! - index);
 }
 
 /** `line L, column C` of a place in `text`, both counted from 1. */
 export function describePosition(text: string, index: number): string {
-  const lines = text.slice(text.startsWith('\ufeff') ? 1 : 0, index).split(/\r\n|\r|\n/);
-  return `line ${lines.length}, column ${lines[lines.length - 1]!.length + 1}`;
+  let line = 1;
+  let lineStart = text.startsWith('\ufeff') ? 1 : 0;
+  const lineEnd = /\r\n?|\n/g;
+  for (let match = lineEnd.exec(text); match !== null && lineEnd.lastIndex <= index; match = lineEnd.exec(text)) {
+    line++;
+    lineStart = lineEnd.lastIndex;
+  }
+  return `line ${line}, column ${index - lineStart + 1}`;
 }
 
-function walkMarkup(text: string): void {
+const blank = '[ \\t\\r\\n]';
+// Without U+FEFF, which XML allows in names but JavaScript takes for a blank, and without the planes above U+FFFF.
+const nameStart =
+  ':A-Z_a-z\\u00c0-\\u00d6\\u00d8-\\u00f6\\u00f8-\\u02ff\\u0370-\\u037d\\u037f-\\u1fff\\u200c\\u200d\\u2070-\\u218f\\u2c00-\\u2fef\\u3001-\\ud7ff\\uf900-\\ufdcf\\ufdf0-\\ufefe\\uff00-\\ufffd';
+const name = `[${nameStart}][${nameStart}.0-9\\u00b7\\u0300-\\u036f\\u203f\\u2040-]*`;
+const attribute = (names: string, values = `(?:"[^<"]*"|'[^<']*')`) => `${blank}+${names}${blank}*=${blank}*${values}`;
+const tagPattern = new RegExp(`^<(?:/${name}${blank}*|${name}(?:${attribute(name)})*${blank}*/?)>`);
+const instructionPattern = new RegExp(`^<\\?(?!xml(?:[?]|${blank}))${name}(?:${blank}|\\?>)`, 'i');
+const declarationPattern = new RegExp(
+  `^<\\?xml${attribute('version', `(?:"1\\.\\d+"|'1\\.\\d+')`)}(?:${attribute('encoding', `(?:"[\\w.-]+"|'[\\w.-]+')`)})?` +
+    `(?:${attribute('standalone', `(?:"(?:yes|no)"|'(?:yes|no)')`)})?${blank}*\\?>`,
+);
+
+const tagName = /^<\/?([^ \t\r\n/>]+)/;
+
+function scanMarkup(text: string): Skeleton {
   const illegal = text.search(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
   if (illegal !== -1) fail(text, illegal, 'a character that XML does not allow');
-
-  const openTags: number[] = [];
+  const tags: string[] = [];
+  const ends: number[] = [];
+  const sourceEnds: number[] = [];
+  const open: { name: string; at: number }[] = [];
   let elements = 0;
-  let at = text.startsWith('\ufeff') ? 1 : 0;
-  const start = at;
-  while (at < text.length) {
+  let length = 0;
+  const start = text.startsWith('\ufeff') ? 1 : 0;
+  for (let at = start; at < text.length; ) {
     const next = text.indexOf('<', at);
     const markup = next === -1 ? text.length : next;
-    checkCharacterData(text, at, markup, openTags.length > 0);
+    checkCharacterData(text, at, markup, open.length > 0);
     if (next === -1) break;
-    at = endOfMarkup(text, markup, markup === start);
-    if (at - markup > xmlLimits.tag && text[markup + 1] !== '!') {
-      fail(text, markup, `a tag longer than ${xmlLimits.tag} characters`, 'XML_LIMIT');
-    }
-    if (text[markup + 1] === '!' || text[markup + 1] === '?') {
-      if (openTags.length === 0 && text.startsWith('<![', markup)) fail(text, markup, 'text outside the root element');
-      continue;
-    }
+    at = endOfMarkup(text, markup, { isFirst: markup === start, isInside: open.length > 0 });
+    if (text[markup + 1] === '!' || text[markup + 1] === '?') continue;
     checkReferences(text, markup, at);
-    if (text[markup + 1] === '/') {
-      if (openTags.pop() === undefined) fail(text, markup, 'a closing tag without an opening one');
-      continue;
+    const tag = text.slice(markup, at);
+    const name = tagName.exec(tag)![1]!;
+    if (tag[1] === '/') {
+      const opened = open.pop();
+      if (opened === undefined) fail(text, markup, `</${name}> closes nothing`);
+      if (opened.name !== name) {
+        fail(
+          text,
+          markup,
+          `</${name}> where <${opened.name}> of ${describePosition(text, opened.at)} has to be closed`,
+        );
+      }
+    } else {
+      if (open.length === 0 && elements > 0) fail(text, markup, 'a second root element');
+      if (++elements > xmlLimits.elements) fail(text, markup, `more than ${xmlLimits.elements} elements`, 'XML_LIMIT');
+      if (open.length >= xmlLimits.depth) fail(text, markup, `more than ${xmlLimits.depth} levels`, 'XML_LIMIT');
+      if (text[at - 2] !== '/') open.push({ name, at: markup });
     }
-    if (openTags.length === 0 && elements > 0) fail(text, markup, 'a second root element');
-    if (++elements > xmlLimits.elements) fail(text, markup, `more than ${xmlLimits.elements} elements`, 'XML_LIMIT');
-    if (openTags.length >= xmlLimits.depth) fail(text, markup, `more than ${xmlLimits.depth} levels`, 'XML_LIMIT');
-    if (text[at - 2] !== '/') openTags.push(markup);
+    tags.push(tag);
+    length += tag.length;
+    ends.push(length);
+    sourceEnds.push(at);
   }
-  const unclosed = openTags.pop();
-  if (unclosed !== undefined)
-    fail(text, unclosed, 'this element is not closed: the document is cut off or a tag is missing');
+  const unclosed = open.pop();
+  if (unclosed !== undefined) {
+    fail(text, unclosed.at, `<${unclosed.name}> is not closed: the document is cut off or a tag is missing`);
+  }
   if (elements === 0) fail(text, text.length, 'no root element: the document is empty');
+  return { text: tags.join(''), ends, sourceEnds };
 }
 
-// Quotes may hold '>' but not '<'. The pieces cannot match the same text in two ways, so this stays linear.
-const tag = /<\/?[^<>"'!?/\s][^<>"']*(?:(?:"[^<"]*"|'[^<']*')[^<>"']*)*>/y;
-
-/** The index after the tag, comment, CDATA section or processing instruction that starts at `at`. */
-function endOfMarkup(text: string, at: number, first: boolean): number {
+/** The index after the tag, comment, CDATA section or instruction that starts at `at`. */
+function endOfMarkup(text: string, at: number, { isFirst, isInside }: { isFirst: boolean; isInside: boolean }): number {
   if (text.startsWith('<!--', at)) {
     const dashes = text.indexOf('--', at + 4);
     if (dashes === -1) fail(text, at, 'a comment that does not end');
     if (text[dashes + 2] !== '>') fail(text, dashes, "'--' inside a comment");
     return dashes + 3;
   }
-  if (text.startsWith('<![CDATA[', at))
+  if (text.startsWith('<![CDATA[', at)) {
+    if (!isInside) fail(text, at, 'text outside the root element');
     return afterTerminator(text, at, { from: at + 9, terminator: ']]>', what: 'CDATA section' });
+  }
   if (text.startsWith('<?', at)) {
-    if (/^xml[\s?]/i.test(text.slice(at + 2, at + 6)) && !first)
-      fail(text, at, 'an XML declaration that is not at the start');
+    const head = text.slice(at, at + 1000);
+    if (!(isFirst && declarationPattern.test(head)) && !instructionPattern.test(head)) {
+      fail(
+        text,
+        at,
+        /^<\?xml/i.test(head)
+          ? 'an XML declaration that is wrong or not at the start'
+          : 'a wrong processing instruction',
+      );
+    }
     return afterTerminator(text, at, { from: at + 2, terminator: '?>', what: 'processing instruction' });
   }
   if (text.startsWith('<!', at)) {
     fail(text, at, text.startsWith('<!DOCTYPE', at) ? 'a DOCTYPE, which is not accepted' : 'unknown markup');
   }
-  tag.lastIndex = at;
-  if (!tag.test(text)) fail(text, at, 'a tag that does not end, or is not one');
-  return tag.lastIndex;
+  const candidate = text.slice(at, at + xmlLimits.tag);
+  const tag = tagPattern.exec(candidate);
+  if (tag !== null) return at + tag[0].length;
+  if (candidate.length === xmlLimits.tag && !candidate.includes('<', 1)) {
+    fail(text, at, `a tag longer than ${xmlLimits.tag} characters`, 'XML_LIMIT');
+  }
+  fail(text, at, 'a tag that does not end, or is not one');
 }
 
 function afterTerminator(text: string, at: number, look: { from: number; terminator: string; what: string }): number {
@@ -113,13 +174,12 @@ function checkCharacterData(text: string, from: number, to: number, insideRoot: 
     if (stray !== -1) fail(text, from + stray, 'text outside the root element');
     return;
   }
-  if (data.length > xmlLimits.text) fail(text, from, `text longer than ${xmlLimits.text} characters`, 'XML_LIMIT');
   const terminator = data.indexOf(']]>');
   if (terminator !== -1) fail(text, from + terminator, "']]>' outside a CDATA section");
   checkReferences(text, from, to);
 }
 
-const reference = /&(?:lt|gt|amp|quot|apos|#(\d{1,7})|#x([0-9a-fA-F]{1,6}));/y;
+const reference = /&(?:lt|gt|amp|quot|apos|#(\d{1,20})|#x([0-9a-fA-F]{1,20}));/y;
 
 function checkReferences(text: string, from: number, to: number): void {
   const piece = text.slice(from, to);
@@ -127,8 +187,8 @@ function checkReferences(text: string, from: number, to: number): void {
     reference.lastIndex = at;
     const match = reference.exec(piece);
     if (match === null) fail(text, from + at, "'&' that is not one of the five entities of XML or a character number");
-    const code =
-      match[1] !== undefined ? Number(match[1]) : match[2] !== undefined ? Number.parseInt(match[2], 16) : 0x20;
+    const [, decimal, hex] = match;
+    const code = decimal !== undefined ? Number(decimal) : hex !== undefined ? Number.parseInt(hex, 16) : 0x20;
     if (!isXmlCharacter(code)) fail(text, from + at, 'a character number that XML does not allow');
   }
 }
@@ -136,6 +196,12 @@ function checkReferences(text: string, from: number, to: number): void {
 function isXmlCharacter(code: number): boolean {
   if (code < 0x20) return code === 0x9 || code === 0xa || code === 0xd;
   return code <= 0xd7ff || (code >= 0xe000 && code <= 0xfffd) || (code >= 0x10000 && code <= 0x10ffff);
+}
+
+function indexOfPosition(text: string, line: number, column: number): number {
+  let lineStart = 0;
+  for (let passed = 1; passed < line; passed++) lineStart = text.indexOf('\n', lineStart) + 1;
+  return Math.min(lineStart + column - 1, text.length - 1);
 }
 
 function fail(text: string, index: number, what: string, code: ErrorCode = 'XML_SYNTAX'): never {

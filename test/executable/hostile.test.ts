@@ -32,12 +32,32 @@ const documents = [
   { name: '201 levels', text: wrap('<a>'.repeat(200) + '</a>'.repeat(200)) },
   { name: '8 MiB of levels', text: fill('<a>') },
   { name: '8 MiB of elements', text: wrap(fill('<a/>')) },
-  { name: '8 MiB of text', text: wrap(`<a>${fill('x')}</a>`) },
   { name: '8 MiB in one attribute', text: wrap(`<a b='${fill('x')}'/>`) },
   { name: '8 MiB of open quotes', text: wrap(`<a ${fill('b="')}`) },
+  { name: '4097 interfaces', text: wrap(`<devices>${'<interface/>'.repeat(4097)}</devices>`) },
+  {
+    name: '8 MiB of line ends before a wrong value',
+    text: `<domain><name>g1</name>${fill('\n')}<uuid>1</uuid></domain>`,
+  },
+  { name: 'a name of 2 KiB', text: `<domain><name>${'n'.repeat(2048)}</name><uuid>${guestUuid}</uuid></domain>` },
   { name: 'more than 8 MiB', text: wrap(`<!-- ${fill('x', xmlLimits.bytes + 1)} -->`) },
 ];
 const accepted = [
+  { name: '8 MiB of text', text: wrap(`<a>${fill('x')}</a>`) },
+  { name: '8 MiB of line ends', text: wrap(fill('\r\n')) },
+  { name: '8 MiB of entities', text: wrap(fill('&#65;')) },
+  { name: '8 MiB of CDATA sections', text: wrap(fill('<![CDATA[]]>')) },
+  { name: '8 MiB of instructions', text: wrap(fill(`<?a ${'b '.repeat(1000)}?>`)) },
+  {
+    name: 'many tags full of attributes',
+    text: wrap(`<a ${Array.from({ length: 10_000 }, (_, n) => `a${n}=''`).join(' ')}/>`.repeat(60)),
+  },
+  { name: '4096 interfaces', text: wrap(`<devices>${"<interface type='ethernet'/>".repeat(4096)}</devices>`) },
+  {
+    name: '4096 interfaces of an unknown network',
+    text: wrap(`<devices>${"<interface type='network'><source network='n'/></interface>".repeat(4096)}</devices>`),
+  },
+  { name: '4096 host devices', text: wrap(`<devices>${'<hostdev/>'.repeat(4096)}</devices>`) },
   { name: '8 MiB in comments', text: wrap(`<!--${fill('x')}-->`) },
   { name: '8 MiB of entities in pieces', text: wrap(fill(`<a>${'&amp;'.repeat(10_000)}</a>`)) },
   { name: '8 MiB of line ends in pieces', text: wrap(fill(`<a>${'\r\n'.repeat(50_000)}</a>`)) },

@@ -55,6 +55,15 @@ describe('elements', () => {
     expect(element.attribute('b')).toBe('1 2 3 4\n5');
   });
 
+  test('instructions with quotes and markup in them hide nothing', () => {
+    const text = "<?x ' ?><a><?y '<b/>' ?><n>real</n><?z ' ?><n>z</n><!-- ' --></a>";
+    const names = parseXml(text).root.children.map(child => [child.outerXml, child.text]);
+    expect(names).toEqual([
+      ['<n>real</n>', 'real'],
+      ['<n>z</n>', 'z'],
+    ]);
+  });
+
   test('lines are counted from 1 and namespaces follow their prefix', () => {
     expect([root.line, named('name').line]).toEqual([3, 5]);
     expect(named('q:commandline').namespace).toBe('urn:q');
