@@ -12,11 +12,12 @@ export function handleNetwork(operation: NetworkOperation, invocation: Invocatio
   const { network, port } = readHookData(parseXml(invocation.readStdin()));
   switch (operation) {
     case 'start':
-      remember(network, { active: false }, context);
+      // The start may still fail, and then nobody says so; what is left of an earlier run has no meaning any more.
+      memory.forgetNetwork(network.name);
       return '';
     case 'started':
     case 'updated':
-      remember(network, { active: true }, context);
+      remember(network, context);
       return '';
     case 'stopped':
       memory.forgetNetwork(network.name);
@@ -32,7 +33,7 @@ export function handleNetwork(operation: NetworkOperation, invocation: Invocatio
 
 function portCreated(network: Network, port: NetworkPort, context: HookContext): void {
   const { memory, log } = context;
-  remember(network, { active: true }, context);
+  remember(network, context);
   memory.rememberPort(network.name, { uuid: port.uuid, xml: port.element.outerXml });
   const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
   // Without a record (installed while the guest ran) the port file is enough; `start` or `reconnect` makes one.
@@ -54,9 +55,9 @@ function portDeleted(network: Network, port: NetworkPort, context: HookContext):
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-deleted', uuid: port.uuid });
 }
 
-/** Keeps the network as just seen. Connection counts are left out: the ports themselves are counted. */
-function remember(network: Network, { active }: { active: boolean }, { memory }: HookContext): void {
-  memory.rememberNetwork(network.name, { xml: network.element.outerXml, active });
+/** Keeps the running network as just seen. Its connection counts are not used: the ports themselves are counted. */
+function remember(network: Network, { memory }: HookContext): void {
+  memory.rememberNetwork(network.name, network.element.outerXml);
 }
 
 function required(port: NetworkPort | undefined, network: Network): NetworkPort {

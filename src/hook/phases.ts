@@ -49,7 +49,7 @@ export const qemuPhases = {
 
 /** The network hook. `started` must not fail: libvirt 9.0 leaves bridge and dnsmasq behind. */
 export const networkPhases = {
-  start: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'remember network' },
+  start: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'forget network' },
   started: {
     subOperation: 'begin',
     failure: 'leaves a half-built network',

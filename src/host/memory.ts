@@ -20,7 +20,8 @@ import type { HostPaths } from './paths.ts';
 export interface Memory {
   /** A network as last seen by the network hook, else from libvirt's files. */
   findNetwork(name: string): NetworkState | undefined;
-  rememberNetwork(name: string, remembered: { xml: string; active: boolean }): void;
+  /** A running network, as the network hook shows it. */
+  rememberNetwork(name: string, xml: string): void;
   forgetNetwork(name: string): void;
   rememberPort(network: string, port: { uuid: Uuid; xml: string }): void;
   forgetPort(network: string, uuid: Uuid): void;
@@ -72,7 +73,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       let ports: readonly CountedPort[] | undefined;
       return {
         network,
-        active: remembered.active,
+        active: true,
         // Only pools and floors are counted; a bridge network with hundreds of ports need not read them.
         get ports() {
           ports ??= readPortFiles(networkDirectory(name));
@@ -80,14 +81,14 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
         },
       };
     },
-    rememberNetwork(name, remembered) {
+    rememberNetwork(name, xml) {
       // Installed while the network was running: its earlier ports are in libvirt's files only.
-      if (remembered.active && readRemembered(name) === undefined) {
+      if (readRemembered(name) === undefined) {
         for (const port of readLibvirtPorts(paths, name)) {
           writeFileAtomically(portFile(name, port.uuid), port.element.outerXml);
         }
       }
-      writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, ...remembered }));
+      writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, xml }));
     },
     forgetNetwork: name => removeDirectory(networkDirectory(name)),
     rememberPort: (network, port) => writeFileAtomically(portFile(network, port.uuid), port.xml),
@@ -143,12 +144,11 @@ export function fileNameOf(name: string): string {
 interface RememberedNetwork {
   readonly name: string;
   readonly xml: string;
-  readonly active: boolean;
 }
 
 function isRememberedNetwork(value: unknown): value is RememberedNetwork {
-  const { name, xml, active } = (value ?? {}) as Partial<RememberedNetwork>;
-  return typeof name === 'string' && typeof xml === 'string' && typeof active === 'boolean';
+  const { name, xml } = (value ?? {}) as Partial<RememberedNetwork>;
+  return typeof name === 'string' && typeof xml === 'string';
 }
 
 /** A file of ours that cannot be read or used counts as absent: what it said is learnt again, or read from libvirt's. */

@@ -38,7 +38,7 @@ describe('networks', () => {
   test('a remembered network wins over libvirt files and carries its ports', () => {
     writeLibvirtFile('etc/libvirt/qemu/networks/n.xml', networkXml('n', "<interface dev='old'/>"));
     expect(memory.findNetwork('n')).toMatchObject({ active: false, network: { pool: [{ dev: 'old' }] }, ports: [] });
-    memory.rememberNetwork('n', { xml: networkXml('n'), active: true });
+    memory.rememberNetwork('n', networkXml('n'));
     memory.rememberPort('n', { uuid: portUuid(1), xml: portXml(portUuid(1)) });
     memory.rememberPort('n', { uuid: portUuid(1), xml: portXml(portUuid(1)) });
     expect(memory.findNetwork('n')).toMatchObject({
@@ -56,7 +56,7 @@ describe('networks', () => {
     writeLibvirtFile('run/libvirt/network/n.xml', `<networkstatus>${networkXml('n')}</networkstatus>`);
     writeLibvirtFile(`run/libvirt/network/n/ports/${portUuid(1)}.xml`, portXml(portUuid(1)));
     expect(memory.findNetwork('n')).toMatchObject({ active: true, ports: [{ uuid: portUuid(1) }] });
-    memory.rememberNetwork('n', { xml: networkXml('n'), active: true });
+    memory.rememberNetwork('n', networkXml('n'));
     memory.rememberPort('n', { uuid: portUuid(2), xml: portXml(portUuid(2), 'e2') });
     expect(memory.findNetwork('n')?.ports.map(({ uuid }) => uuid)).toEqual([portUuid(1), portUuid(2)]);
   });
