@@ -14,7 +14,7 @@ export function statusCommand(
     ({ name, uuid }) => options.guest === undefined || options.guest === name || options.guest === uuid,
   );
   if (options.guest !== undefined && guests.length === 0) {
-    throw new ActualnetError('USAGE', `nothing is recorded of a guest '${options.guest}'`, {
+    throw new ActualnetError('GUEST_UNKNOWN', `nothing is recorded of a guest '${options.guest}'`, {
       hint: 'a record begins when the hooks see the guest start',
     });
   }

@@ -8,7 +8,7 @@ import { listDirectory } from '../host/files.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import { hostPaths } from '../host/paths.ts';
-import { readStdin } from '../host/stdin.ts';
+import { readStdin, writeAll } from '../host/streams.ts';
 import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import { parseXml } from '../xml/document.ts';
@@ -17,12 +17,16 @@ import { answerHook, deliver } from './hook.ts';
 const paths = hostPaths(process.env.ACTUALNET_ROOT || '/');
 const memory = fileMemory(paths, Date.now);
 
+// yargs makes an empty word of a lone dash.
+const dash = '/dev/stdin';
+const words = hideBin(process.argv).map(word => (word === '-' ? dash : word));
+
 const io: CommandIo = {
   readDocument(file) {
     try {
-      return parseXml(file === '-' ? readStdin() : fs.readFileSync(file));
+      return parseXml(file === dash ? readStdin() : fs.readFileSync(file));
     } catch (cause) {
-      const name = file === '-' ? 'stdin' : `'${file}'`;
+      const name = file === dash ? 'stdin' : `'${file}'`;
       if (cause instanceof ActualnetError) {
         throw new ActualnetError(cause.code, `${name}: ${cause.message}`, { hint: cause.hint, cause });
       }
@@ -37,10 +41,7 @@ const io: CommandIo = {
       .filter(name => name.endsWith('.xml'))
       .map(name => path.join(directory, name));
   },
-  // Synchronous, so that a pipe gets everything before the process ends.
-  write: text => {
-    fs.writeFileSync(1, text);
-  },
+  write: text => writeAll(1, text),
 };
 
 const tableOrJson = { choices: ['table', 'json'] as const, default: 'table' as const, describe: 'output format' };
@@ -48,7 +49,7 @@ const domainFile = { type: 'string', demandOption: true, describe: 'domain XML f
 
 /** Exit status: 0 fine, 1 refused or failed, 2 wrong usage. */
 async function main(): Promise<void> {
-  await yargs(hideBin(process.argv))
+  await yargs(words)
     .scriptName('actualnet')
     .usage("$0 COMMAND: the host side of a libvirt guest's network interfaces")
     .locale('en')
@@ -98,8 +99,8 @@ async function main(): Promise<void> {
       'answer a call as libvirt makes it, document on stdin',
       y => y.positional('driver', { choices: hookDrivers, demandOption: true }),
       argv => {
-        const words = [argv.driver, argv.object, argv.operation, argv.subOperation ?? '-', argv.extra ?? '-'];
-        deliver(answerHook(words.map(String)));
+        const call = [argv.driver, argv.object, argv.operation, argv.subOperation ?? '-', argv.extra ?? '-'];
+        deliver(answerHook(call.map(word => (word === dash ? '-' : String(word)))));
       },
     )
     .command(
@@ -111,7 +112,7 @@ async function main(): Promise<void> {
         if (findPhase('qemu', operation) === undefined)
           throw new ActualnetError('USAGE', `there is no operation '${operation}'`);
         const { planCommand } = await import('../cli/plan.ts');
-        planCommand({ guest: String(argv.guest), operation, format: argv.format }, io);
+        planCommand({ document: dash, guest: String(argv.guest), operation, format: argv.format }, io);
       },
     )
     .command(

@@ -1,11 +1,10 @@
-import fs from 'node:fs';
 import { type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory } from '../host/memory.ts';
 import { hostPaths } from '../host/paths.ts';
-import { readStdin } from '../host/stdin.ts';
+import { readStdin, writeAll } from '../host/streams.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export function answerHook(argv: readonly string[]): Outcome {
@@ -22,7 +21,7 @@ export function answerHook(argv: readonly string[]): Outcome {
 
 /** Writes an outcome where libvirt looks for it. */
 export function deliver(outcome: Outcome): void {
-  if (outcome.stdout !== '') fs.writeSync(1, outcome.stdout);
-  if (outcome.stderr !== '') fs.writeSync(2, outcome.stderr);
+  writeAll(1, outcome.stdout);
+  writeAll(2, outcome.stderr);
   process.exitCode = outcome.status;
 }

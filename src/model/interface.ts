@@ -64,15 +64,9 @@ export interface InterfaceSource {
   readonly macTableManager?: MacTableManager;
 }
 
-/** One `<interface>`. What is not needed here stays in `element`. */
-export interface Interface {
-  readonly element: XmlElement;
-  /** How messages name it: the guest, then the MAC or the position. */
-  readonly owner: Owner;
-  /** Position among the guest's interfaces, from 0. */
-  readonly index: number;
+/** Type, host side and settings: what `<interface>` and the `<actual>` of a status document have in common. */
+export interface Connection {
   readonly type: InterfaceType;
-  readonly mac?: MacAddress;
   readonly source: InterfaceSource;
   readonly hostDevice?: HostDevice;
   readonly vlan?: Vlan;
@@ -80,6 +74,16 @@ export interface Interface {
   readonly bandwidth?: Bandwidth;
   readonly trustGuestRxFilters?: boolean;
   readonly isolated?: boolean;
+}
+
+/** One `<interface>`. What is not needed here stays in `element`. */
+export interface Interface extends Connection {
+  readonly element: XmlElement;
+  /** How messages name it: the guest, then the MAC or the position. */
+  readonly owner: Owner;
+  /** Position among the guest's interfaces, from 0. */
+  readonly index: number;
+  readonly mac?: MacAddress;
   readonly alias?: string;
   readonly target: { readonly dev?: string; readonly managed: boolean };
   readonly model?: string;
@@ -89,19 +93,7 @@ export interface Interface {
   readonly filter?: string;
   readonly teaming?: { readonly type: 'persistent' | 'transient'; readonly persistent?: string };
   /** `<actual>` of a status document: what libvirt has allocated. */
-  readonly actual?: RecordedActual;
-}
-
-/** A connection that libvirt made and wrote down: `<actual>`, or the parts a live document shows in place. */
-export interface RecordedActual {
-  readonly type: InterfaceType;
-  readonly source: InterfaceSource;
-  readonly hostDevice?: HostDevice;
-  readonly vlan?: Vlan;
-  readonly virtualport?: VirtualPort;
-  readonly bandwidth?: Bandwidth;
-  readonly trustGuestRxFilters?: boolean;
-  readonly isolated?: boolean;
+  readonly actual?: Connection;
 }
 
 /**
@@ -163,7 +155,7 @@ export function readHostDevice(owner: Owner, element: XmlElement, address: XmlEl
   });
 }
 
-function readActual(owner: Owner, element: XmlElement): RecordedActual {
+function readActual(owner: Owner, element: XmlElement): Connection {
   const type = readOneOf(owner, element, 'type', interfaceTypes);
   if (type === undefined)
     wrongValue(owner, element, { place: '@type', expected: `one of ${interfaceTypes.join(', ')}` });
@@ -182,7 +174,7 @@ function readConnection(
   owner: Owner,
   element: XmlElement,
   context: { type: InterfaceType; form: DocumentForm },
-): Omit<RecordedActual, 'type'> {
+): Omit<Connection, 'type'> {
   const { type } = context;
   const source = readSource(owner, element, context);
   return dropUndefined({

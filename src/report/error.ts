@@ -19,6 +19,7 @@ export const errorCodes = [
   'DEVICE_TWICE',
   'ACTUAL_UNSUPPORTED',
   'CLAIM_FAILED',
+  'GUEST_UNKNOWN',
   'USAGE',
   'FILE',
   'TIME_LIMIT',

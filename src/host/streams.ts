@@ -18,15 +18,31 @@ export function readStdin(): Uint8Array {
   }
 }
 
+/** Writes all of `text`, however slowly the reader takes it. */
+export function writeAll(fd: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length; ) {
+    written += whenReady(() => fs.writeSync(fd, bytes, written));
+  }
+}
+
 function readChunk(chunk: Buffer): number {
+  try {
+    return whenReady(() => fs.readSync(0, chunk));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'EOF') return 0;
+    throw new ActualnetError('FILE', `cannot read stdin: ${code ?? message}`, { cause });
+  }
+}
+
+/** Pipes may be non-blocking, through Node itself or the other side: then wait a little and ask again. */
+function whenReady(transfer: () => number): number {
   for (;;) {
     try {
-      return fs.readSync(0, chunk);
+      return transfer();
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      if (code === 'EOF') return 0;
-      if (code !== 'EAGAIN') throw new ActualnetError('FILE', `cannot read stdin: ${code ?? message}`, { cause });
-      // Somebody made the pipe non-blocking: wait a little, then ask again.
+      if ((cause as NodeJS.ErrnoException).code !== 'EAGAIN') throw cause;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
     }
   }

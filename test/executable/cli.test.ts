@@ -1,0 +1,146 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import Ajv from 'ajv/dist/2020.js';
+import { afterAll, describe, expect, test } from 'vitest';
+import resolveSchema from '../../schemas/resolve.schema.json' with { type: 'json' };
+import { projectDirectory, TestHost } from '../helpers/host.ts';
+import { domainSchema, isValid } from '../helpers/relax-ng.ts';
+
+const host = new TestHost();
+afterAll(() => host.remove());
+
+const sample = (name: string) => path.join(projectDirectory, 'samples', name);
+const networks = ['--networks-dir', sample('networks')];
+const readText = (file: string) => readFileSync(file, 'utf8');
+
+describe('resolve', () => {
+  test('as JSON follows its schema and answers for each interface and host device', () => {
+    const { status, stdout, stderr } = host.cli(['resolve', sample('web1.xml'), ...networks, '--format', 'json']);
+    const answer = JSON.parse(stdout);
+    const isSound = new Ajv({ allowUnionTypes: true }).compile(resolveSchema);
+    expect({ status, stderr, errors: isSound(answer) || isSound.errors }).toEqual({
+      status: 0,
+      stderr: '',
+      errors: true,
+    });
+    expect(
+      answer.interfaces.map(({ alias, actual }: { alias: string; actual: { type: string } }) => [alias, actual.type]),
+    ).toEqual([
+      ['net0', 'network'],
+      ['ua-front', 'bridge'],
+      ['hostdev0', 'hostdev'],
+      ['net1', 'bridge'],
+    ]);
+    expect(answer.interfaces[2].because).toContain("vlan 42 from network 'vf'");
+    expect(answer.hostdevs).toMatchObject([
+      { alias: 'hostdev1', interface: null },
+      { alias: 'hostdev0', address: '0000:5e:02.0', interface: 2 },
+    ]);
+  });
+
+  test('as XML shows the started form', () => {
+    const { stdout } = host.cli(['resolve', '-', ...networks, '--format', 'xml'], readText(sample('web1.xml')));
+    expect(stdout).toMatchFileSnapshot('golden/web1-started.xml');
+    if (domainSchema !== undefined) expect(isValid(domainSchema, stdout)).toBe(true);
+  });
+
+  test('as a table names reasons, errors and warnings', () => {
+    const text = readText(sample('web1.xml'))
+      .replace("network='lan'", "network='gone'")
+      .replace("network='prod'", "network='prod' portgroup='wbe'");
+    const { status, stdout } = host.cli(['resolve', '-', ...networks], text);
+    expect(status).toBe(0);
+    expect(stdout).toMatchFileSnapshot('golden/web1-table.txt');
+  });
+
+  test('without networks asks those of the host', () => {
+    const started = readText(sample('web1/03-network-prod-started.xml'));
+    host.hook('network', ['prod', 'started', 'begin', '-'], started);
+    const { stdout } = host.cli(['resolve', sample('web1.xml'), '--format', 'json']);
+    const { interfaces } = JSON.parse(stdout);
+    expect(interfaces[0].error.code).toBe('NETWORK_UNKNOWN');
+    expect(interfaces[1].actual).toMatchObject({ type: 'bridge', bridge: 'br0' });
+  });
+
+  test.each([
+    { version: '9.0.0', actual: null },
+    { version: '10.10.0', actual: null },
+    { version: '11', actual: { type: 'bridge', vlan: { tags: [{ id: 7 }] } } },
+  ])('a vlan on a plain bridge depends on the version: $version', ({ version, actual }) => {
+    const text = readText(sample('web1.xml')).replace(
+      "<source bridge='br1'/>",
+      "<source bridge='br1'/><vlan><tag id='7'/></vlan>",
+    );
+    const words = ['resolve', '-', ...networks, '--format', 'json', '--libvirt-version', version];
+    const { interfaces } = JSON.parse(host.cli(words, text).stdout);
+    if (actual === null) expect(interfaces[3]).toMatchObject({ actual, error: { code: 'ACTUAL_UNSUPPORTED' } });
+    else expect(interfaces[3].actual).toMatchObject(actual);
+  });
+});
+
+describe('transform', () => {
+  test('gives back the same bytes, also many of them through a pipe', () => {
+    const text = `\ufeff<a>\r\n${'<b c="&#65;"/>é\n'.repeat(50_000)}</a>\r\n`;
+    const file = path.join(host.root, 'large.xml');
+    writeFileSync(file, text);
+    expect(host.cli(['transform', file]).stdout).toBe(text);
+    expect(host.cli(['transform', '-'], text).stdout).toBe(text);
+  });
+});
+
+describe('status', () => {
+  test('of a guest nobody has seen is an error', () => {
+    expect(host.cli(['status', 'nobody'])).toEqual({
+      status: 1,
+      stdout: '',
+      stderr:
+        "nothing is recorded of a guest 'nobody' (hint: a record begins when the hooks see the guest start) [GUEST_UNKNOWN]\n",
+    });
+    expect(host.cli(['status']).stdout).toBe('no guest is recorded\n');
+  });
+});
+
+describe('errors', () => {
+  test.each([
+    { words: [], status: 2, line: /^a command is needed .*\[USAGE\]\n$/ },
+    { words: ['fly'], status: 2, line: /\[USAGE\]\n$/ },
+    { words: ['resolve'], status: 2, line: /\[USAGE\]\n$/ },
+    { words: ['resolve', 'x', '--colour'], status: 2, line: /\[USAGE\]\n$/ },
+    {
+      words: ['resolve', sample('web1.xml'), '--libvirt-version', 'new'],
+      status: 2,
+      line: /^'new' is not a libvirt version .*\[USAGE\]\n$/,
+    },
+    { words: ['resolve', '/nowhere.xml'], status: 1, line: /^cannot read '\/nowhere.xml': ENOENT \[FILE\]\n$/ },
+    {
+      words: ['resolve', sample('networks/lan.xml')],
+      status: 1,
+      line: /^the document is a <network>, not a <domain> \[XML_KIND\]\n$/,
+    },
+    {
+      words: ['resolve', '-'],
+      status: 1,
+      line: /^stdin: line 1, column 1: no root element: the document is empty \[XML_SYNTAX\]\n$/,
+    },
+    { words: ['resolve', sample('web1.xml'), '--networks-dir', '/nowhere'], status: 1, line: /\[FILE\]\n$/ },
+    { words: ['plan', 'qemu', 'g', 'fly'], status: 2, line: /^there is no operation 'fly' \[USAGE\]\n$/ },
+    { words: ['hook', 'lxc', 'g', 'start'], status: 2, line: /\[USAGE\]\n$/ },
+  ])('$words ends with $status', ({ words, status, line }) => {
+    const answer = host.cli(words);
+    expect(answer.stderr).toMatch(line);
+    expect(answer.status).toBe(status);
+  });
+
+  test('hook answers as the launchers do', () => {
+    expect(host.cli(['hook', 'qemu', 'g1', 'prepare', 'begin', '-'], '<a')).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: "guest 'g1', prepare: line 1, column 1: a tag that does not end, or is not one [XML_SYNTAX]\n",
+    });
+    expect(host.cli(['hook', 'qemu', 'g1', 'reconnect', 'begin', '-'], '<a')).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+  });
+});
