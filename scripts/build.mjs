@@ -1,9 +1,11 @@
 // Bundles the two programs: dist/hook.cjs, which the launchers start, and dist/actualnet.mjs, the command line.
+// The configuration's validator is made from its schema first.
 // The result is put in place file by file, entry points last: hooks may be running from dist meanwhile.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -18,10 +20,35 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
+await import('./generate-validator.mjs');
 mkdirSync('dist', { recursive: true });
 const fresh = mkdtempSync('dist/.new-');
 const entryPoints = ['hook.cjs', 'actualnet.mjs'];
+/** The one native addon: its prebuilt binary lies beside the bundles and is loaded when a lock is first taken. */
+const nativeLocks = {
+  name: 'native-locks',
+  setup: ({ onLoad, onResolve }) => {
+    onLoad({ filter: /fs-native-extensions[/]binding[.]js$/ }, () => ({
+      contents: "module.exports = require('./locks.node')",
+    }));
+    onResolve({ filter: /^[.][/]locks[.]node$/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+/** Parts that most calls never need, each a file of its own beside the hook's. */
+const lazyParts = { execa: 'execa', 'merge-files': 'src/config/merge-files.ts' };
+const lazily = {
+  name: 'lazily',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^(execa|[.][/]merge-files[.]ts)$/ }, ({ path: wanted, kind }) =>
+      kind === 'dynamic-import' ? { path: `./lazy-${path.basename(wanted, '.ts')}.cjs`, external: true } : undefined,
+    ),
+};
+
 try {
+  copyFileSync(
+    `node_modules/fs-native-extensions/prebuilds/linux-${process.arch}/fs-native-extensions.node`,
+    path.join(fresh, 'locks.node'),
+  );
   await bundleHook();
   await bundleCommandLine();
   putInPlace();
@@ -30,10 +57,21 @@ try {
 }
 
 async function bundleHook() {
+  for (const [name, entry] of Object.entries(lazyParts)) {
+    await build({
+      ...commonOptions(),
+      entryPoints: [entry],
+      format: 'cjs',
+      outfile: path.join(fresh, `lazy-${name}.cjs`),
+    });
+  }
   const result = await build({
     ...commonOptions(),
+    plugins: [nativeLocks, lazily],
     entryPoints: ['src/main/hook-entry.ts'],
     format: 'cjs',
+    // In a script run by hand there is no import(); require does as well.
+    supported: { 'dynamic-import': false },
     write: false,
   });
   const code = result.outputFiles[0].contents;
@@ -61,7 +99,14 @@ async function bundleCommandLine() {
 }
 
 function commonOptions() {
-  return { bundle: true, platform: 'node', target: 'node20.19', minify: true, legalComments: 'none' };
+  return {
+    plugins: [nativeLocks],
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    minify: true,
+    legalComments: 'none',
+  };
 }
 
 /** Plays the sample guest's life in one process, in a private directory, and keeps what V8 compiled for it. */

@@ -12,14 +12,15 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   report: [],
   xml: ['report'],
   model: ['xml', 'report'],
+  config: ['model', 'xml', 'report'],
   resolve: ['model', 'xml', 'report'],
-  transform: ['resolve', 'model', 'xml', 'report'],
-  plan: ['transform', 'resolve', 'model', 'xml', 'report', 'type host'],
-  apply: ['plan', 'transform', 'resolve', 'model', 'xml', 'report', 'type host'],
-  host: ['resolve', 'model', 'xml', 'report'],
-  hook: ['apply', 'plan', 'transform', 'resolve', 'model', 'xml', 'report', 'type host'],
-  cli: ['apply', 'plan', 'transform', 'resolve', 'model', 'xml', 'report', 'type host'],
-  main: ['cli', 'hook', 'host', 'apply', 'plan', 'transform', 'resolve', 'model', 'xml', 'report'],
+  transform: ['resolve', 'config', 'model', 'xml', 'report'],
+  plan: ['transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  apply: ['plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  host: ['config', 'resolve', 'model', 'xml', 'report', 'type apply', 'type plan'],
+  hook: ['apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  cli: ['apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  main: ['cli', 'hook', 'host', 'apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report'],
 };
 
 /** `import ... from '../xml/x.ts'` as `xml`, or `type xml` when only types are imported; packages and Node as their name. */

@@ -1,7 +1,9 @@
 import type { NetworkPort } from '../model/network-port.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
+import { describeChange } from '../plan/change.ts';
 import type { Actual } from '../resolve/actual.ts';
 import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
+import { foldLedger } from './ledger.ts';
 
 /** One line of a guest's record: a call and what was learnt from it. Times are ISO 8601. */
 export type RecordLine =
@@ -38,6 +40,8 @@ export interface GuestRecord {
   readonly chosen: GuestView | null;
   readonly ports: readonly PortView[];
   readonly findings: readonly string[];
+  /** What actualnet has changed on the host for this guest alone, and will undo. */
+  readonly inForce: readonly string[];
 }
 
 /** The operations whose document shows what libvirt has chosen. */
@@ -51,7 +55,8 @@ export function foldRecord(uuid: Uuid, lines: readonly unknown[]): GuestRecord |
     if (line === undefined) continue;
     record = foldLine(record ?? emptyRecord(uuid, line.at), line);
   }
-  return record;
+  const inForce = [...foldLedger(lines).values()].map(entry => describeChange(entry));
+  return record && { ...record, inForce };
 }
 
 function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
@@ -84,6 +89,7 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
     chosen: null,
     ports: [],
     findings: [],
+    inForce: [],
   };
 }
 

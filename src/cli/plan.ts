@@ -1,18 +1,114 @@
+import { needsOf } from '../apply/apply.ts';
+import type { Effects } from '../apply/effects.ts';
+import { type PlannedPhase, planGuest, plannedPhases } from '../apply/guest.ts';
+import { foldLedger } from '../apply/ledger.ts';
+import { decideUndo } from '../apply/undo.ts';
+import type { Config } from '../config/config.ts';
+import { readWishes } from '../config/wishes.ts';
 import { readDomain } from '../model/domain.ts';
-import { planQemu } from '../plan/plan.ts';
+import { type Change, describeChange } from '../plan/change.ts';
+import { commandFor } from '../plan/command.ts';
+import { type HostView, isSame, observe } from '../plan/host-view.ts';
+import { ActualnetError, printable } from '../report/error.ts';
+import { formatTable } from '../report/table.ts';
+import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
+import type { LibvirtVersion } from '../resolve/version.ts';
+import { viewGuest } from '../transform/guest-view.ts';
 import type { CommandIo } from './io.ts';
 
-/** `actualnet plan qemu GUEST OP`: what a hook call would do, given its document on stdin. */
-export function planCommand(
-  options: {
-    readonly document: string;
-    readonly guest: string;
-    readonly operation: string;
-    readonly format: 'table' | 'json';
-  },
-  io: CommandIo,
-): void {
-  readDomain(io.readDocument(options.document));
-  const plan = planQemu(options.guest, options.operation);
-  io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : 'nothing to do\n');
+export interface PlanOptions {
+  /** Where the document is read from. */
+  readonly document: string;
+  readonly operation: string;
+  readonly format: 'table' | 'json';
+  readonly config: Config;
+  readonly effects: Effects;
+  readonly findNetwork: NetworkLookup;
+  readonly version: () => LibvirtVersion;
+}
+
+/** One line of a plan; described by schemas/plan.schema.json. */
+interface PlannedAction {
+  readonly what: string;
+  readonly state: 'to do' | 'already so' | 'left to libvirt' | 'to undo' | 'left alone';
+  readonly why: string;
+  readonly command: string | null;
+}
+
+/** The operations that have a plan: those that set up, and those that undo what the guest's ledger holds. */
+export const plannedOperations: readonly string[] = [...plannedPhases, 'stopped', 'release'];
+
+/** `actualnet plan qemu GUEST OP`: what a hook call would do and undo, given its document. Touches nothing. */
+export async function planCommand(options: PlanOptions, io: CommandIo): Promise<void> {
+  const domain = readDomain(io.readDocument(options.document));
+  const { operation } = options;
+  if (!plannedOperations.includes(operation)) {
+    throw new ActualnetError('USAGE', `there is no plan for '${operation}'`, {
+      hint: `one of ${plannedOperations.join(', ')}`,
+    });
+  }
+  const isUndo = operation === 'stopped' || operation === 'release';
+  const actions = isUndo ? await planUndo(domain.uuid, options) : await planDo(domain, options);
+  const plan = { version: 1, guest: domain.name, phase: operation, actions };
+  io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : formatPlan(actions));
+}
+
+async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
+  const { config, effects, findNetwork, version } = options;
+  const view = viewGuest(domain, resolveGuest(domain, { findNetwork, version }));
+  const { wishes } = readWishes(domain, config.guests);
+  const lines = domain.uuid === undefined ? [] : effects.guestLedger(domain.uuid).read();
+  const incoming = lines.some(line => (line as { incoming?: unknown }).incoming === true);
+  const guest = { uuid: domain.uuid!, domain, view, config, wishes, incoming, effects };
+  const first = await effects.view({ fdb: false, vlans: false });
+  const changes = planGuest(options.operation as PlannedPhase, guest, first);
+  const host = await effects.view(needsOf(changes));
+  return changes.map(change => {
+    const state = stateOf(change, host);
+    return {
+      what: describeChange(change),
+      state,
+      why: change.why,
+      command: state === 'to do' ? commandLine(change) : null,
+    };
+  });
+}
+
+async function planUndo(
+  guest: ReturnType<typeof readDomain>['uuid'],
+  { effects, operation }: PlanOptions,
+): Promise<PlannedAction[]> {
+  const entries = guest === undefined ? [] : [...foldLedger(effects.guestLedger(guest).read()).values()];
+  const chosen = entries.filter(({ reach }) => operation === 'release' || reach).map(entry => ({ entry }));
+  const host = await effects.view(needsOf(chosen.map(({ entry }) => entry)));
+  const { steps, left } = decideUndo(chosen, host);
+  return [
+    ...steps.map(
+      ({ change }): PlannedAction => ({
+        what: describeChange(change),
+        state: 'to undo',
+        why: 'it was so before',
+        command: commandLine(change),
+      }),
+    ),
+    ...left.map(
+      (line): PlannedAction => ({ what: line, state: 'left alone', why: 'it is not ours any more', command: null }),
+    ),
+  ];
+}
+
+function stateOf(change: Change, host: HostView): PlannedAction['state'] {
+  if (isSame(observe(change.subject, host), change.to)) return 'already so';
+  return change.byLibvirt ? 'left to libvirt' : 'to do';
+}
+
+function commandLine(change: Pick<Change, 'subject' | 'to'>): string {
+  const { tool, line } = commandFor(change);
+  return `${tool} ${line}`;
+}
+
+function formatPlan(actions: readonly PlannedAction[]): string {
+  if (actions.length === 0) return 'nothing to do\n';
+  const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why].map(printable));
+  return `${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;
 }

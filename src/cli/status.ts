@@ -42,11 +42,14 @@ function table(guests: readonly GuestRecord[]): string {
   const findings = guests.flatMap(({ name, findings }) =>
     findings.map(finding => `finding: guest '${name}': ${finding}`),
   );
+  const inForce = guests.flatMap(({ name, inForce: changes }) =>
+    changes.map(change => `in force for '${name}': ${change}`),
+  );
   return `${[
     formatTable(
       ['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'],
       rows.map(row => row.map(printable)),
     ),
-    ...findings.map(printable),
+    ...[...inForce, ...findings].map(printable),
   ].join('\n')}\n`;
 }

@@ -1,3 +1,5 @@
+import type { Effects } from '../apply/effects.ts';
+import type { Config } from '../config/config.ts';
 import type { Memory } from '../host/memory.ts';
 import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
@@ -25,6 +27,9 @@ export interface HookContext {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly libvirtVersion: () => LibvirtVersion;
+  /** Throws `CONFIG` if there is a mistake in it. */
+  readonly config: () => Promise<Config>;
+  readonly effects: Effects;
 }
 
 /** What libvirt gets back. */
@@ -37,7 +42,7 @@ export interface Outcome {
 const nothing: Outcome = { status: 0, stdout: '', stderr: '' };
 
 /** Answers one hook call; never throws. Whether an error refuses the operation is decided by the phase table alone. */
-export function runHook(invocation: Invocation, host: HookContext): Outcome {
+export async function runHook(invocation: Invocation, host: HookContext): Promise<Outcome> {
   const context: HookContext = { ...host, memory: forgivingMemory(host.memory, host.log) };
   const { driver, object, operation } = invocation;
   const rule = findPhase(driver, operation);
@@ -50,8 +55,8 @@ export function runHook(invocation: Invocation, host: HookContext): Outcome {
     }
     const stdout =
       driver === 'qemu'
-        ? handleQemu(operation as QemuOperation, invocation, context)
-        : handleNetwork(operation as NetworkOperation, invocation, context);
+        ? await handleQemu(operation as QemuOperation, invocation, context)
+        : await handleNetwork(operation as NetworkOperation, invocation, context);
     return { ...nothing, stdout };
   } catch (error) {
     const line = `${driver === 'qemu' ? 'guest' : 'network'} '${printable(object)}', ${operation}: ${errorLine(error)}`;

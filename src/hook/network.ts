@@ -1,19 +1,27 @@
+import { carryOut } from '../apply/apply.ts';
 import { comparePort, foldRecord, type PortView } from '../apply/record.ts';
+import { leaveShared, type Undone } from '../apply/undo.ts';
 import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
+import { planNetworkStart } from '../plan/parts.ts';
 import { ActualnetError } from '../report/error.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
 import type { NetworkOperation } from './phases.ts';
 
 /** Answers one call of the network hook; libvirt reads nothing back. */
-export function handleNetwork(operation: NetworkOperation, invocation: Invocation, context: HookContext): '' {
+export async function handleNetwork(
+  operation: NetworkOperation,
+  invocation: Invocation,
+  context: HookContext,
+): Promise<''> {
   const { memory } = context;
   const { network, port } = readHookData(parseXml(invocation.readStdin()));
   switch (operation) {
     case 'start':
       // The start may still fail, and then nobody says so; what is left of an earlier run has no meaning any more.
       memory.forgetNetwork(network.name);
+      await provideFor(network, context);
       return '';
     case 'started':
     case 'updated':
@@ -21,6 +29,7 @@ export function handleNetwork(operation: NetworkOperation, invocation: Invocatio
       return '';
     case 'stopped':
       memory.forgetNetwork(network.name);
+      report(await leaveShared(userOf(network), context.effects), network, context);
       return '';
     case 'port-created':
       portCreated(network, required(port, network), context);
@@ -29,6 +38,22 @@ export function handleNetwork(operation: NetworkOperation, invocation: Invocatio
       portDeleted(network, required(port, network), context);
       return '';
   }
+}
+
+/** Makes what the network stands on and the configuration provides; the network cannot start without it. */
+async function provideFor(network: Network, { config, effects }: HookContext): Promise<void> {
+  const changes = planNetworkStart(network, await config());
+  // All of it is shared: the ledgers are those of the devices.
+  const ledger = { isShared: false, read: () => [], append: () => {}, remove: () => {} };
+  await carryOut(changes, { owner: network.owner, user: userOf(network), ledger, effects, keepGoing: false });
+}
+
+function userOf(network: Network): string {
+  return `network:${network.name}`;
+}
+
+function report({ left, problems }: Undone, network: Network, { log }: HookContext): void {
+  for (const line of [...left, ...problems]) log.warn(`${network.owner}, stopped: ${line}`);
 }
 
 function portCreated(network: Network, port: NetworkPort, context: HookContext): void {

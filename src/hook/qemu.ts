@@ -1,6 +1,10 @@
+import { actOnGuest, closeReach, type GuestAtHand, type PlannedPhase, repairGuest, undoAll } from '../apply/guest.ts';
+import { foldLedger } from '../apply/ledger.ts';
 import { compareRunning, compareViews, foldRecord, type GuestRecord, type RecordLine } from '../apply/record.ts';
+import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
+import { isPassive } from '../plan/plan.ts';
 import { ActualnetError } from '../report/error.ts';
 import { findLostPorts } from '../resolve/claim.ts';
 import { resolveGuest } from '../resolve/guest.ts';
@@ -11,11 +15,21 @@ import type { HookContext, Invocation } from './dispatch.ts';
 import type { QemuOperation } from './phases.ts';
 
 /** Answers one call of the qemu hook. Returns the document libvirt is to use instead, or nothing. */
-export function handleQemu(operation: QemuOperation, invocation: Invocation, context: HookContext): string {
-  if (operation === 'attach') return '';
-  if (operation === 'stopped' || operation === 'release') {
-    leave(operation, invocation, context);
-    return '';
+export async function handleQemu(
+  operation: QemuOperation,
+  invocation: Invocation,
+  context: HookContext,
+): Promise<string> {
+  switch (operation) {
+    case 'attach':
+      return '';
+    case 'stopped':
+      await noteStopped(invocation, context);
+      return '';
+    case 'release':
+      await release(invocation, context);
+      return '';
+    default:
   }
   const domain = readDomain(parseXml(invocation.readStdin()));
   const guest = guestUuid(domain);
@@ -25,20 +39,21 @@ export function handleQemu(operation: QemuOperation, invocation: Invocation, con
       context.memory.announce(guest, lineOf(operation, domain, context, { view: viewOf(domain, context) }));
       return '';
     case 'prepare':
-      prepare(guest, domain, context);
+      await prepare(guest, domain, context);
       return '';
     case 'start':
     case 'started':
     case 'reconnect':
-      noteChosen(operation, guest, domain, context);
+      await follow(operation, guest, domain, context);
       return '';
   }
 }
 
-/** A new life begins: whatever an earlier one left is dropped, and what every interface will be is written down. */
-function prepare(guest: Uuid, domain: Domain, context: HookContext): void {
-  const { memory } = context;
+/** A new life begins: what an earlier one left is undone, and what every interface will be is written down. */
+async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
+  const { memory, log } = context;
   const incoming = memory.takeAnnouncement(guest) !== undefined;
+  for (const line of await undo(guest, context)) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
   memory.removeRecord(guest);
   const view = viewOf(domain, context);
   const findings = [
@@ -48,10 +63,17 @@ function prepare(guest: Uuid, domain: Domain, context: HookContext): void {
     ...checkHostdevs(view),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming }), context);
+  const refusals = await act('prepare', { uuid: guest, domain, view, incoming }, context);
+  if (refusals.length > 0) write(guest, lineOf('prepare', domain, context, { findings: refusals }), context);
 }
 
-/** The document shows the actual connections now: keep them, and say where they differ from what was foreseen. */
-function noteChosen(operation: QemuOperation, guest: Uuid, domain: Domain, context: HookContext): void {
+/** The document shows the actual connections now: keep them, say where they differ from what was foreseen, act on them. */
+async function follow(
+  operation: 'start' | 'started' | 'reconnect',
+  guest: Uuid,
+  domain: Domain,
+  context: HookContext,
+): Promise<void> {
   const view = viewOf(domain, context);
   const before = foldRecord(guest, context.memory.readRecord(guest));
   const differences = findDifferences(operation, before, view);
@@ -62,6 +84,23 @@ function noteChosen(operation: QemuOperation, guest: Uuid, domain: Domain, conte
   // A daemon that restarts often shows the same again and again.
   const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
   write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
+  const problems =
+    operation === 'reconnect'
+      ? await repairGuest({ uuid: guest, domain, effects: context.effects })
+      : await act(operation, { uuid: guest, domain, view, incoming: before?.incoming ?? false }, context);
+  if (problems.length > 0) write(guest, lineOf(operation, domain, context, { findings: problems }), context);
+}
+
+/** Plans and carries out, unless the configuration asks for nothing. */
+async function act(
+  phase: PlannedPhase,
+  guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming'>,
+  { config: readConfig, effects }: HookContext,
+): Promise<string[]> {
+  const config = await readConfig();
+  if (isPassive(config)) return [];
+  const { wishes, refusals } = readWishes(guest.domain, config.guests);
+  return [...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
 }
 
 function findDifferences(operation: QemuOperation, before: GuestRecord | undefined, view: GuestView): string[] {
@@ -70,18 +109,34 @@ function findDifferences(operation: QemuOperation, before: GuestRecord | undefin
   return expected ? compareViews(expected, view) : [];
 }
 
-/** The guest has ended. A start that failed early gets here without a record: then there is nothing to do. */
-function leave(operation: 'stopped' | 'release', invocation: Invocation, context: HookContext): void {
-  const { memory } = context;
+/** QEMU has ended. A start that failed early gets here without a record: then there is nothing to do. */
+async function noteStopped(invocation: Invocation, context: HookContext): Promise<void> {
+  const { memory, effects, log } = context;
+  const guest = leavingGuest(invocation, memory);
+  const lines = memory.readRecord(guest);
+  const record = foldRecord(guest, lines);
+  if (record === undefined) return;
+  memory.appendRecord(guest, { at: new Date(context.now()).toISOString(), op: 'stopped', name: record.name });
+  if (foldLedger(lines).size === 0) return;
+  for (const line of await closeReach(guest, effects)) log.warn(`guest '${record.name}', stopped: ${line}`);
+}
+
+/** The guest is gone: everything is undone and the record ends, unless something could not be undone. */
+async function release(invocation: Invocation, context: HookContext): Promise<void> {
+  const { memory, log } = context;
   const guest = leavingGuest(invocation, memory);
   const record = foldRecord(guest, memory.readRecord(guest));
-  if (operation === 'release') {
-    // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
-    for (const port of record?.ports ?? []) memory.forgetPort(port.network, port.uuid);
-    memory.removeRecord(guest);
-  } else if (record !== undefined) {
-    memory.appendRecord(guest, { at: new Date(context.now()).toISOString(), op: operation, name: record.name });
-  }
+  // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
+  for (const port of record?.ports ?? []) memory.forgetPort(port.network, port.uuid);
+  for (const line of await undo(guest, context)) log.warn(`guest '${record?.name ?? guest}', release: ${line}`);
+  if (foldLedger(memory.readRecord(guest)).size === 0) memory.removeRecord(guest);
+}
+
+/** Needs neither the document nor the configuration: both may have changed since. */
+async function undo(guest: Uuid, { memory, effects }: HookContext): Promise<string[]> {
+  if (foldLedger(memory.readRecord(guest)).size === 0 && effects.sharedDevices().length === 0) return [];
+  const { left, problems } = await undoAll(guest, effects);
+  return [...left, ...problems];
 }
 
 /** The guest's uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */

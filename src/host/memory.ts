@@ -95,8 +95,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     forgetPort: (network, uuid) => removeFile(portFile(network, uuid)),
 
     readRecord(guest) {
-      const lines = readOwn(recordFile(guest)).split('\n');
-      return lines.filter(line => line.startsWith('{')).flatMap(line => parseJson(line) ?? []);
+      return readJsonLines(recordFile(guest));
     },
     appendRecord: (guest, line) => appendLine(recordFile(guest), JSON.stringify(line)),
     removeRecord: guest => removeFile(recordFile(guest)),
@@ -139,6 +138,20 @@ export function fileNameOf(name: string): string {
     sum = BigInt.asUintN(64, (sum ^ BigInt(byte)) * 0x100000001b3n);
   }
   return safe.length <= 100 ? safe : `${safe.slice(0, 100)}~${sum.toString(16)}`;
+}
+
+/** The name behind a file name; for one that was cut there is only the file name. */
+export function nameOfFile(fileName: string): string {
+  return Buffer.from(
+    fileName.replace(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  ).toString();
+}
+
+/** The JSON values in a file of lines; what is no JSON object is passed over. */
+export function readJsonLines(file: string): unknown[] {
+  const lines = readOwn(file).split('\n');
+  return lines.filter(line => line.startsWith('{')).flatMap(line => parseJson(line) ?? []);
 }
 
 interface RememberedNetwork {

@@ -2,6 +2,8 @@ import path from 'node:path';
 
 /** Every place outside the program that actualnet reads or writes. */
 export interface HostPaths {
+  /** The administrator's: what actualnet is to do. Read only. */
+  readonly config: string;
   /** Ours: what the hooks remember, until the next boot. */
   readonly state: string;
   /** Ours: the log file. */
@@ -10,6 +12,10 @@ export interface HostPaths {
   readonly libvirtNetworkStatus: string;
   /** libvirt's: network definitions. Read only. */
   readonly libvirtNetworkConfig: string;
+  /** The kernel's view of links. Read only. */
+  readonly sys: string;
+  /** libvirt's: status of running guests. Read only. */
+  readonly libvirtGuestStatus: string;
   /** Where the dynamic linker finds libvirt; its file name tells the version. */
   readonly libraries: string;
 }
@@ -17,10 +23,13 @@ export interface HostPaths {
 /** The usual places, all below `root`: `/` on a host, a private directory in tests and the demo (`ACTUALNET_ROOT`). */
 export function hostPaths(root: string): HostPaths {
   return {
+    config: path.join(root, 'etc/actualnet'),
     state: path.join(root, 'run/actualnet'),
     log: path.join(root, 'var/log/actualnet.log'),
     libvirtNetworkStatus: path.join(root, 'run/libvirt/network'),
     libvirtNetworkConfig: path.join(root, 'etc/libvirt/qemu/networks'),
+    sys: path.join(root, 'sys'),
+    libvirtGuestStatus: path.join(root, 'run/libvirt/qemu'),
     libraries: path.join(root, 'usr'),
   };
 }

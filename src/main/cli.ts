@@ -3,18 +3,20 @@ import path from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { CommandIo } from '../cli/io.ts';
-import { findPhase, hookDrivers } from '../hook/phases.ts';
+import { hookDrivers } from '../hook/phases.ts';
+import { readConfigFiles } from '../host/config-files.ts';
+import { hostEffects } from '../host/effects.ts';
 import { listDirectory } from '../host/files.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
-import { hostPaths } from '../host/paths.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import { parseXml } from '../xml/document.ts';
-import { answerHook, deliver } from './hook.ts';
+import { answerHook, deliver, hookContext, thisHost } from './hook.ts';
+import { survivors } from './survivors.ts';
 
-const paths = hostPaths(process.env.ACTUALNET_ROOT || '/');
+const paths = thisHost();
 const memory = fileMemory(paths, Date.now);
 
 // yargs makes an empty word of a lone dash.
@@ -43,6 +45,12 @@ const io: CommandIo = {
   },
   write: text => writeAll(1, text),
 };
+
+/** What planning needs of this host. */
+async function planningContext() {
+  const { config, effects, libvirtVersion: version } = hookContext(paths);
+  return { config: await config(), effects, findNetwork: memory.findNetwork, version };
+}
 
 const tableOrJson = { choices: ['table', 'json'] as const, default: 'table' as const, describe: 'output format' };
 const domainFile = { type: 'string', demandOption: true, describe: 'domain XML file, - for stdin' } as const;
@@ -98,21 +106,43 @@ async function main(): Promise<void> {
       'hook <driver> <object> <operation> [sub-operation] [extra]',
       'answer a call as libvirt makes it, document on stdin',
       y => y.positional('driver', { choices: hookDrivers, demandOption: true }),
-      argv => {
+      async argv => {
         const call = [argv.driver, argv.object, argv.operation, argv.subOperation ?? '-', argv.extra ?? '-'];
-        deliver(answerHook(call.map(word => (word === dash ? '-' : String(word)))));
+        deliver(await answerHook(call.map(word => (word === dash ? '-' : String(word)))));
       },
     )
     .command(
       'plan <driver> <guest> <operation>',
-      'what a hook call would do, document on stdin',
+      'what a hook call would do and undo, document on stdin',
       y => y.positional('driver', { choices: ['qemu'] as const, demandOption: true }).option('format', tableOrJson),
       async argv => {
-        const operation = String(argv.operation);
-        if (findPhase('qemu', operation) === undefined)
-          throw new ActualnetError('USAGE', `there is no operation '${operation}'`);
         const { planCommand } = await import('../cli/plan.ts');
-        planCommand({ document: dash, guest: String(argv.guest), operation, format: argv.format }, io);
+        const context = await planningContext();
+        await planCommand({ document: dash, operation: String(argv.operation), format: argv.format, ...context }, io);
+      },
+    )
+    .command(
+      ['reachable <domain>', 'unreachable <domain>'],
+      'opens a guest to the network as when its CPUs start, or closes it as when they stop; a live document',
+      y => y.positional('domain', domainFile),
+      async argv => {
+        const { reachCommand } = await import('../cli/reach.ts');
+        const to = argv._[0] === 'unreachable' ? 'unreachable' : 'reachable';
+        await reachCommand({ document: argv.domain, to, ...(await planningContext()) }, io);
+      },
+    )
+    .command(
+      'recover',
+      'brings what is in force in line with what runs, after a crash or a missed call',
+      y =>
+        y.option('grace', {
+          type: 'string',
+          default: '60',
+          describe: 'seconds for which a start that has begun is left alone',
+        }),
+      async argv => {
+        const { recoverCommand } = await import('../cli/recover.ts');
+        await recoverCommand(survivors(paths, memory, Number(argv.grace) * 1000), hostEffects(paths, Date.now), io);
       },
     )
     .command(
@@ -122,6 +152,16 @@ async function main(): Promise<void> {
       async argv => {
         const { statusCommand } = await import('../cli/status.ts');
         statusCommand({ guest: argv.guest, format: argv.format, memory }, io);
+      },
+    )
+    .command(
+      'check',
+      'every mistake in the configuration',
+      y =>
+        y.option('format', { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'output format' }),
+      async argv => {
+        const { checkCommand } = await import('../cli/check.ts');
+        if (!(await checkCommand({ files: readConfigFiles(paths), format: argv.format }, io))) process.exitCode = 1;
       },
     )
     .demandCommand(1, 'a command is needed')

@@ -1,3 +1,3 @@
 import { answerHook, deliver } from './hook.ts';
 
-deliver(answerHook(process.argv.slice(2)));
+answerHook(process.argv.slice(2)).then(deliver);

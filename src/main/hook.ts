@@ -1,22 +1,34 @@
-import { type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
+import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
+import { loadConfig } from '../host/config-files.ts';
+import { hostEffects } from '../host/effects.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory } from '../host/memory.ts';
-import { hostPaths } from '../host/paths.ts';
+import { type HostPaths, hostPaths } from '../host/paths.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
-export function answerHook(argv: readonly string[]): Outcome {
+export async function answerHook(argv: readonly string[]): Promise<Outcome> {
   const [driver, object = '-', operation = '-', subOperation = '-', extra = '-'] = argv;
-  const paths = hostPaths(process.env.ACTUALNET_ROOT || '/');
   const invocation: Invocation = { driver: driver as HookDriver, object, operation, subOperation, extra, readStdin };
-  return runHook(invocation, {
+  return runHook(invocation, hookContext(thisHost()));
+}
+
+/** The host's paths; `ACTUALNET_ROOT` moves all of them below a private directory. */
+export function thisHost(): HostPaths {
+  return hostPaths(process.env.ACTUALNET_ROOT || '/');
+}
+
+export function hookContext(paths: HostPaths): HookContext {
+  return {
     memory: fileMemory(paths, Date.now),
     log: fileLog(paths.log, Date.now),
     now: Date.now,
     libvirtVersion: () => findLibvirtVersion(paths),
-  });
+    config: () => loadConfig(paths),
+    effects: hostEffects(paths, Date.now),
+  };
 }
 
 /** Writes an outcome where libvirt looks for it. */

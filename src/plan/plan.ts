@@ -1,12 +1,189 @@
-/** What a phase would do to the host, as data; described by schemas/plan.schema.json. */
-export interface Plan {
-  readonly version: 1;
-  readonly guest: string;
-  readonly phase: string;
-  readonly actions: readonly never[];
+import type { Config } from '../config/config.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { Change } from './change.ts';
+import type { GuestDevice } from './guest-devices.ts';
+import { type HostView, pfsBelow, uplinksOf } from './host-view.ts';
+import { provideParts } from './parts.ts';
+
+/** What is planned for one guest: its connections, and the host it meets. */
+export interface PlanContext {
+  readonly devices: readonly GuestDevice[];
+  readonly config: Config;
+  readonly host: HostView;
 }
 
-/** The plan of one qemu hook call. No phase changes the host yet, so every plan is empty. */
-export function planQemu(guest: string, phase: string): Plan {
-  return { version: 1, guest, phase, actions: [] };
+/** Whether the configuration asks for nothing at all: then the host is not even looked at. */
+export function isPassive({ bridges, taps, macvtap, provide, interfaces, guests }: Config): boolean {
+  const named = [bridges, provide.bridges, provide.vlans].some(section => Object.keys(section).length > 0);
+  return !named && !taps.create && !macvtap.manage && interfaces.length === 0 && guests.allow.length === 0;
+}
+
+/** `prepare`: missing bridges, and the taps that libvirt does not make. */
+export function planPrepare({ devices, config, host }: PlanContext): Change[] {
+  const needed = devices.flatMap(({ bridge, macvtap }) =>
+    [bridge, macvtap?.physdev].filter(name => name !== undefined),
+  );
+  const parts = provideParts(needed, config);
+  const made = new Set(parts.flatMap(({ subject }) => (subject.kind === 'link' ? subject.dev : [])));
+  return [...parts, ...devices.flatMap(device => (config.taps.create ? makeTap(device, { config, host, made }) : []))];
+}
+
+/** `start`: libvirt's taps exist now; nothing is opened yet. An incoming guest's ports stay as the kernel makes them. */
+export function planStart(context: PlanContext, { incoming }: { incoming: boolean }): Change[] {
+  return context.devices.flatMap(device => [
+    ...(device.type === 'bridge' ? portSettings(device, context) : []),
+    ...(device.type === 'bridge' && !incoming ? quietPort(device) : []),
+    ...(device.macvtap !== undefined && context.config.macvtap.manage ? keepPhysdevState(device.macvtap) : []),
+  ]);
+}
+
+/** The guest's CPUs run: its MACs are put where frames for it can be found. */
+export function planReachable(context: PlanContext): Change[] {
+  return context.devices.flatMap(device => [
+    ...quietPort(device),
+    ...forwardingEntries(device, context),
+    ...(context.config.macvtap.manage ? linksUp(device) : []),
+  ]);
+}
+
+/**
+ * The guest's CPUs have stopped: macvtaps go down, and a physdev only if it was passed through, since others may use it
+ * otherwise. Forwarding entries are taken back from the ledger, not planned here.
+ */
+export function planUnreachable({ devices, config }: PlanContext): Change[] {
+  if (!config.macvtap.manage) return [];
+  return devices.flatMap(({ macvtap, dev, name }) => {
+    if (macvtap === undefined) return [];
+    const why = `the CPUs behind ${name} have stopped`;
+    const links = [dev, macvtap.passthrough ? macvtap.physdev : undefined].filter(link => link !== undefined);
+    return links.map(link => ({ subject: { kind: 'up', dev: link }, to: false, why }));
+  });
+}
+
+/** Networks whose forwarding table libvirt keeps are only looked at: one line for each thing that is not as it should be. */
+export function verifyLibvirtTables({ devices, host }: Pick<PlanContext, 'devices' | 'host'>): string[] {
+  return devices.flatMap(({ tableOfLibvirt, dev, mac, name }) => {
+    if (!tableOfLibvirt || dev === undefined || mac === undefined) return [];
+    const port = host.link(dev)?.port;
+    const hasEntry = host.fdb.some(
+      entry => entry.mac === mac && entry.dev === dev && entry.table === 'bridge' && entry.fixed,
+    );
+    return [
+      ...(port === undefined ? [`${name}: ${dev} is in no bridge`] : []),
+      ...(port?.learning || port?.flood
+        ? [`${name}: libvirt keeps the table of its bridge, but ${dev} still learns or floods`]
+        : []),
+      ...(hasEntry ? [] : [`${name}: libvirt keeps the table of its bridge, but there is no entry for it on ${dev}`]),
+    ];
+  });
+}
+
+/** Host-side MAC, MTU, bridge and up, in the order the kernel needs; a device that is there is used as it is. */
+function makeTap(
+  device: GuestDevice,
+  { config, host, made }: { config: Config; host: HostView; made: ReadonlySet<string> },
+): Change[] {
+  const { dev, ownTap, bridge, mac, settings, name } = device;
+  if (dev === undefined || ownTap === undefined || host.link(dev) !== undefined) return [];
+  if (bridge !== undefined && !made.has(bridge) && host.link(bridge)?.isBridge !== true) {
+    throw new ActualnetError('DEVICE_MISSING', `${name}: there is no bridge '${bridge}' to plug '${dev}' into`, {
+      hint: `make it, or add it to 'provide' in the configuration`,
+    });
+  }
+  const why = `${name} needs it, and libvirt does not make it`;
+  const owner = config.taps.owner;
+  const mtu = settings.mtu ?? (bridge === undefined ? undefined : host.link(bridge)?.mtu);
+  return [
+    {
+      subject: { kind: 'link', dev },
+      to: { type: 'tap', ...(owner && { owner }), multiQueue: ownTap.multiQueue },
+      why,
+    },
+    ...(mac === undefined ? [] : [{ subject: { kind: 'mac', dev }, to: hostSideMac(mac), why } as const]),
+    ...(mtu === undefined ? [] : [{ subject: { kind: 'mtu', dev }, to: mtu, why } as const]),
+    ...(bridge === undefined ? [] : [{ subject: { kind: 'master', dev }, to: bridge, why } as const]),
+    ...(bridge === undefined ? [] : portSettings(device, { config, host })),
+    ...quietPort(device),
+    { subject: { kind: 'up', dev }, to: true, why },
+  ];
+}
+
+/** The tap keeps a MAC of its own beside the guest's: libvirt's rule, first byte FE, or FA if the guest's has FE. */
+export function hostSideMac(mac: string): string {
+  return `${mac.startsWith('fe') ? 'fa' : 'fe'}${mac.slice(2)}`;
+}
+
+/** Isolation and VLANs of a port; VLANs also on the bridge's uplinks, which libvirt leaves to the administrator. */
+function portSettings(device: GuestDevice, { config, host }: Pick<PlanContext, 'config' | 'host'>): Change[] {
+  const { dev, bridge, settings, name } = device;
+  if (dev === undefined || bridge === undefined) return [];
+  const isolated: Change[] = settings.isolated
+    ? [{ subject: { kind: 'isolated', dev }, to: true, why: `${name} is to be isolated` }]
+    : [];
+  const [first, ...others] = settings.vlan ?? [];
+  if (first === undefined) return isolated;
+  const state = host.link(bridge);
+  if (state !== undefined && !state.vlanFiltering) {
+    throw new ActualnetError(
+      'VLAN_UNSUPPORTED',
+      `${name}: bridge '${bridge}' does not tell VLANs apart, so vlan ${settings.vlan?.join(', ')} is impossible`,
+      {
+        hint: `'ip link set ${bridge} type bridge vlan_filtering 1', if the kernel can`,
+      },
+    );
+  }
+  const why = `vlan ${settings.vlan?.join(', ')} of ${name}`;
+  const isAccess = others.length === 0;
+  const uplinks = config.bridges[bridge]?.uplinkVlans ? uplinksOf(bridge, host).map(link => link.dev) : [];
+  return [
+    ...isolated,
+    { subject: { kind: 'vlan', dev, id: 1 }, to: null, why },
+    ...[first, ...others].map(
+      id => ({ subject: { kind: 'vlan', dev, id }, to: isAccess ? 'pvid untagged' : 'tagged', why }) as const,
+    ),
+    ...uplinks.flatMap(uplink =>
+      [first, ...others].map(
+        id => ({ subject: { kind: 'vlan', dev: uplink, id }, to: 'tagged', why, shared: true }) as const,
+      ),
+    ),
+  ];
+}
+
+/** The port neither learns nor gets floods: with entries of ours, what it learns could only be wrong. */
+function quietPort({ settings, tableOfLibvirt, bridge, dev, mac, name }: GuestDevice): Change[] {
+  if (!settings.keepForwardingTable || tableOfLibvirt || bridge === undefined || dev === undefined || mac === undefined)
+    return [];
+  const why = `the forwarding table of ${name} is kept`;
+  return (['learning', 'flood'] as const).map(kind => ({ subject: { kind, dev }, to: false, why }));
+}
+
+function forwardingEntries(device: GuestDevice, { config, host }: PlanContext): Change[] {
+  const { settings, tableOfLibvirt, bridge, dev, mac, name } = device;
+  if (bridge === undefined || mac === undefined) return [];
+  const why = `${name} runs`;
+  const own: Change[] =
+    settings.keepForwardingTable && !tableOfLibvirt && dev !== undefined
+      ? [{ subject: { kind: 'fdb', dev, mac, table: 'bridge' }, to: true, why, reach: true }]
+      : [];
+  const pfs = config.bridges[bridge]?.pfForwardingTable ? pfsBelow(bridge, host) : [];
+  return [
+    ...own,
+    ...pfs.map(pf => ({ subject: { kind: 'fdb', dev: pf, mac, table: 'self' }, to: true, why, reach: true }) as const),
+  ];
+}
+
+/** libvirt brings a physdev up with the macvtap and leaves it up; how it was before is kept for the end. */
+function keepPhysdevState({ physdev }: { physdev: string }): Change[] {
+  return [
+    { subject: { kind: 'up', dev: physdev }, to: true, why: 'a macvtap needs it', shared: true, byLibvirt: true },
+  ];
+}
+
+function linksUp({ macvtap, dev, name }: GuestDevice): Change[] {
+  if (macvtap === undefined || dev === undefined) return [];
+  const why = `${name} runs`;
+  return [
+    { subject: { kind: 'up', dev: macvtap.physdev }, to: true, why, shared: true },
+    { subject: { kind: 'up', dev }, to: true, why },
+  ];
 }

@@ -1,0 +1,104 @@
+import type { Config } from '../config/config.ts';
+import type { Wish } from '../config/wishes.ts';
+import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import type { Change } from '../plan/change.ts';
+import { guestDevices } from '../plan/guest-devices.ts';
+import type { HostView } from '../plan/host-view.ts';
+import {
+  type PlanContext,
+  planPrepare,
+  planReachable,
+  planStart,
+  planUnreachable,
+  verifyLibvirtTables,
+} from '../plan/plan.ts';
+import type { GuestView } from '../transform/guest-view.ts';
+import { carryOut } from './apply.ts';
+import type { Effects } from './effects.ts';
+import { foldLedger } from './ledger.ts';
+import { leaveShared, undoGuest } from './undo.ts';
+
+/** A guest at one moment, and what is to be done for it. */
+export interface GuestAtHand {
+  readonly uuid: Uuid;
+  readonly domain: Domain;
+  readonly view: GuestView;
+  readonly config: Config;
+  /** What the guest asks for in its metadata, as far as it may. */
+  readonly wishes: readonly Wish[];
+  /** From a migration or a saved image: its CPUs do not run when libvirt says `started`. */
+  readonly incoming: boolean;
+  readonly effects: Effects;
+}
+
+/** Phases that a plan can be made for. `reachable` and `unreachable` have no hook: whoever knows the run state calls them. */
+export const plannedPhases = ['prepare', 'start', 'started', 'reachable', 'unreachable'] as const;
+export type PlannedPhase = (typeof plannedPhases)[number];
+
+/** The changes a phase asks for on the host as it is. Touches nothing. */
+export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostView): Change[] {
+  const context = contextOf(guest, host);
+  switch (phase) {
+    case 'prepare':
+      return planPrepare(context);
+    case 'start':
+      return planStart(context, guest);
+    case 'started':
+      return guest.incoming ? [] : planReachable(context);
+    case 'reachable':
+      return planReachable(context);
+    case 'unreachable':
+      return planUnreachable(context);
+  }
+}
+
+/**
+ * Plans a phase and carries it out. `prepare` and `start` throw after rolling back; the others do what they can and
+ * answer one line for each thing that is not as it should be.
+ */
+export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
+  const { effects, uuid, domain } = guest;
+  const host = await effects.view({ fdb: false, vlans: false });
+  const changes = planGuest(phase, guest, host);
+  const { devices } = contextOf(guest, host);
+  const verifies = phase === 'started' && !guest.incoming && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
+  const findings: string[] = [];
+  const problems = await carryOut(changes, {
+    owner: domain.owner,
+    user: uuid,
+    ledger: effects.guestLedger(uuid),
+    effects,
+    keepGoing: phase !== 'prepare' && phase !== 'start',
+    ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
+  });
+  if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
+  return [...problems, ...findings];
+}
+
+/** Takes back what opens the guest to the network. Answers what could not be taken back or is somebody else's now. */
+export async function closeReach(guest: Uuid, effects: Effects): Promise<string[]> {
+  const { left, problems } = await undoGuest(guest, effects, ({ reach }) => reach);
+  return [...left, ...problems];
+}
+
+/** Takes back everything of a guest. `problems` are what is still in force, so that the record has to stay. */
+export async function undoAll(guest: Uuid, effects: Effects): Promise<{ left: string[]; problems: string[] }> {
+  const own = await undoGuest(guest, effects);
+  const shared = await leaveShared(guest, effects);
+  return { left: [...own.left, ...shared.left], problems: [...own.problems, ...shared.problems] };
+}
+
+/** Puts back what is in force by the ledger but has been lost on the host, for example by a restart of libvirt's daemon. */
+export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'effects'>): Promise<string[]> {
+  const { effects, uuid, domain } = guest;
+  const ledger = effects.guestLedger(uuid);
+  const entries = [...foldLedger(ledger.read()).values()].filter(({ subject }) => subject.kind !== 'link');
+  const why = 'it was in force before';
+  const changes = entries.map(({ subject, to, reach }): Change => ({ subject, to, why, reach }));
+  return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: true });
+}
+
+function contextOf({ domain, view, config, wishes }: GuestAtHand, host: HostView): PlanContext {
+  return { devices: guestDevices(domain, view, { config, wishes }), config, host };
+}

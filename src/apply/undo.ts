@@ -1,0 +1,158 @@
+import type { Uuid } from '../model/values.ts';
+import { type Change, describeChange, keyOf } from '../plan/change.ts';
+import { commandFor } from '../plan/command.ts';
+import { type HostView, isSame, observe } from '../plan/host-view.ts';
+import { needsOf, timeOf } from './apply.ts';
+import type { Effects, LedgerFile } from './effects.ts';
+import { foldLedger, type LedgerEntry } from './ledger.ts';
+
+/** What became of an undo: `left` is somebody else's now, `problems` could not be undone and stay in the ledger. */
+export interface Undone {
+  readonly left: readonly string[];
+  readonly problems: readonly string[];
+}
+
+/** Takes back all that a guest has in force and closes its part in what is shared. A second call finds nothing to do. */
+export async function undoGuest(
+  guest: Uuid,
+  effects: Effects,
+  only: (entry: LedgerEntry) => boolean = () => true,
+): Promise<Undone> {
+  const unlock = await effects.lock([guest]);
+  try {
+    const file = effects.guestLedger(guest);
+    const entries = [...foldLedger(file.read()).values()].filter(only);
+    return await undoEntries(entries, { file, effects });
+  } finally {
+    unlock();
+  }
+}
+
+/** Ends a user's part in everything shared; what nobody needs any more is undone. */
+export async function leaveShared(user: string, effects: Effects): Promise<Undone> {
+  const isUsed = (dev: string) =>
+    [...foldLedger(effects.sharedLedger(dev).read()).values()].some(({ users }) => users.includes(user));
+  const devices = effects.sharedDevices().filter(isUsed);
+  if (devices.length === 0) return { left: [], problems: [] };
+  const unlock = await effects.lock(devices);
+  try {
+    // A bridge before the VLAN device that is its port: what was made last goes first.
+    const files = devices.map(dev => effects.sharedLedger(dev));
+    const entries = files.flatMap(file => {
+      const own = [...foldLedger(file.read()).values()].filter(({ users }) => users.includes(user));
+      const at = timeOf(effects);
+      file.append(own.map(({ key }) => ({ at, leave: key, user })));
+      return own.filter(({ users }) => users.length === 1).map(entry => ({ entry, file }));
+    });
+    return await undoTogether(entries, effects);
+  } finally {
+    unlock();
+  }
+}
+
+export async function undoEntries(
+  entries: readonly LedgerEntry[],
+  { file, effects }: { file: LedgerFile; effects: Effects },
+): Promise<Undone> {
+  return undoTogether(
+    entries.map(entry => ({ entry, file })),
+    effects,
+  );
+}
+
+interface Undoing {
+  readonly entry: LedgerEntry;
+  readonly file: LedgerFile;
+}
+
+/** What undoing comes to on the host as it is: what to change, newest first, and what is somebody else's now. */
+export function decideUndo<E extends { readonly entry: LedgerEntry }>(undoings: readonly E[], host: HostView) {
+  const links = undoings.filter(({ entry }) => entry.subject.kind === 'link').map(({ entry }) => entry.subject.dev);
+  const made: ReadonlySet<string> = new Set(links);
+  const steps: { undoing: E; change: Pick<Change, 'subject' | 'to'> }[] = [];
+  const finished: E[] = [];
+  const left: string[] = [];
+  for (const undoing of [...undoings].reverse()) {
+    const { entry } = undoing;
+    const verdict = judge(entry, host, made);
+    if (verdict === 'undo') {
+      steps.push({
+        undoing,
+        change: { subject: entry.subject, to: entry.subject.kind === 'link' ? null : entry.before },
+      });
+    } else {
+      finished.push(undoing);
+      if (verdict !== 'nothing') left.push(`${describeChange(entry)}: ${verdict}`);
+    }
+  }
+  return { steps, finished, left };
+}
+
+/** The forwarding entries go before the links that carry them. */
+async function undoTogether(undoings: readonly Undoing[], effects: Effects): Promise<Undone> {
+  if (undoings.length === 0) return { left: [], problems: [] };
+  const host = await effects.view(needsOf(undoings.map(({ entry }) => entry)));
+  const { steps, finished, left } = decideUndo(undoings, host);
+  const closed = new Set(finished);
+  const problems: string[] = [];
+  const commands = steps.map(step => ({ ...step, command: commandFor(step.change) }));
+  for (const tool of ['bridge', 'ip'] as const) {
+    const own = commands.filter(({ command }) => command.tool === tool);
+    if (own.length === 0) continue;
+    const lines = own.map(({ command }) => command.line);
+    const failures = new Map(
+      (await effects.run(tool, lines, { keepGoing: true })).map(({ place, message }) => [place, message]),
+    );
+    own.forEach(({ undoing, change }, place) => {
+      const message = failures.get(place);
+      if (message === undefined) closed.add(undoing);
+      else problems.push(`${describeChange(change)}: ${message}`);
+    });
+  }
+  close(closed, effects);
+  return { left, problems };
+}
+
+/** Whether an entry is to be undone, has nothing left, or belongs to somebody else now and why. */
+function judge(entry: LedgerEntry, host: HostView, made: ReadonlySet<string>): 'undo' | 'nothing' | string {
+  const { subject, before, to } = entry;
+  const observed = observe(subject, host);
+  if (subject.kind === 'link') {
+    if (observed === null) return 'nothing';
+    if (!isOwnLink(entry, host)) return 'another device has that name now';
+    const strangers = portsOfOthers(subject.dev, host, made);
+    return strangers.length === 0 ? 'undo' : `still used by ${strangers.join(', ')}`;
+  }
+  // It goes with the link that we made, or that link is another one by now.
+  if (observed === undefined || made.has(subject.dev)) return 'nothing';
+  if (isSame(observed, before)) return 'nothing';
+  if (!isSame(observed, to)) return 'somebody has changed it since';
+  if (subject.kind === 'up' && to === true) {
+    const users = (host.link(subject.dev)?.uppers ?? []).filter(upper => !made.has(upper));
+    if (users.length > 0) return `still used by ${users.join(', ')}`;
+  }
+  return 'undo';
+}
+
+function isOwnLink({ subject, index }: LedgerEntry, host: HostView): boolean {
+  if (subject.kind !== 'link') return false;
+  const link = host.link(subject.dev);
+  // Without an index we were killed before we could note it; the name was free when we announced it.
+  return link !== undefined && (index === undefined || link.index === index);
+}
+
+function portsOfOthers(dev: string, host: HostView, made: ReadonlySet<string>): string[] {
+  const link = host.link(dev);
+  if (!link?.isBridge) return (link?.uppers ?? []).filter(upper => !made.has(upper) && upper !== link?.master);
+  return link.lowers.filter(port => !made.has(port) && host.link(port)?.isTap === true);
+}
+
+function close(undoings: ReadonlySet<Undoing>, effects: Effects): void {
+  const at = timeOf(effects);
+  const byFile = new Map<LedgerFile, string[]>();
+  for (const { file, entry } of undoings) byFile.set(file, [...(byFile.get(file) ?? []), keyOf(entry.subject)]);
+  for (const [file, keys] of byFile) {
+    file.append([{ at, close: keys }]);
+    if (file.isShared && foldLedger(file.read()).size === 0) file.remove();
+  }
+}

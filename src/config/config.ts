@@ -1,0 +1,154 @@
+/** What the administrator wants of actualnet. The defaults change nothing on the host. */
+export interface Config {
+  /** By bridge name. */
+  readonly bridges: Readonly<Record<string, BridgeSettings>>;
+  readonly taps: {
+    readonly create: boolean;
+    /** A user name or a uid. */
+    readonly owner: string | undefined;
+  };
+  readonly macvtap: { readonly manage: boolean };
+  /** Parts to make when a network or guest first needs them, by name. */
+  readonly provide: {
+    readonly bridges: Readonly<Record<string, ProvidedBridge>>;
+    readonly vlans: Readonly<Record<string, ProvidedVlan>>;
+  };
+  /** The first rule whose match fits an interface or tap gives its settings. */
+  readonly interfaces: readonly InterfaceRule[];
+  /** What guests may ask for in their `<metadata>`. */
+  readonly guests: { readonly allow: readonly InterfaceSetting[]; readonly bridges: readonly string[] };
+}
+
+export interface BridgeSettings {
+  readonly keepForwardingTable: boolean;
+  readonly isolated: boolean;
+  readonly uplinkVlans: boolean;
+  readonly pfForwardingTable: boolean;
+}
+
+export interface ProvidedBridge {
+  readonly ports: readonly string[];
+  readonly mtu: number | undefined;
+  readonly vlanFiltering: boolean;
+}
+
+export interface ProvidedVlan {
+  readonly link: string;
+  readonly id: number;
+}
+
+export interface InterfaceRule {
+  readonly match: InterfaceMatch;
+  readonly settings: InterfaceSettings;
+}
+
+/** Patterns, in which `*` stands for any characters. All that are given must fit. */
+export interface InterfaceMatch {
+  readonly guest?: string;
+  readonly mac?: string;
+  readonly network?: string;
+  readonly bridge?: string;
+  readonly tap?: string;
+}
+
+export const interfaceSettings = ['bridge', 'vlan', 'isolated', 'keepForwardingTable', 'mtu'] as const;
+export type InterfaceSetting = (typeof interfaceSettings)[number];
+
+export interface InterfaceSettings {
+  readonly bridge?: string;
+  readonly vlan?: readonly number[];
+  readonly isolated?: boolean;
+  readonly keepForwardingTable?: boolean;
+  readonly mtu?: number;
+}
+
+export interface ConfigFile {
+  /** The name that mistakes carry. */
+  readonly file: string;
+  readonly text: string;
+}
+
+/**
+ * Merges the files in their order and fills in the defaults, or tells every mistake as `FILE:LINE: PATH: what is wrong`.
+ *
+ * Asynchronous because the YAML parser and the validator are loaded only here: hooks find the result in a cache.
+ */
+export async function parseConfig(
+  files: readonly ConfigFile[],
+): Promise<{ readonly config: Config } | { readonly mistakes: readonly string[] }> {
+  if (files.length === 0) return { config: defaultConfig };
+  const { mergeFiles } = await import('./merge-files.ts');
+  const merged = mergeFiles(files);
+  return 'mistakes' in merged ? merged : { config: withDefaults(merged.value as WrittenConfig | null) };
+}
+
+/** What may be written, once the schema has accepted it. An empty section is null. */
+interface WrittenConfig {
+  readonly bridges?: ByName<Partial<BridgeSettings>>;
+  readonly taps?: { readonly create?: boolean; readonly owner?: string | number } | null;
+  readonly macvtap?: { readonly manage?: boolean } | null;
+  readonly provide?: { readonly bridges?: ByName<WrittenBridge>; readonly vlans?: ByName<ProvidedVlan> } | null;
+  readonly interfaces?: readonly WrittenRule[] | null;
+  readonly guests?: {
+    readonly allow?: readonly InterfaceSetting[] | null;
+    readonly bridges?: readonly string[] | null;
+  } | null;
+}
+
+type ByName<T> = Readonly<Record<string, T | null>> | null;
+type WrittenBridge = { readonly ports?: readonly string[] | null; readonly mtu?: number; vlanFiltering?: boolean };
+type WrittenRule = Omit<InterfaceSettings, 'vlan'> & {
+  readonly match: InterfaceMatch;
+  readonly vlan?: number | readonly number[];
+};
+
+function withDefaults(written: WrittenConfig | null): Config {
+  const { bridges, taps, macvtap, provide, interfaces, guests } = written ?? {};
+  return {
+    bridges: mapByName(bridges, bridge => ({
+      keepForwardingTable: bridge?.keepForwardingTable ?? false,
+      isolated: bridge?.isolated ?? false,
+      uplinkVlans: bridge?.uplinkVlans ?? false,
+      pfForwardingTable: bridge?.pfForwardingTable ?? false,
+    })),
+    taps: { create: taps?.create ?? false, owner: taps?.owner?.toString() },
+    macvtap: { manage: macvtap?.manage ?? false },
+    provide: {
+      bridges: mapByName(provide?.bridges, bridge => ({
+        ports: [...new Set(bridge?.ports ?? [])],
+        mtu: bridge?.mtu,
+        vlanFiltering: bridge?.vlanFiltering ?? false,
+      })),
+      vlans: mapByName(provide?.vlans, vlan => vlan!),
+    },
+    interfaces: (interfaces ?? []).map(({ match, vlan, ...settings }) => ({
+      match,
+      settings: vlan === undefined ? settings : { ...settings, vlan: typeof vlan === 'number' ? [vlan] : vlan },
+    })),
+    guests: { allow: [...new Set(guests?.allow)], bridges: [...new Set(guests?.bridges)] },
+  };
+}
+
+/** Nothing configured. */
+export const defaultConfig: Config = withDefaults(null);
+
+function mapByName<T, R>(record: ByName<T> | undefined, describe: (value: T | null) => R): Record<string, R> {
+  return withoutPrototype(
+    Object.fromEntries(Object.entries(record ?? {}).map(([name, value]) => [name, describe(value)])),
+  );
+}
+
+/** A configuration that was kept as JSON. */
+export function reviveConfig(json: unknown): Config {
+  const { bridges, provide, ...config } = json as Config;
+  return {
+    ...config,
+    bridges: withoutPrototype(bridges),
+    provide: { bridges: withoutPrototype(provide.bridges), vlans: withoutPrototype(provide.vlans) },
+  };
+}
+
+/** A link may be called `constructor`: looking it up must not find what every object has. */
+function withoutPrototype<T>(record: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.assign(Object.create(null), record);
+}

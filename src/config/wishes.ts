@@ -1,0 +1,164 @@
+import type { Domain } from '../model/domain.ts';
+import {
+  checkListLength,
+  dropUndefined,
+  type MacAddress,
+  type Owner,
+  readInteger,
+  readYesNo,
+  wrongValue,
+} from '../model/values.ts';
+import { asActualnetError, printable } from '../report/error.ts';
+import type { XmlElement } from '../xml/document.ts';
+import { type Config, type InterfaceSetting, type InterfaceSettings, interfaceSettings } from './config.ts';
+import { matchesPattern } from './match.ts';
+import { findNearest } from './nearest.ts';
+
+export const wishNamespace = 'urn:actualnet:guest:1';
+
+/** What a guest asks for one of its interfaces, as far as the configuration lets it. */
+export interface Wish {
+  readonly mac?: MacAddress;
+  readonly tap?: string;
+  readonly settings: InterfaceSettings;
+}
+
+export interface Wishes {
+  readonly wishes: readonly Wish[];
+  /** One line for each wish that is not granted, or not understood. */
+  readonly refusals: readonly string[];
+}
+
+/**
+ * The wishes in a guest's `<metadata>`:
+ *
+ *     <interfaces xmlns='urn:actualnet:guest:1'><interface mac='52:54:00:57:00:01' vlan='10,20'/></interfaces>
+ *
+ * What is not allowed is not even read. Nothing is thrown, except for a list that no guest has.
+ */
+export function readWishes(domain: Pick<Domain, 'element' | 'owner'>, guests: Config['guests']): Wishes {
+  const elements = domain.element
+    .childrenNamed('metadata')
+    .flatMap(metadata => metadata.children)
+    .filter(child => child.localName === 'interfaces' && child.namespace === wishNamespace)
+    .flatMap(child => child.children)
+    .filter(child => child.localName === 'interface' && child.namespace === wishNamespace);
+  checkListLength(domain.owner, 'wishes', elements);
+  const wishes: Wish[] = [];
+  const refusals: string[] = [];
+  for (const [index, element] of elements.entries()) {
+    const refuse = (line: string) => void refusals.push(printable(line));
+    const name = element.attribute('mac') ?? element.attribute('tap') ?? index;
+    const owner = `${domain.owner}, interface ${name} in <metadata>`;
+    const wish = attempt(refuse, () => readWish(owner, element, { guests, refuse }));
+    if (wish === undefined) continue;
+    if (findWish(wishes, wish) === undefined) wishes.push(wish);
+    else refuse(`${owner}: it is there twice, the second time in line ${element.line}`);
+  }
+  return { wishes, refusals };
+}
+
+/** The wish for an interface: by its MAC address, else by the name of its tap. */
+export function findWish(
+  wishes: readonly Wish[],
+  { mac, tap }: { readonly mac?: string | undefined; readonly tap?: string | undefined },
+): InterfaceSettings | undefined {
+  const wanted = mac?.toLowerCase();
+  const byMac = wanted === undefined ? undefined : wishes.find(wish => wish.mac === wanted);
+  const found =
+    byMac ?? (tap === undefined ? undefined : wishes.find(wish => wish.mac === undefined && wish.tap === tap));
+  return found?.settings;
+}
+
+interface Context {
+  readonly guests: Config['guests'];
+  readonly refuse: (line: string) => void;
+}
+
+function readWish(owner: Owner, element: XmlElement, { guests, refuse }: Context): Wish {
+  const which = readWhich(owner, element);
+  const granted: Record<string, unknown> = {};
+  for (const name of element.attributes.keys()) {
+    if (name === 'mac' || name === 'tap' || name === 'xmlns' || name.includes(':')) continue;
+    if (!isSetting(name)) refuse(`${owner}: ${unknownAttribute(name)}`);
+    else if (!guests.allow.includes(name)) refuse(`${owner}: the configuration does not let guests choose '${name}'`);
+    else granted[name] = attempt(refuse, () => readSetting(owner, element, { name, bridges: guests.bridges }));
+  }
+  return { ...which, settings: dropUndefined(granted) };
+}
+
+/** By MAC address or by tap, not both: two answers to one question could differ. */
+function readWhich(owner: Owner, element: XmlElement): { mac: MacAddress } | { tap: string } {
+  const tap = element.attribute('tap');
+  const text = element.attribute('mac');
+  if (text === undefined && tap !== undefined) {
+    if (!isLinkName(tap)) wrongValue(owner, element, { place: '@tap', expected: 'a link name' });
+    return { tap };
+  }
+  if (text === undefined || !/^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}$/.test(text)) {
+    wrongValue(owner, element, { place: '@mac', expected: 'a MAC address such as 52:54:00:12:34:56' });
+  }
+  if (tap !== undefined) wrongValue(owner, element, { place: '@tap', expected: 'none beside @mac' });
+  const octets = text.toLowerCase().split(':');
+  return { mac: octets.map(octet => octet.padStart(2, '0')).join(':') as MacAddress };
+}
+
+function readSetting(
+  owner: Owner,
+  element: XmlElement,
+  { name, bridges }: { name: InterfaceSetting; bridges: readonly string[] },
+): unknown {
+  switch (name) {
+    case 'bridge': {
+      const bridge = element.attribute('bridge')!;
+      if (!isLinkName(bridge)) wrongValue(owner, element, { place: '@bridge', expected: 'a link name' });
+      if (bridges.some(pattern => matchesPattern(pattern, bridge))) return bridge;
+      const expected = bridges.length === 0 ? 'none: guests may choose no bridge' : `one of ${bridges.join(', ')}`;
+      return wrongValue(owner, element, { place: '@bridge', expected });
+    }
+    case 'vlan':
+      return readVlanList(owner, element);
+    case 'mtu':
+      return readInteger(owner, element, 'mtu', { min: 68, max: 65535 });
+    case 'isolated':
+    case 'keepForwardingTable':
+      return readYesNo(owner, element, name);
+  }
+}
+
+/** `10` or `10,20`. */
+function readVlanList(owner: Owner, element: XmlElement): number[] {
+  const words = element.attribute('vlan')!.split(',');
+  const ids = words.map(word => (/^ *[1-9][0-9]{0,3} *$/.test(word) ? Number(word) : 0));
+  if (ids.some(id => id < 1 || id > 4094) || new Set(ids).size < ids.length) {
+    wrongValue(owner, element, { place: '@vlan', expected: 'different numbers from 1 to 4094, apart by commas' });
+  }
+  return ids;
+}
+
+/** As in schemas/config.schema.json: the kernel refuses `/`, `:` and white space, and `%` makes it choose a number. */
+export function isLinkName(text: string): boolean {
+  return /^(?!-)(?!\.\.?$)[!-$&-.0-9;-~]{1,15}$/.test(text);
+}
+
+function isSetting(name: string): name is InterfaceSetting {
+  return (interfaceSettings as readonly string[]).includes(name);
+}
+
+function unknownAttribute(name: string): string {
+  const known = ['mac', 'tap', ...interfaceSettings];
+  const nearest = findNearest(name, known);
+  return `unknown attribute '${name}' (${nearest === undefined ? `known: ${known.join(', ')}` : `did you mean '${nearest}'?`})`;
+}
+
+/** What `read` gives; a value it does not accept is refused by its message. */
+function attempt<T>(refuse: (line: string) => void, read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (cause) {
+    const error = asActualnetError(cause);
+    if (error.code !== 'XML_VALUE') throw cause;
+    refuse(error.message);
+    return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { LinkState } from '../plan/host-view.ts';
+
+/**
+ * A link as sysfs shows it; undefined if there is none. sysfs answers without a process, however many links are asked
+ * for. Values of a link that vanishes meanwhile read as if it had never been there.
+ */
+export function readLink(sys: string, dev: string): LinkState | undefined {
+  if (dev === '' || dev.includes('/') || dev === '.' || dev === '..') return undefined;
+  const directory = path.join(sys, 'class/net', dev);
+  if (!fs.existsSync(directory)) return undefined;
+  try {
+    const names = fs.readdirSync(directory);
+    const read = (file: string) => fs.readFileSync(path.join(directory, file), 'latin1').trim();
+    const after = (prefix: string) =>
+      names.filter(name => name.startsWith(prefix)).map(name => name.slice(prefix.length));
+    const isBridge = names.includes('bridge');
+    return {
+      dev,
+      index: Number(read('ifindex')),
+      up: (Number(read('flags')) & 1) === 1,
+      mtu: Number(read('mtu')),
+      mac: read('address'),
+      master: names.includes('master') ? path.basename(fs.readlinkSync(path.join(directory, 'master'))) : null,
+      isBridge,
+      isTap: names.includes('tun_flags'),
+      lowers: after('lower_'),
+      uppers: after('upper_'),
+      ...(names.includes('brport') && {
+        port: {
+          learning: read('brport/learning') === '1',
+          flood: read('brport/unicast_flood') === '1',
+          isolated: read('brport/isolated') === '1',
+        },
+      }),
+      vfs: names.includes('device') ? readNumber(path.join(directory, 'device/sriov_numvfs')) : 0,
+      vlanFiltering: isBridge && readNumber(path.join(directory, 'bridge/vlan_filtering')) === 1,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function readNumber(file: string): number {
+  return fs.existsSync(file) ? Number(fs.readFileSync(file, 'latin1').trim()) : 0;
+}

@@ -1,0 +1,196 @@
+import { once } from 'node:events';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { execa, type ResultPromise } from 'execa';
+import type { GuestRecord } from '../../src/apply/record.ts';
+import { projectDirectory } from '../helpers/host.ts';
+import { daemonConfig, qemuConfig } from './documents.ts';
+
+/** A call of one of our hooks, as the noting hook wrote it down. */
+export interface HookCall {
+  readonly host: string;
+  readonly driver: string;
+  readonly object: string;
+  readonly operation: string;
+  readonly status: number;
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+}
+
+export interface HostIdentity {
+  readonly name: string;
+  readonly uuid: string;
+  /** On the link to the other host. */
+  readonly address: string;
+  /** Links get numbers above this one: the kernel's /dev/tapN are shared by all namespaces. */
+  readonly linksFrom: number;
+}
+
+const daemonPidFile = '/run/libvirtd.pid';
+
+/** A libvirt host in namespaces of its own, with our hooks installed. */
+export class LibvirtHost {
+  readonly #identity: HostIdentity;
+  #directory = '';
+  #init: ResultPromise | undefined;
+  #pid = 0;
+
+  constructor(identity: HostIdentity) {
+    this.#identity = identity;
+  }
+
+  get name(): string {
+    return this.#identity.name;
+  }
+
+  /** PID 1 of the host, in the outside's numbers. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get address(): string {
+    return this.#identity.address;
+  }
+
+  /** Brings the namespaces up; no daemon runs yet. */
+  async start(): Promise<void> {
+    this.#directory = mkdtempSync(path.join(tmpdir(), `actualnet-libvirt-${this.name}-`));
+    await this.#installHooks();
+    writeFileSync(this.#file('etc/libvirt/libvirtd.conf'), daemonConfig(this.#identity));
+    writeFileSync(this.#file('etc/libvirt/qemu.conf'), qemuConfig(this.#identity));
+    for (const tree of ['var/lib/libvirt', 'var/cache/libvirt', 'var/log/libvirt/qemu'])
+      mkdirSync(this.#file(tree), { recursive: true });
+
+    const namespaces = '--mount --net --uts --ipc --pid --fork --kill-child';
+    const command = `unshare ${namespaces} "$0" "$1" "$2"; rm -rf "$2"`;
+    const init = path.join(import.meta.dirname, 'init.sh');
+    // In a session of its own, so that Ctrl-C reaches the tests only and the directory is still removed.
+    const running = execa('sh', ['-c', command, init, this.name, this.#directory], { detached: true });
+    this.#init = running;
+    const firstLine = once(createInterface(running.stdout), 'line');
+    // An init that fails ends before it prints, and rejects.
+    await Promise.race([firstLine, running]);
+    this.#pid = Number((await firstLine)[0]);
+    await this.#skipLinkNumbers();
+  }
+
+  /** Ends every process of the host and removes its directory. */
+  async stop(): Promise<void> {
+    this.#init?.stdin?.end();
+    await this.#init;
+  }
+
+  async startDaemon(): Promise<void> {
+    await this.run('libvirtd', '--daemon', '--listen', '--pid-file', daemonPidFile);
+    await this.virsh('uri');
+  }
+
+  async stopDaemon(signal: 'TERM' | 'KILL' = 'TERM'): Promise<void> {
+    const wait = 'while [ -d "/proc/$pid" ]; do sleep 0.05; done';
+    await this.run('sh', '-c', `pid=$(cat ${daemonPidFile}); kill -${signal} "$pid"; ${wait}`);
+  }
+
+  /** Runs a command inside the host; resolves to its stdout. */
+  async run(file: string, ...words: readonly string[]): Promise<string> {
+    return this.runWith('', file, ...words);
+  }
+
+  async runWith(input: string, file: string, ...words: readonly string[]): Promise<string> {
+    const enter = ['--target', `${this.#pid}`, '--mount', '--net', '--uts', '--ipc', '--pid', '--'];
+    const { stdout } = await execa('nsenter', [...enter, file, ...words], { input, timeout: 60_000, cwd: '/' });
+    return stdout;
+  }
+
+  virsh(...words: readonly string[]): Promise<string> {
+    return this.run('virsh', '--connect', 'qemu:///system', ...words);
+  }
+
+  async define(guestXml: string): Promise<void> {
+    await this.#virshWith(guestXml, 'define');
+  }
+
+  /** Gives a running guest another interface. */
+  async attach(guest: string, interfaceXml: string): Promise<void> {
+    await this.#virshWith(interfaceXml, 'attach-device', '--live', guest);
+  }
+
+  async startNetwork(networkXml: string): Promise<void> {
+    const [, name] = /<name>(.*?)<\/name>/.exec(networkXml)!;
+    await this.#virshWith(networkXml, 'net-define');
+    await this.virsh('net-start', name!);
+  }
+
+  /** Whatever state the guest is in, also when there is none of that name. */
+  async forget(guest: string): Promise<void> {
+    // A guest that came by migration has no definition and goes away with the first.
+    await this.virsh('destroy', guest).catch(() => undefined);
+    await this.virsh('undefine', guest).catch(() => undefined);
+  }
+
+  /** Live; resolves once this host has nothing to do with the guest any more. */
+  async migrate(guest: string, destination: LibvirtHost, ...options: readonly string[]): Promise<void> {
+    await this.virsh('migrate', '--live', '--unsafe', ...options, guest, `qemu+tcp://${destination.address}/system`);
+  }
+
+  /** Ends QEMU as a crash would, without libvirt's doing. */
+  async killQemu(guest: string): Promise<void> {
+    await this.run('sh', '-c', `kill -KILL "$(cat /run/libvirt/qemu/${guest}.pid)"`);
+  }
+
+  /** What `actualnet status` says on this host. */
+  async status(guest: string): Promise<GuestRecord> {
+    const program = path.join(projectDirectory, 'dist/actualnet.mjs');
+    const { guests } = JSON.parse(await this.run(process.execPath, program, 'status', guest, '--format', 'json'));
+    return guests[0];
+  }
+
+  /** Every call of a hook so far, in order of their ends. */
+  hookCalls(): HookCall[] {
+    return this.#lines('var/log/hook-calls').map(line => {
+      const [host, driver, object, operation, , , ...numbers] = line.split(' ');
+      const [status, stdoutBytes, stderrBytes] = numbers.map(Number);
+      return { host, driver, object, operation, status, stdoutBytes, stderrBytes } as HookCall;
+    });
+  }
+
+  /** What the hooks logged: findings and errors. */
+  hookLog(): string[] {
+    return this.#lines('var/log/actualnet.log');
+  }
+
+  #lines(file: string): string[] {
+    return existsSync(this.#file(file)) ? readFileSync(this.#file(file), 'utf8').split('\n').slice(0, -1) : [];
+  }
+
+  #file(name: string): string {
+    return path.join(this.#directory, name);
+  }
+
+  async #virshWith(document: string, command: string, ...words: readonly string[]): Promise<void> {
+    const file = 'var/lib/libvirt/document.xml';
+    writeFileSync(this.#file(file), document);
+    await this.virsh(command, ...words, `/${file}`);
+  }
+
+  /** Where libvirt looks is the noting hook; it runs what install.sh made. */
+  async #installHooks(): Promise<void> {
+    const installed = this.#file('etc/libvirt/installed-hooks');
+    await execa(path.join(projectDirectory, 'install.sh'), ['--hooks-dir', installed]);
+    for (const driver of ['qemu', 'network']) {
+      const dropIn = this.#file(`etc/libvirt/hooks/${driver}.d/50-actualnet`);
+      cpSync(path.join(import.meta.dirname, 'noting-hook.sh'), dropIn);
+      chmodSync(dropIn, 0o755);
+    }
+  }
+
+  async #skipLinkNumbers(): Promise<void> {
+    const pairs = Array.from(
+      { length: this.#identity.linksFrom / 2 },
+      (_, i) => `link add name skip${i} group 77 type veth`,
+    );
+    await this.runWith(`${pairs.join('\n')}`, 'ip', '-batch', '-');
+    await this.run('ip', 'link', 'delete', 'group', '77');
+  }
+}

@@ -1,0 +1,168 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { guestXml, hostBridgeNetwork, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
+import { callsOf, expectCleanCalls, expectStatusOfRunning, settles, titled, watchCalls } from './expectations.ts';
+import type { LibvirtHost } from './host.ts';
+import { missingInKernel, missingPrerequisite } from './prerequisites.ts';
+import { shownByLibvirt, shownByStatus } from './shown.ts';
+import { findTraces, type Traces } from './traces.ts';
+import { startTwoHosts, stopHosts, type TwoHosts } from './two-hosts.ts';
+
+const networks = [
+  ownBridgeNetwork('lan', { bridge: `name='virbr1'` }),
+  hostBridgeNetwork('nowhere', 'nosuchbridge'),
+  ...(missingInKernel.macvtap === undefined ? [macvtapNetwork('pool', 'passthrough', 'eth2')] : []),
+];
+const { starting, ending } = callsOf(1);
+
+describe.skipIf(missingPrerequisite)(titled('when something goes wrong', missingPrerequisite), () => {
+  let hosts: TwoHosts | undefined;
+  let a: LibvirtHost;
+  let b: LibvirtHost;
+  let before: readonly Traces[];
+  /** How many lines were logged on both hosts. */
+  let logged: readonly number[];
+
+  beforeAll(async () => {
+    hosts = await startTwoHosts(networks);
+    ({ a, b } = hosts);
+  });
+  afterAll(() => stopHosts(hosts));
+
+  beforeEach(async () => {
+    before = await Promise.all([a, b].map(findTraces));
+    logged = [a, b].map(host => host.hookLog().length);
+  });
+  afterEach(async () => {
+    for (const host of [a, b]) {
+      for (const guest of ['one', 'two']) await host.forget(guest);
+      expectCleanCalls(host);
+    }
+    await expect.poll(() => Promise.all([a, b].map(findTraces)), settles).toEqual(before);
+  });
+
+  const newInLog = () => [a, b].flatMap((host, index) => host.hookLog().slice(logged[index]));
+
+  test('a start fails late: the bridge is missing', async () => {
+    await a.define(guestXml('one', [onNetwork('nowhere', 1)]));
+    const seen = watchCalls(a);
+    await expect(a.virsh('start', 'one')).rejects.toThrow('nosuchbridge');
+    expect(seen()).toEqual(['qemu prepare', 'network port-created', ...ending]);
+    expect(newInLog()).toEqual([]);
+  });
+
+  test('a start fails early, and was foreseen to: the network is not running', async () => {
+    await a.virsh('net-destroy', 'lan');
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    const seen = watchCalls(a);
+    await expect(a.virsh('start', 'one')).rejects.toThrow(`network 'lan' is not active`);
+    expect(seen()).toEqual(['qemu prepare', 'qemu stopped', 'qemu release']);
+    expect(newInLog()).toEqual([expect.stringContaining('[NETWORK_INACTIVE]')]);
+    await a.virsh('net-start', 'lan');
+  });
+
+  test.skipIf(missingInKernel.macvtap)(
+    titled(
+      'the second guest finds the pool empty, as foreseen, and the first keeps its device',
+      missingInKernel.macvtap,
+    ),
+    async () => {
+      await a.define(guestXml('one', [onNetwork('pool', 1)]));
+      await a.define(guestXml('two', [onNetwork('pool', 2)]));
+      await a.virsh('start', 'one');
+      await expect(a.virsh('start', 'two')).rejects.toThrow('requires exclusive access');
+      expect(newInLog()).toEqual([expect.stringContaining('[POOL_EXHAUSTED]')]);
+      await expectStatusOfRunning(a, 'one', { phase: 'started', incoming: false });
+      await a.virsh('destroy', 'one');
+      await a.virsh('start', 'two');
+      await expectStatusOfRunning(a, 'two', { phase: 'started', incoming: false });
+    },
+  );
+
+  test('two guests start and end at once', async () => {
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.define(guestXml('two', [onNetwork('lan', 2)]));
+    const both = (command: string) => Promise.all(['one', 'two'].map(guest => a.virsh(command, guest)));
+    await both('start');
+    for (const guest of ['one', 'two']) await expectStatusOfRunning(a, guest, { phase: 'started', incoming: false });
+    await both('destroy');
+    expect(newInLog()).toEqual([]);
+  });
+
+  test('a migration is refused by the destination', async () => {
+    await b.virsh('net-destroy', 'lan');
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.virsh('start', 'one');
+    const seen = [watchCalls(a), watchCalls(b)];
+    await expect(a.migrate('one', b)).rejects.toThrow(`network 'lan' is not active`);
+    expect(seen[1]!()).toEqual(['qemu migrate', 'qemu prepare', 'qemu stopped', 'qemu release']);
+    expect(seen[0]!()).toEqual([]);
+    await expectStatusOfRunning(a, 'one', { phase: 'started', incoming: false });
+    await b.virsh('net-start', 'lan');
+  });
+
+  test('a migration is given up half-way', async () => {
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.virsh('start', 'one');
+    const seen = [watchCalls(a), watchCalls(b)];
+    const migration = a.migrate('one', b, '--bandwidth', '1').catch(String);
+    await expect.poll(seen[1]!, settles).toContain('qemu started');
+    await expect.poll(() => a.virsh('domjobabort', 'one').then(() => 'aborted', String), settles).toBe('aborted');
+    expect(await migration).toContain('canceled by client');
+    expect(seen[1]!()).toEqual(['qemu migrate', ...starting, ...ending]);
+    expect(seen[0]!()).toEqual([]);
+    await expectStatusOfRunning(a, 'one', { phase: 'started', incoming: false });
+  });
+
+  test('the daemon is killed; one guest lives on, the other ends before it comes back', async () => {
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.define(guestXml('two', [onNetwork('lan', 2)]));
+    await a.virsh('start', 'one');
+    await a.virsh('start', 'two');
+    await a.stopDaemon('KILL');
+    await a.killQemu('two');
+    const seen = watchCalls(a);
+    await a.startDaemon();
+    const expected = ['network port-created', 'network port-created', 'qemu reconnect', ...ending];
+    await expect.poll(() => seen().sort(), settles).toEqual(expected.sort());
+    await expectStatusOfRunning(a, 'one', { phase: 'reconnect', incoming: false });
+    await expect(a.status('two')).rejects.toThrow('GUEST_UNKNOWN');
+    expect(newInLog()).toEqual([]);
+  });
+
+  test('a saved guest starts by itself from its image', async () => {
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.virsh('start', 'one');
+    await a.virsh('managedsave', 'one');
+    const seen = watchCalls(a);
+    await a.virsh('start', 'one');
+    expect(seen()).toEqual(['qemu restore', ...starting]);
+    await expectStatusOfRunning(a, 'one', { phase: 'started', incoming: true });
+  });
+
+  test('the network is restarted under a running guest', async () => {
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.virsh('start', 'one');
+    await a.virsh('net-destroy', 'lan');
+    await a.virsh('net-start', 'lan');
+    const seen = watchCalls(a);
+    await a.virsh('destroy', 'one');
+    // libvirt has forgotten the port.
+    expect(seen()).toEqual(['qemu stopped', 'qemu release']);
+    expect(newInLog()).toEqual([]);
+  });
+
+  test('an interface is attached live: its port is seen at once, itself when the daemon comes back', async () => {
+    await a.define(guestXml('one', [onNetwork('lan', 1)]));
+    await a.virsh('start', 'one');
+    const seen = watchCalls(a);
+    await a.attach('one', onNetwork('lan', 2));
+    expect(seen()).toEqual(['network port-created']);
+    expect((await a.status('one')).ports.map(({ mac }) => mac)).toEqual(['52:54:00:ac:00:01', '52:54:00:ac:00:02']);
+    await a.stopDaemon();
+    await a.startDaemon();
+    await expect.poll(seen, settles).toContain('qemu reconnect');
+    const { chosen, ports } = await a.status('one');
+    expect(shownByStatus(chosen, ports)).toEqual(shownByLibvirt(await a.virsh('dumpxml', 'one')));
+    expect(newInLog()).toEqual([]);
+  });
+});

@@ -1,0 +1,155 @@
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import type { HookContext, Outcome } from '../../src/hook/dispatch.ts';
+import { failing, KillSwitch, killable } from './crash.ts';
+import { type Connection, guest, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
+import { hostState, inNamespace, World } from './world.ts';
+
+const config = `
+bridges:
+  br0: { keepForwardingTable: true, isolated: true }
+taps: { create: true }
+macvtap: { manage: true }
+provide: { bridges: { br7: { ports: [up1], mtu: 1400 } } }
+interfaces:
+  - match: { tap: 'tapx*' }
+    bridge: br7
+    keepForwardingTable: true
+`;
+const mac = (last: number) => `52:54:00:00:00:0${last}`;
+const connections: readonly Connection[] = [
+  plainBridge(mac(1), 'br0', 'vnet0'),
+  unmanagedTap(mac(2), 'tapx1'),
+  macvtap(mac(3), 'eth7', 'passthrough'),
+];
+const extra = { tap: 'tapx0' };
+const prepare = guest(connections, 'prepare', extra);
+const start = guest(connections, 'start', extra);
+
+/** The calls of a life, each with what libvirt does before it. */
+const steps: readonly {
+  operation: string;
+  before: () => void;
+  call: (world: World, context: HookContext) => Promise<unknown>;
+}[] = [
+  step('prepare', prepare, () => {}),
+  step('start', start, () => connections.forEach(({ make }) => make?.())),
+  step('started', start, () => connections.forEach(({ open }) => open?.())),
+  { operation: 'unreachable', before: () => {}, call: (world, context) => world.reach('unreachable', start, context) },
+  { operation: 'reachable', before: () => {}, call: (world, context) => world.reach('reachable', start, context) },
+  step('stopped', prepare, () => connections.forEach(({ vanish }) => vanish?.())),
+  step('release', prepare, () => connections.forEach(({ remove }) => remove?.())),
+];
+
+function step(operation: string, xml: string, before: () => void) {
+  return {
+    operation,
+    before,
+    call: (world: World, context: HookContext): Promise<Outcome> => world.qemu(operation, xml, context),
+  };
+}
+
+/** A new world in which everything before `operation` has happened, libvirt's part of it included. */
+async function upTo(operation: string): Promise<{ world: World; before: string[] }> {
+  const world = new World(config);
+  makeHost('up1');
+  const before = hostState();
+  for (const each of steps) {
+    each.before();
+    if (each.operation === operation) break;
+    await each.call(world, world.context());
+  }
+  return { world, before };
+}
+
+async function goOnAfter(operation: string, world: World): Promise<void> {
+  for (const each of steps.slice(steps.findIndex(other => other.operation === operation) + 1)) {
+    each.before();
+    await each.call(world, world.context());
+  }
+}
+
+/** The guest is gone, with all that libvirt had made for it. */
+function libvirtCleansUp(operation: string): void {
+  const index = steps.findIndex(each => each.operation === operation);
+  const reached = (name: string) => index >= steps.findIndex(each => each.operation === name);
+  if (reached('start') && !reached('stopped')) for (const { vanish } of connections) vanish?.();
+  if (reached('start') && !reached('release')) for (const { remove } of connections) remove?.();
+}
+
+const matrix: string[] = [];
+afterEach(() => {
+  if (inNamespace) new World().destroy();
+});
+afterAll(() => {
+  if (matrix.length > 0)
+    console.log(
+      ['| operation | points killed at | commands made to fail | leftovers |', '|---|---|---|---|', ...matrix].join(
+        '\n',
+      ),
+    );
+});
+
+describe.skipIf(!inNamespace)('a process that is killed, a command that fails', () => {
+  test.each(steps.map(({ operation }) => operation))('%s: the host is as before or as wanted', async operation => {
+    const { call } = steps.find(each => each.operation === operation)!;
+
+    const reference = await upTo(operation);
+    const counter = new KillSwitch();
+    await call(reference.world, killable(reference.world.context(), counter));
+    const wanted = withoutAddresses(hostState());
+    reference.world.destroy();
+
+    for (let point = 1; point <= counter.points; point++) {
+      for (const then of ['recover', 'next call'] as const) {
+        const { world, before } = await upTo(operation);
+        const label = `${operation}, killed at ${point} of ${counter.points}, then ${then}`;
+        await call(world, killable(world.context(), new KillSwitch(point))).catch(() => {});
+        if (then === 'recover') {
+          libvirtCleansUp(operation);
+          await world.recover();
+          expect(hostState(), label).toEqual(before);
+          expect(await world.recover(), label).toEqual([]);
+        } else {
+          await call(world, world.context());
+          expect(withoutAddresses(hostState()), label).toEqual(wanted);
+          await goOnAfter(operation, world);
+          expect(hostState(), label).toEqual(before);
+        }
+        expect(world.records(), label).toEqual([]);
+        world.destroy();
+      }
+    }
+
+    const all = await upTo(operation);
+    const counted = failing(all.world.effects(), 0);
+    await call(all.world, all.world.context(counted));
+    all.world.destroy();
+    for (let command = 1; command <= counted.commands(); command++) {
+      const { world, before } = await upTo(operation);
+      const label = `${operation}, command ${command} of ${counted.commands()} failing`;
+      const untouched = hostState();
+      const answer = await call(world, world.context(failing(world.effects(), command)));
+      if (operation === 'prepare' || operation === 'start') {
+        expect(answer, label).toMatchObject({ status: 1, stderr: expect.stringContaining('it was made to fail') });
+        expect(hostState(), label).toEqual(untouched);
+      } else if (typeof (answer as Outcome).status === 'number') {
+        expect(answer, label).toEqual({ status: 0, stdout: '', stderr: '' });
+      }
+      await goOnAfter(operation, world);
+      await world.recover();
+      expect(hostState(), label).toEqual(before);
+      expect([world.records(), await world.recover()], label).toEqual([[], []]);
+      world.destroy();
+    }
+    matrix.push(`| ${operation} | ${counter.points} | ${counted.commands()} | 0 |`);
+  });
+});
+
+/** Links made anew get addresses by chance, where nobody chose one. */
+function withoutAddresses(state: readonly string[]): string[] {
+  return state
+    .map(line =>
+      line.replace(/[0-9a-f]{2}(:[0-9a-f]{2}){5}/g, address => (/^(52:54|fe:54)/.test(address) ? address : 'any')),
+    )
+    .sort();
+}

@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest';
+import { type Config, interfaceSettings } from '../../../src/config/config.ts';
+import { findWish, readWishes, type Wishes } from '../../../src/config/wishes.ts';
+import { readDomain } from '../../../src/model/domain.ts';
+import { parseXml } from '../../../src/xml/document.ts';
+import { domainXml } from '../../helpers/documents.ts';
+
+const mac = '52:54:00:00:00:01';
+const everything: Config['guests'] = { allow: interfaceSettings, bridges: ['br-lab*', 'br7'] };
+
+function wishesIn(metadata: string, guests = everything): Wishes {
+  const xml = domainXml('').replace('<devices>', `<metadata>${metadata}</metadata><devices>`);
+  return readWishes(readDomain(parseXml(xml)), guests);
+}
+
+const wishesOf = (content: string, guests = everything) =>
+  wishesIn(`<interfaces xmlns='urn:actualnet:guest:1'>${content}</interfaces>`, guests);
+
+describe('wishes', () => {
+  test('are read by MAC address and by tap', () => {
+    const { wishes, refusals } = wishesOf(
+      `<interface mac='52:54:0:AB:0:1' bridge='br-lab2' vlan='10, 20' isolated='yes' keepForwardingTable='no' mtu='1400'/>
+       <interface tap='web1-front' vlan='5'/>`,
+    );
+    expect({ wishes, refusals }).toEqual({
+      wishes: [
+        {
+          mac: '52:54:00:ab:00:01',
+          settings: { bridge: 'br-lab2', vlan: [10, 20], isolated: true, keepForwardingTable: false, mtu: 1400 },
+        },
+        { tap: 'web1-front', settings: { vlan: [5] } },
+      ],
+      refusals: [],
+    });
+    expect(findWish(wishes, { mac: '52:54:00:AB:00:01', tap: 'vnet0' })).toMatchObject({ bridge: 'br-lab2' });
+    expect(findWish(wishes, { mac, tap: 'web1-front' })).toEqual({ vlan: [5] });
+    expect(findWish(wishes, { mac, tap: undefined })).toBeUndefined();
+    expect(findWish(wishes, {})).toBeUndefined();
+  });
+
+  test.each([
+    { name: 'no metadata of ours', metadata: "<x:other xmlns:x='urn:x'><x:interface mac='1'/></x:other>" },
+    { name: 'our words in no namespace', metadata: `<interfaces><interface mac='${mac}' mtu='1400'/></interfaces>` },
+    { name: 'another version', metadata: "<interfaces xmlns='urn:actualnet:guest:2'><interface/></interfaces>" },
+    {
+      name: 'a foreign element inside',
+      metadata: "<interfaces xmlns='urn:actualnet:guest:1'><interface xmlns='urn:x'/></interfaces>",
+    },
+  ])('are not there: $name', ({ metadata }) => {
+    expect(wishesIn(metadata)).toEqual({ wishes: [], refusals: [] });
+  });
+
+  test('are found under any prefix, as libvirt writes them back', () => {
+    const { wishes } = wishesIn(
+      `<a:interfaces xmlns:a='urn:actualnet:guest:1'><a:interface mac='${mac}' mtu='68'/></a:interfaces>`,
+    );
+    expect(wishes).toEqual([{ mac, settings: { mtu: 68 } }]);
+  });
+
+  test('that the configuration does not allow are refused one by one, the others count', () => {
+    const { wishes, refusals } = wishesOf(`<interface mac='${mac}' vlan='7' mtu='nonsense' isolated='no'/>`, {
+      allow: ['vlan'],
+      bridges: [],
+    });
+    expect(wishes).toEqual([{ mac, settings: { vlan: [7] } }]);
+    expect(refusals).toEqual([
+      `guest 'g1', interface ${mac} in <metadata>: the configuration does not let guests choose 'mtu'`,
+      `guest 'g1', interface ${mac} in <metadata>: the configuration does not let guests choose 'isolated'`,
+    ]);
+  });
+
+  test.each([
+    { attributes: "bridge='br0'", line: "<interface> @bridge in line 4 is 'br0', expected one of br-lab*, br7" },
+    { attributes: "bridge='br-lab/x'", line: "<interface> @bridge in line 4 is 'br-lab/x', expected a link name" },
+    { attributes: "vlan='0'", line: /@vlan in line 4 is '0', expected different numbers from 1 to 4094/ },
+    { attributes: "vlan='4095'", line: /@vlan in line 4 is '4095'/ },
+    { attributes: "vlan='5,5'", line: /@vlan in line 4 is '5,5'/ },
+    { attributes: "vlan='5,'", line: /@vlan in line 4 is '5,'/ },
+    { attributes: "vlan=''", line: /@vlan in line 4 is ''/ },
+    { attributes: "mtu='67'", line: "<interface> @mtu in line 4 is '67', expected a number from 68 to 65535" },
+    { attributes: "isolated='true'", line: "<interface> @isolated in line 4 is 'true', expected one of yes, no" },
+    { attributes: "isolate='yes'", line: "unknown attribute 'isolate' (did you mean 'isolated'?)" },
+    { attributes: "speed='1'", line: /^unknown attribute 'speed' \(known: mac, tap, bridge, / },
+  ])('that are wrong are refused: $attributes', ({ attributes, line }) => {
+    const { wishes, refusals } = wishesOf(`<interface mac='${mac}' ${attributes}/>`);
+    expect(wishes).toEqual([{ mac, settings: {} }]);
+    const [found, ...others] = refusals.map(text => text.replace(`guest 'g1', interface ${mac} in <metadata>: `, ''));
+    expect(others).toEqual([]);
+    if (typeof line === 'string') expect(found).toBe(line);
+    else expect(found).toMatch(line);
+  });
+
+  test.each([
+    { element: "<interface mtu='1400'/>", line: /interface 0 in <metadata>: <interface> @mac in line 4 is nothing/ },
+    { element: "<interface mac='web' mtu='1400'/>", line: /@mac in line 4 is 'web', expected a MAC address/ },
+    { element: "<interface tap='a/b' mtu='1400'/>", line: /@tap in line 4 is 'a\/b', expected a link name/ },
+    {
+      element: `<interface mac='${mac}' tap='x' mtu='1400'/>`,
+      line: /@tap in line 4 is 'x', expected none beside @mac/,
+    },
+  ])('for no interface that could be found are refused: $element', ({ element, line }) => {
+    const { wishes, refusals } = wishesOf(element);
+    expect({ wishes, refusals }).toEqual({ wishes: [], refusals: [expect.stringMatching(line)] });
+  });
+
+  test('for one interface may be there once', () => {
+    const { wishes, refusals } = wishesOf(`<interface mac='${mac}' mtu='68'/>\n<interface mac='${mac}' mtu='69'/>`);
+    expect(wishes).toEqual([{ mac, settings: { mtu: 68 } }]);
+    expect(refusals).toEqual([
+      `guest 'g1', interface ${mac} in <metadata>: it is there twice, the second time in line 5`,
+    ]);
+  });
+
+  test('may ask for no bridge if the configuration names none', () => {
+    const { refusals } = wishesOf(`<interface mac='${mac}' bridge='br0'/>`, { allow: ['bridge'], bridges: [] });
+    expect(refusals).toEqual([expect.stringMatching(/expected none: guests may choose no bridge$/)]);
+  });
+
+  test('cannot break a line', () => {
+    const { refusals } = wishesOf(`<interface mac='a&#10;b'/>`);
+    expect(refusals).toEqual([expect.stringContaining("'a\\nb'")]);
+  });
+});
