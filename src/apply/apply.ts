@@ -4,7 +4,7 @@ import { type HostView, isSame, observe } from '../plan/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
 import { foldLedger, intend } from './ledger.ts';
-import { undoEntries } from './undo.ts';
+import { undoTogether } from './undo.ts';
 
 export interface Applying {
   /** For messages: `guest 'web1'`. */
@@ -128,12 +128,12 @@ async function rollBack(
   failed: ReadonlyMap<Step, string>,
   applying: Applying,
 ): Promise<ActualnetError> {
-  const left: string[] = [];
-  for (const [file, own] of groupByFile(steps)) {
+  const undoings = [...groupByFile(steps)].flatMap(([file, own]) => {
     const entries = foldLedger(file.read());
     const touched = own.flatMap(({ change }) => entries.get(keyOf(change.subject)) ?? []);
-    left.push(...(await undoEntries(touched, { file, effects: applying.effects })).problems);
-  }
+    return touched.filter(({ users }) => users.length <= 1).map(entry => ({ entry, file }));
+  });
+  const { problems: left } = await undoTogether(undoings, applying.effects);
   const [{ change }, message] = [...failed][0]!;
   const leftovers = left.length === 0 ? '' : `; left behind: ${left.join(', ')}`;
   return new ActualnetError(

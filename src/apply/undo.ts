@@ -21,46 +21,44 @@ export async function undoGuest(
   const unlock = await effects.lock([guest]);
   try {
     const file = effects.guestLedger(guest);
-    const entries = [...foldLedger(file.read()).values()].filter(only);
-    return await undoEntries(entries, { file, effects });
+    const undoings = entriesOf(file)
+      .filter(only)
+      .map(entry => ({ entry, file }));
+    return await undoTogether(undoings, effects);
   } finally {
     unlock();
   }
 }
 
-/** Ends a user's part in everything shared; what nobody needs any more is undone. */
+/**
+ * Ends a user's part in everything shared. What others need too stays; the rest is undone, and its entries name the user
+ * until that is done, so that a second call finds them again.
+ */
 export async function leaveShared(user: string, effects: Effects): Promise<Undone> {
-  const isUsed = (dev: string) =>
-    [...foldLedger(effects.sharedLedger(dev).read()).values()].some(({ users }) => users.includes(user));
+  const isUsed = (dev: string) => entriesOf(effects.sharedLedger(dev)).some(({ users }) => users.includes(user));
   const devices = effects.sharedDevices().filter(isUsed);
   if (devices.length === 0) return { left: [], problems: [] };
   const unlock = await effects.lock(devices);
   try {
-    // A bridge before the VLAN device that is its port: what was made last goes first.
-    const files = devices.map(dev => effects.sharedLedger(dev));
-    const entries = files.flatMap(file => {
-      const own = [...foldLedger(file.read()).values()].filter(({ users }) => users.includes(user));
-      const at = timeOf(effects);
-      file.append(own.map(({ key }) => ({ at, leave: key, user })));
+    const at = timeOf(effects);
+    const undoings = devices.flatMap(dev => {
+      const file = effects.sharedLedger(dev);
+      const own = entriesOf(file).filter(({ users }) => users.includes(user));
+      file.append(own.filter(({ users }) => users.length > 1).map(({ key }) => ({ at, leave: key, user })));
       return own.filter(({ users }) => users.length === 1).map(entry => ({ entry, file }));
     });
-    return await undoTogether(entries, effects);
+    return await undoTogether(undoings, effects);
   } finally {
     unlock();
   }
 }
 
-export async function undoEntries(
-  entries: readonly LedgerEntry[],
-  { file, effects }: { file: LedgerFile; effects: Effects },
-): Promise<Undone> {
-  return undoTogether(
-    entries.map(entry => ({ entry, file })),
-    effects,
-  );
+function entriesOf(file: LedgerFile): LedgerEntry[] {
+  return [...foldLedger(file.read()).values()];
 }
 
-interface Undoing {
+/** An entry and the ledger it stands in. */
+export interface Undoing {
   readonly entry: LedgerEntry;
   readonly file: LedgerFile;
 }
@@ -88,8 +86,8 @@ export function decideUndo<E extends { readonly entry: LedgerEntry }>(undoings: 
   return { steps, finished, left };
 }
 
-/** The forwarding entries go before the links that carry them. */
-async function undoTogether(undoings: readonly Undoing[], effects: Effects): Promise<Undone> {
+/** Undoes entries of any ledgers in one go. The forwarding entries go before the links that carry them. */
+export async function undoTogether(undoings: readonly Undoing[], effects: Effects): Promise<Undone> {
   if (undoings.length === 0) return { left: [], problems: [] };
   const host = await effects.view(needsOf(undoings.map(({ entry }) => entry)));
   const { steps, finished, left } = decideUndo(undoings, host);
@@ -125,13 +123,18 @@ function judge(entry: LedgerEntry, host: HostView, made: ReadonlySet<string>): '
   }
   // It goes with the link that we made, or that link is another one by now.
   if (observed === undefined || made.has(subject.dev)) return 'nothing';
-  if (isSame(observed, before)) return 'nothing';
+  if (isSame(observed, before) || (before === null && isProperty(subject))) return 'nothing';
   if (!isSame(observed, to)) return 'somebody has changed it since';
   if (subject.kind === 'up' && to === true) {
     const users = (host.link(subject.dev)?.uppers ?? []).filter(upper => !made.has(upper));
     if (users.length > 0) return `still used by ${users.join(', ')}`;
   }
   return 'undo';
+}
+
+/** Every link has these; without a value from before there is nothing to go back to. */
+function isProperty({ kind }: LedgerEntry['subject']): boolean {
+  return kind !== 'link' && kind !== 'master' && kind !== 'vlan';
 }
 
 function isOwnLink({ subject, index }: LedgerEntry, host: HostView): boolean {
