@@ -34,7 +34,11 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
   const { effects, ledger, user, inspect } = applying;
   if (changes.length === 0 && inspect === undefined) return [];
   const shared = [...new Set(changes.filter(change => change.shared).map(({ subject }) => subject.dev))];
-  const unlock = await effects.lock([user, ...shared]);
+  const unlock = await effects.lock([user]);
+  const unlockShared = await effects.lock(shared).catch(error => {
+    unlock();
+    throw error;
+  });
   try {
     const needs = needsOf(changes);
     const host = await effects.view({ ...needs, fdb: needs.fdb || inspect !== undefined });
@@ -44,6 +48,8 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     const { steps, problems } = decide(changes, host, { ...applying, fileOf });
     announce(steps, applying);
     const acted = steps.filter(({ change }) => !change.byLibvirt);
+    // What is shared is there already: a slow guest need not keep the others waiting for it.
+    if (!acted.some(({ change }) => change.shared)) unlockShared();
     const failed = await act(acted, applying);
     if (failed.size > 0 && !applying.keepGoing) throw await rollBack(steps, failed, applying);
     await noteDone(
@@ -52,6 +58,7 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     );
     return [...problems, ...[...failed].map(([{ change }, message]) => `${describeChange(change)}: ${message}`)];
   } finally {
+    unlockShared();
     unlock();
   }
 }

@@ -26,7 +26,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<s
   const alive = new Set<string>();
   for (const guest of survivors.guests) {
     const record = foldRecord(guest, survivors.readRecord(guest));
-    const ageMs = effects.now() - Date.parse(record?.since ?? '');
+    const ageMs = Math.max(0, effects.now() - Date.parse(record?.since ?? ''));
     if (record !== undefined && (survivors.isRunning(record.name) || ageMs < survivors.graceMs)) {
       alive.add(guest);
       continue;

@@ -1,8 +1,10 @@
 import type { CommandFailure } from '../apply/effects.ts';
 import { ActualnetError } from '../report/error.ts';
 
-/** How long one process may take; a whole hook call has the launcher's limit. */
-export const commandLimitMs = 5000;
+/** How long one process may take, in milliseconds: removing a link alone takes the kernel some 25. The launcher's limit is above. */
+function limitFor(lines: readonly string[]): number {
+  return Math.min(5000 + 50 * lines.length, 15_000);
+}
 
 /**
  * Runs lines as one `ip -batch` or `bridge -batch`, which stops at the first that fails unless told to keep going.
@@ -14,7 +16,7 @@ export async function runBatch(
   { keepGoing }: { keepGoing: boolean },
 ): Promise<CommandFailure[]> {
   const words = [...(keepGoing ? ['-force'] : []), '-batch', '-'];
-  const { exitCode, stderr, failed } = await run(tool, words, `${lines.join('\n')}\n`);
+  const { exitCode, stderr, failed } = await run(tool, words, lines);
   if (!failed) return [];
   const failures = readFailures(stderr);
   if (failures.length > 0) return failures;
@@ -24,7 +26,7 @@ export async function runBatch(
 
 /** Runs one reading command for each line, and answers the JSON each printed. */
 export async function readBatch(tool: 'ip' | 'bridge', lines: readonly string[]): Promise<unknown[]> {
-  const { stdout, stderr, failed } = await run(tool, ['-j', '-batch', '-'], `${lines.join('\n')}\n`);
+  const { stdout, stderr, failed } = await run(tool, ['-j', '-batch', '-'], lines);
   if (failed) {
     const why = stderr.trim().split('\n')[0];
     throw new ActualnetError('ACTION_FAILED', `${tool} -j -batch -: cannot read '${lines.join("', '")}': ${why}`);
@@ -48,19 +50,19 @@ function readFailures(stderr: string): CommandFailure[] {
   return failures;
 }
 
-async function run(tool: string, words: readonly string[], input: string) {
+async function run(tool: string, words: readonly string[], lines: readonly string[]) {
+  const timeout = limitFor(lines);
   // Loaded here: a call that changes nothing on the host need not wait for it.
   const { execa } = await import('execa');
   const result = await execa(tool, words, {
-    input,
-    timeout: commandLimitMs,
+    input: `${lines.join('\n')}\n`,
+    timeout,
     forceKillAfterDelay: 500,
     reject: false,
     maxBuffer: 64 * 1024 * 1024,
     env: { LC_ALL: 'C' },
   });
-  if (result.timedOut)
-    throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${commandLimitMs} ms`);
+  if (result.timedOut) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${timeout / 1000} s`);
   if (result.exitCode === undefined) {
     throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
       hint: 'install iproute2',

@@ -35,7 +35,7 @@ export function ip(...words: string[]): void {
 export class World {
   readonly root = mkdtempSync(path.join(tmpdir(), 'actualnet-world-'));
   readonly paths: HostPaths = { ...hostPaths(this.root), sys: '/sys' };
-  nowMs = Date.parse('2026-01-01T00:00:00Z');
+  nowMs = Date.now();
 
   constructor(config = '') {
     mkdirSync(path.join(this.root, 'var/log'), { recursive: true });

@@ -1,0 +1,158 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { execa, execaSync } from 'execa';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { projectDirectory } from '../helpers/host.ts';
+import { guest, makeHost, plainBridge, unmanagedTap } from './guests.ts';
+import { hostState, inNamespace, World } from './world.ts';
+
+const config = `
+bridges:
+  br0: { keepForwardingTable: true }
+taps: { create: true }
+macvtap: { manage: true }
+provide: { bridges: { br7: { ports: [up1] } } }
+interfaces:
+  - match: { tap: 't*' }
+    bridge: br7
+    keepForwardingTable: true
+`;
+let world: World;
+let tools: string;
+
+/** The built hooks, with `ip` and `bridge` that note each of their runs. */
+beforeEach(() => {
+  if (!inNamespace) return;
+  world = new World(config);
+  symlinkSync('/sys', path.join(world.root, 'sys'));
+  makeHost('up1');
+  tools = path.join(world.root, 'bin');
+  mkdirSync(tools);
+  for (const tool of ['ip', 'bridge']) {
+    const real = execaSync('sh', ['-c', `command -v ${tool}`]).stdout;
+    writeFileSync(
+      path.join(tools, tool),
+      `#!/bin/sh\necho ${tool} >>"$RUNS"\n[ -z "$SLOW" ] || sleep "$SLOW"\nexec ${real} "$@"\n`,
+    );
+    chmodSync(path.join(tools, tool), 0o755);
+  }
+});
+afterEach(() => world?.destroy());
+
+async function call(name: string, operation: string, xml: string, slow = '') {
+  const runs = path.join(world.root, `${name}-${operation}.runs`);
+  const env = { LC_ALL: 'C', PATH: `${tools}:${process.env.PATH}`, ACTUALNET_ROOT: world.root, RUNS: runs, SLOW: slow };
+  const words = [name, operation, 'begin', '-'];
+  const { exitCode, stderr } = await execa(path.join(projectDirectory, 'hooks/qemu'), words, {
+    input: xml,
+    env,
+    extendEnv: false,
+    cwd: '/',
+    reject: false,
+  });
+  expect({ exitCode, stderr }, `${name} ${operation}`).toEqual({ exitCode: 0, stderr: '' });
+  return existsSync(runs) ? readFileSync(runs, 'utf8').trim().split('\n').length : 0;
+}
+
+const hex = (number: number) => number.toString(16).padStart(2, '0');
+
+/** The `number`th guest: a tap of its own on the provided bridge, and a port on br0. */
+function numbered(number: number) {
+  const connections = [
+    unmanagedTap(`52:54:00:01:00:${hex(number)}`, `t${number}`),
+    plainBridge(`52:54:00:02:00:${hex(number)}`, 'br0', `vnet${number}`),
+  ];
+  const document = (form: 'prepare' | 'start') =>
+    guest(connections, form)
+      .replace('0000000000aa', `0000000001${hex(number)}`)
+      .replace('>g1<', `>g${number}<`);
+  return { name: `g${number}`, connections, prepare: document('prepare'), start: document('start') };
+}
+
+describe.skipIf(!inNamespace)('many guests', () => {
+  test('64 at once on one bridge and one provided bridge: every entry is there, and none is left', async () => {
+    const before = hostState();
+    const guests = Array.from({ length: 64 }, (_, index) => numbered(index));
+    await Promise.all(
+      guests.map(async ({ name, connections, prepare, start }) => {
+        await call(name, 'prepare', prepare);
+        for (const { make } of connections) make?.();
+        await call(name, 'start', start);
+        await call(name, 'started', start);
+      }),
+    );
+    const entries = hostState().filter(line => line.startsWith('52:54:00:0'));
+    expect(entries).toHaveLength(128);
+    await Promise.all(
+      guests.map(async ({ name, connections, prepare }) => {
+        for (const { vanish } of connections) vanish?.();
+        await call(name, 'stopped', prepare);
+        await call(name, 'release', prepare);
+      }),
+    );
+    expect(hostState()).toEqual(before);
+    expect(world.records()).toEqual([]);
+    expect(await world.recover()).toEqual([]);
+  });
+
+  test('a slow one does not hold up the others', async () => {
+    const [first, slow, ...others] = Array.from({ length: 6 }, (_, index) => numbered(index));
+    await call(first!.name, 'prepare', first!.prepare);
+    const order: string[] = [];
+    await Promise.all([
+      call(slow!.name, 'prepare', slow!.prepare, '3').then(() => order.push('slow')),
+      ...others.map(other => call(other.name, 'prepare', other.prepare).then(() => order.push('other'))),
+    ]);
+    expect(order).toEqual(['other', 'other', 'other', 'other', 'slow']);
+  });
+});
+
+describe.skipIf(!inNamespace)('one guest with many interfaces', () => {
+  test.each([1, 200])('%i taps and ports need at most three processes a call', async count => {
+    const connections = Array.from({ length: count }, (_, index) => [
+      unmanagedTap(`52:54:00:01:00:${hex(index)}`, `t${index}`),
+      plainBridge(`52:54:00:02:00:${hex(index)}`, 'br0', `vnet${index}`),
+    ]).flat();
+    const before = hostState();
+    const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
+    const runs = [await call('g1', 'prepare', prepare)];
+    for (const { make } of connections) make?.();
+    runs.push(await call('g1', 'start', start), await call('g1', 'started', start));
+    expect(hostState().filter(line => line.startsWith('52:54:00:0'))).toHaveLength(2 * count);
+    for (const { vanish } of connections) vanish?.();
+    runs.push(await call('g1', 'stopped', prepare), await call('g1', 'release', prepare));
+    expect(hostState()).toEqual(before);
+    expect(Math.max(...runs), `processes for each call: ${runs.join(', ')}`).toBeLessThanOrEqual(3);
+  });
+});
+
+describe.skipIf(!inNamespace)('a real SIGKILL', () => {
+  test.each([0, 3, 7])(
+    'between the commands of prepare, after %i of them, leaves nothing that recover does not undo',
+    async done => {
+      const real = execaSync('sh', ['-c', 'command -v ip']).stdout;
+      const script = `#!/bin/sh\nhead -n ${done} >"$RUNS.batch"\n${real} -batch "$RUNS.batch"\nkill -9 $PPID\nsleep 1\n`;
+      writeFileSync(path.join(tools, 'ip'), script);
+      const before = hostState();
+      const { name, prepare } = numbered(1);
+      const env = {
+        LC_ALL: 'C',
+        PATH: `${tools}:${process.env.PATH}`,
+        ACTUALNET_ROOT: world.root,
+        RUNS: path.join(world.root, 'runs'),
+      };
+      const hook = path.join(projectDirectory, 'hooks/qemu');
+      const { exitCode } = await execa(hook, [name, 'prepare', 'begin', '-'], {
+        input: prepare,
+        env,
+        extendEnv: false,
+        reject: false,
+      });
+      expect(exitCode).toBe(1);
+      if (done > 0) expect(hostState()).not.toEqual(before);
+      await world.recover();
+      expect(hostState()).toEqual(before);
+      expect(await world.recover()).toEqual([]);
+    },
+  );
+});
