@@ -70,29 +70,29 @@ export function decideUndo<E extends { readonly entry: LedgerEntry }>(undoings: 
   const steps: { undoing: E; change: Pick<Change, 'subject' | 'to'> }[] = [];
   const finished: E[] = [];
   const left: string[] = [];
+  const waiting: string[] = [];
   for (const undoing of [...undoings].reverse()) {
     const { entry } = undoing;
     const verdict = judge(entry, host, made);
-    if (verdict === 'undo') {
-      steps.push({
-        undoing,
-        change: { subject: entry.subject, to: entry.subject.kind === 'link' ? null : entry.before },
-      });
-    } else {
-      finished.push(undoing);
-      if (verdict !== 'nothing') left.push(`${describeChange(entry)}: ${verdict}`);
+    if (verdict.is === 'undo') {
+      const to = entry.subject.kind === 'link' ? null : entry.before;
+      steps.push({ undoing, change: { subject: entry.subject, to } });
+      continue;
     }
+    if (verdict.is === 'in use') waiting.push(`${describeChange(entry)}: ${verdict.why}`);
+    else finished.push(undoing);
+    if (verdict.is === 'theirs') left.push(`${describeChange(entry)}: ${verdict.why}`);
   }
-  return { steps, finished, left };
+  return { steps, finished, left, waiting };
 }
 
 /** Undoes entries of any ledgers in one go. The forwarding entries go before the links that carry them. */
 export async function undoTogether(undoings: readonly Undoing[], effects: Effects): Promise<Undone> {
   if (undoings.length === 0) return { left: [], problems: [] };
   const host = await effects.view(needsOf(undoings.map(({ entry }) => entry)));
-  const { steps, finished, left } = decideUndo(undoings, host);
+  const { steps, finished, left, waiting } = decideUndo(undoings, host);
   const closed = new Set(finished);
-  const problems: string[] = [];
+  const problems = [...waiting];
   const commands = steps.map(step => ({ ...step, command: commandFor(step.change) }));
   for (const tool of ['bridge', 'ip'] as const) {
     const own = commands.filter(({ command }) => command.tool === tool);
@@ -111,25 +111,27 @@ export async function undoTogether(undoings: readonly Undoing[], effects: Effect
   return { left, problems };
 }
 
-/** Whether an entry is to be undone, has nothing left, or belongs to somebody else now and why. */
-function judge(entry: LedgerEntry, host: HostView, made: ReadonlySet<string>): 'undo' | 'nothing' | string {
+/** `theirs` is given up; what is `in use` stays in the ledger, to be undone when nobody uses it any more. */
+type Verdict = { readonly is: 'undo' | 'done' } | { readonly is: 'theirs' | 'in use'; readonly why: string };
+
+function judge(entry: LedgerEntry, host: HostView, made: ReadonlySet<string>): Verdict {
   const { subject, before, to } = entry;
   const observed = observe(subject, host);
   if (subject.kind === 'link') {
-    if (observed === null) return 'nothing';
-    if (!isOwnLink(entry, host)) return 'another device has that name now';
-    const strangers = portsOfOthers(subject.dev, host, made);
-    return strangers.length === 0 ? 'undo' : `still used by ${strangers.join(', ')}`;
+    if (observed === null) return { is: 'done' };
+    if (!isOwnLink(entry, host)) return { is: 'theirs', why: 'another device has that name now' };
+    return undoUnlessUsed(strangersOn(subject.dev, host, made));
   }
   // It goes with the link that we made, or that link is another one by now.
-  if (observed === undefined || made.has(subject.dev)) return 'nothing';
-  if (isSame(observed, before) || (before === null && isProperty(subject))) return 'nothing';
-  if (!isSame(observed, to)) return 'somebody has changed it since';
-  if (subject.kind === 'up' && to === true) {
-    const users = (host.link(subject.dev)?.uppers ?? []).filter(upper => !made.has(upper));
-    if (users.length > 0) return `still used by ${users.join(', ')}`;
-  }
-  return 'undo';
+  if (observed === undefined || made.has(subject.dev)) return { is: 'done' };
+  if (isSame(observed, before) || (before === null && isProperty(subject))) return { is: 'done' };
+  if (!isSame(observed, to)) return { is: 'theirs', why: 'somebody has changed it since' };
+  if (subject.kind !== 'up' || to !== true) return { is: 'undo' };
+  return undoUnlessUsed((host.link(subject.dev)?.uppers ?? []).filter(upper => !made.has(upper)));
+}
+
+function undoUnlessUsed(users: readonly string[]): Verdict {
+  return users.length === 0 ? { is: 'undo' } : { is: 'in use', why: `still used by ${users.join(', ')}` };
 }
 
 /** Every link has these; without a value from before there is nothing to go back to. */
@@ -144,7 +146,8 @@ function isOwnLink({ subject, index }: LedgerEntry, host: HostView): boolean {
   return link !== undefined && (index === undefined || link.index === index);
 }
 
-function portsOfOthers(dev: string, host: HostView, made: ReadonlySet<string>): string[] {
+/** What stands on a link of ours or is plugged into it, beside what goes with it. */
+function strangersOn(dev: string, host: HostView, made: ReadonlySet<string>): string[] {
   const link = host.link(dev);
   if (!link?.isBridge) return (link?.uppers ?? []).filter(upper => !made.has(upper) && upper !== link?.master);
   return link.lowers.filter(port => !made.has(port) && host.link(port)?.isTap === true);

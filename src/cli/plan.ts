@@ -81,7 +81,7 @@ async function planUndo(
   const entries = guest === undefined ? [] : [...foldLedger(effects.guestLedger(guest).read()).values()];
   const chosen = entries.filter(({ reach }) => operation === 'release' || reach).map(entry => ({ entry }));
   const host = await effects.view(needsOf(chosen.map(({ entry }) => entry)));
-  const { steps, left } = decideUndo(chosen, host);
+  const { steps, left, waiting } = decideUndo(chosen, host);
   return [
     ...steps.map(
       ({ change }): PlannedAction => ({
@@ -90,6 +90,9 @@ async function planUndo(
         why: 'it was so before',
         command: commandLine(change),
       }),
+    ),
+    ...waiting.map(
+      (line): PlannedAction => ({ what: line, state: 'left alone', why: 'until nobody uses it', command: null }),
     ),
     ...left.map(
       (line): PlannedAction => ({ what: line, state: 'left alone', why: 'it is not ours any more', command: null }),

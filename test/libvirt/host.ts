@@ -57,22 +57,12 @@ export class LibvirtHost {
   /** Brings the namespaces up; no daemon runs yet. */
   async start(): Promise<void> {
     this.#directory = mkdtempSync(path.join(tmpdir(), `actualnet-libvirt-${this.name}-`));
+    for (const tree of ['etc/libvirt', 'var/lib/libvirt', 'var/cache/libvirt', 'var/log/libvirt/qemu'])
+      mkdirSync(this.#file(tree), { recursive: true });
+    await this.#startInit();
     await this.#installHooks();
     writeFileSync(this.#file('etc/libvirt/libvirtd.conf'), daemonConfig(this.#identity));
     writeFileSync(this.#file('etc/libvirt/qemu.conf'), qemuConfig(this.#identity));
-    for (const tree of ['var/lib/libvirt', 'var/cache/libvirt', 'var/log/libvirt/qemu'])
-      mkdirSync(this.#file(tree), { recursive: true });
-
-    const namespaces = '--mount --net --uts --ipc --pid --fork --kill-child';
-    const command = `unshare ${namespaces} "$0" "$1" "$2"; rm -rf "$2"`;
-    const init = path.join(import.meta.dirname, 'init.sh');
-    // In a session of its own, so that Ctrl-C reaches the tests only and the directory is still removed.
-    const running = execa('sh', ['-c', command, init, this.name, this.#directory], { detached: true });
-    this.#init = running;
-    const firstLine = once(createInterface(running.stdout), 'line');
-    // An init that fails ends before it prints, and rejects.
-    await Promise.race([firstLine, running]);
-    this.#pid = Number((await firstLine)[0]);
     await this.#skipLinkNumbers();
   }
 
@@ -174,6 +164,19 @@ export class LibvirtHost {
     await this.virsh(command, ...words, `/${file}`);
   }
 
+  async #startInit(): Promise<void> {
+    const namespaces = '--mount --net --uts --ipc --pid --fork --kill-child';
+    const command = `unshare ${namespaces} "$0" "$1" "$2"; status=$?; rm -rf "$2"; exit $status`;
+    const init = path.join(import.meta.dirname, 'init.sh');
+    // In a session of its own, so that Ctrl-C reaches the tests only and the directory is still removed.
+    const running = execa('sh', ['-c', command, init, this.name, this.#directory], { detached: true });
+    this.#init = running;
+    const firstLine = once(createInterface(running.stdout), 'line');
+    // An init that fails ends before it prints, and rejects.
+    await Promise.race([firstLine, running]);
+    this.#pid = Number((await firstLine)[0]);
+  }
+
   /** Where libvirt looks is the noting hook; it runs what install.sh made. */
   async #installHooks(): Promise<void> {
     const installed = this.#file('etc/libvirt/installed-hooks');
@@ -190,7 +193,7 @@ export class LibvirtHost {
       { length: this.#identity.linksFrom / 2 },
       (_, i) => `link add name skip${i} group 77 type veth`,
     );
-    await this.runWith(`${pairs.join('\n')}`, 'ip', '-batch', '-');
+    await this.runWith(pairs.join('\n'), 'ip', '-batch', '-');
     await this.run('ip', 'link', 'delete', 'group', '77');
   }
 }

@@ -14,7 +14,7 @@ const packages = {
 /** Why this machine cannot run libvirt hosts; undefined if it can. */
 export const missingPrerequisite = findMissingPrerequisite();
 
-/** Why a guest's interface of some kind cannot work on this kernel; undefined if it can. */
+/** Why a guest's interface of some kind cannot work on this kernel; undefined if it can, or if nothing can. */
 export const missingInKernel = {
   macvtap: whyNot(
     'the kernel makes no macvtap with a node in /dev',
@@ -43,7 +43,7 @@ function findMissingPrerequisite(): string | undefined {
 
 /** Asks the kernel by trying, in a network namespace that goes away with the attempt. */
 function whyNot(reason: string, attempt: string): string | undefined {
-  if (missingPrerequisite !== undefined) return missingPrerequisite;
+  if (missingPrerequisite !== undefined) return undefined;
   const { exitCode } = execaSync('unshare', ['--net', 'sh', '-ec', attempt], { reject: false });
   return exitCode === 0 ? undefined : reason;
 }

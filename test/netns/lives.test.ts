@@ -254,6 +254,7 @@ describe.skipIf(!inNamespace)('what somebody else does in between stays', () => 
   test.skipIf(lacksMacvtap !== undefined)(
     'a physdev that another macvtap uses stays up until that one has gone',
     async () => {
+      const before = hostState();
       const connections = [macvtap(mac(3), 'eth7', 'vepa')];
       const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
       await world.qemu('prepare', prepare);
