@@ -268,6 +268,10 @@ describe.skipIf(!inNamespace)('what somebody else does in between stays', () => 
       await world.qemu('release', prepare);
       expect(hostState().find(line => line.startsWith('eth7 '))).toContain(' up');
       expect(world.log()).toContain('still used by mvother');
+      ip('link', 'del', 'mvother');
+      expect(await world.recover()).toHaveLength(1);
+      expect(hostState()).toEqual(before);
+      expect(await world.recover()).toEqual([]);
     },
   );
 

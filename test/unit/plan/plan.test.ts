@@ -1,0 +1,317 @@
+import { describe, expect, test } from 'vitest';
+import { type Config, defaultConfig, parseConfig } from '../../../src/config/config.ts';
+import { readWishes } from '../../../src/config/wishes.ts';
+import { describeChange } from '../../../src/plan/change.ts';
+import { commandFor } from '../../../src/plan/command.ts';
+import { guestDevices } from '../../../src/plan/guest-devices.ts';
+import type { HostView, LinkState } from '../../../src/plan/host-view.ts';
+import { planNetworkStart } from '../../../src/plan/parts.ts';
+import {
+  hostSideMac,
+  isPassive,
+  planPrepare,
+  planReachable,
+  planStart,
+  planUnreachable,
+  verifyLibvirtTables,
+} from '../../../src/plan/plan.ts';
+import { domain, network, resolve, running } from '../../helpers/documents.ts';
+
+const mac = '52:54:00:00:00:01';
+const link = (dev: string, facts: Partial<LinkState> = {}): LinkState => ({
+  dev,
+  index: 9,
+  up: true,
+  mtu: 1500,
+  mac: '02:00:00:00:00:09',
+  master: null,
+  isBridge: false,
+  isTap: false,
+  lowers: [],
+  uppers: [],
+  vfs: 0,
+  vlanFiltering: false,
+  ...facts,
+});
+
+function host(links: readonly LinkState[], fdb: HostView['fdb'] = []): HostView {
+  return { link: dev => links.find(other => other.dev === dev), fdb, vlans: [] };
+}
+
+async function config(text: string): Promise<Config> {
+  const result = await parseConfig([{ file: 'test', text }]);
+  if ('mistakes' in result) throw new Error(result.mistakes.join('\n'));
+  return result.config;
+}
+
+/** The context of a guest made of `devices`, on `links`, with `text` as configuration. */
+async function context(
+  devices: string,
+  links: readonly LinkState[],
+  text: string,
+  networks = [] as Parameters<typeof resolve>[1],
+) {
+  const { domain: guest, view } = resolve(devices, networks, '11.0.0');
+  const asked = await config(text);
+  const { wishes } = readWishes(guest, asked.guests);
+  return { devices: guestDevices(guest, view, { config: asked, wishes }), config: asked, host: host(links) };
+}
+
+const plain = (target = '') =>
+  `<interface type='bridge'><mac address='${mac}'/><source bridge='br0'/>${target}</interface>`;
+const started = plain("<target dev='tap7'/>");
+const commands = (changes: readonly Parameters<typeof commandFor>[0][]) =>
+  changes.map(change => commandFor(change).line);
+const filtering = [
+  link('br0', { isBridge: true, lowers: ['up0', 'up1', 'tap7'], vlanFiltering: true }),
+  link('up0', { master: 'br0' }),
+  link('up1', { master: 'br0' }),
+  link('tap7', { master: 'br0', isTap: true }),
+];
+
+describe('vlans', () => {
+  const rule = (vlan: string) =>
+    `bridges: { br0: { uplinkVlans: true } }\ninterfaces: [{ match: { mac: '*' }, vlan: ${vlan} }]`;
+
+  test('one is the access vlan of the port, and tagged on the uplinks', async () => {
+    expect(commands(planStart(await context(started, filtering, rule('42')), { incoming: false }))).toEqual([
+      'vlan delete dev tap7 vid 1',
+      'vlan add dev tap7 vid 42 pvid untagged',
+      'vlan add dev up0 vid 42',
+      'vlan add dev up1 vid 42',
+    ]);
+  });
+
+  test('several are tagged everywhere, and those on the uplinks are shared with other guests', async () => {
+    const changes = planStart(await context(started, filtering, rule('[10, 20]')), { incoming: false });
+    expect(commands(changes)).toEqual([
+      'vlan delete dev tap7 vid 1',
+      'vlan add dev tap7 vid 10',
+      'vlan add dev tap7 vid 20',
+      ...['up0', 'up1'].flatMap(dev => [`vlan add dev ${dev} vid 10`, `vlan add dev ${dev} vid 20`]),
+    ]);
+    expect(changes.map(({ shared = false }) => shared)).toEqual([false, false, false, true, true, true, true]);
+  });
+
+  test('on a bridge that does not filter they are refused with the remedy', async () => {
+    const unfiltered = filtering.map(each => ({ ...each, vlanFiltering: false }));
+    const given = await context(started, unfiltered, rule('42'));
+    expect(() => planStart(given, { incoming: false })).toThrow(
+      expect.objectContaining({ code: 'VLAN_UNSUPPORTED', hint: expect.stringContaining('vlan_filtering 1') }),
+    );
+  });
+});
+
+describe('the forwarding table of a PF', () => {
+  const pfTable = 'bridges: { br0: { pfForwardingTable: true } }';
+
+  test.each([
+    { name: 'the uplink is the PF', links: [link('up0', { vfs: 4, master: 'br0' })], pfs: ['up0'] },
+    {
+      name: 'the uplink is a bond of two PFs',
+      links: [link('up0', { lowers: ['p0', 'p1'] }), link('p0', { vfs: 2 }), link('p1', { vfs: 2 })],
+      pfs: ['p0', 'p1'],
+    },
+    {
+      name: 'the uplink is a VLAN on a bond on a PF',
+      links: [link('up0', { lowers: ['b0'] }), link('b0', { lowers: ['p0'] }), link('p0', { vfs: 2 })],
+      pfs: ['p0'],
+    },
+    { name: 'there is no PF with VFs', links: [link('up0', { lowers: ['p0'] }), link('p0')], pfs: [] },
+    { name: 'the links go in a circle', links: [link('up0', { lowers: ['up0'] })], pfs: [] },
+  ])('$name', async ({ links, pfs }) => {
+    const all = [
+      link('br0', { isBridge: true, lowers: ['up0', 'tap7'] }),
+      link('tap7', { isTap: true, vfs: 9 }),
+      ...links,
+    ];
+    const changes = planReachable(await context(started, all, pfTable));
+    expect(commands(changes)).toEqual(pfs.map(pf => `fdb add ${mac} dev ${pf} self permanent`));
+    expect(changes.every(({ reach }) => reach)).toBe(true);
+  });
+
+  test('also knows guests on bridges whose own table libvirt keeps', async () => {
+    const xml =
+      "<network><name>n</name><forward mode='bridge'/><bridge name='br0' macTableManager='libvirt'/></network>";
+    const iface = `<interface type='network'><mac address='${mac}'/><source network='n'/><target dev='tap7'/></interface>`;
+    const links = [
+      link('br0', { isBridge: true, lowers: ['up0', 'tap7'] }),
+      link('up0', { vfs: 1 }),
+      link('tap7', { isTap: true }),
+    ];
+    const given = await context(
+      iface,
+      links,
+      'bridges: { br0: { pfForwardingTable: true, keepForwardingTable: true } }',
+      [running(xml)],
+    );
+    expect(commands(planReachable(given))).toEqual([`fdb add ${mac} dev up0 self permanent`]);
+  });
+});
+
+describe('tables that libvirt keeps are verified', () => {
+  const xml = "<network><name>n</name><forward mode='bridge'/><bridge name='br0' macTableManager='libvirt'/></network>";
+  const iface = `<interface type='network'><mac address='${mac}'/><source network='n'/><target dev='tap7'/></interface>`;
+  const entry = { mac, dev: 'tap7', table: 'bridge', fixed: true } as const;
+  const quiet = { learning: false, flood: false, isolated: false };
+
+  test.each([
+    { name: 'all is well', port: quiet, fdb: [entry], findings: [] },
+    { name: 'no entry', port: quiet, fdb: [], findings: ['no entry'] },
+    { name: 'only a learnt entry', port: quiet, fdb: [{ ...entry, fixed: false }], findings: ['no entry'] },
+    { name: 'learning left on', port: { ...quiet, learning: true }, fdb: [entry], findings: ['learns or floods'] },
+    { name: 'in no bridge', port: undefined, fdb: [entry], findings: ['in no bridge'] },
+  ])('$name', async ({ port, fdb, findings }) => {
+    const { devices } = await context(iface, [], '', [running(xml)]);
+    const seen = host([link('tap7', { isTap: true, ...(port && { port }) })], fdb);
+    expect(verifyLibvirtTables({ devices, host: seen })).toEqual(
+      findings.map(finding => expect.stringContaining(finding)),
+    );
+  });
+});
+
+describe('macvtaps', () => {
+  const direct = (mode: string) =>
+    `<interface type='direct'><mac address='${mac}'/><source dev='eth7' mode='${mode}'/><target dev='tap8'/></interface>`;
+
+  test.each([
+    { mode: 'passthrough', down: ['tap8', 'eth7'] },
+    { mode: 'bridge', down: ['tap8'] },
+    { mode: 'vepa', down: ['tap8'] },
+    { mode: 'private', down: ['tap8'] },
+  ])('in mode $mode $down go down when the CPUs stop', async ({ mode, down }) => {
+    const given = await context(direct(mode), [], 'macvtap: { manage: true }');
+    expect(commands(planUnreachable(given))).toEqual(down.map(dev => `link set dev ${dev} down`));
+  });
+
+  test('are left alone unless they are to be managed', async () => {
+    const given = await context(direct('bridge'), [], '');
+    expect([planStart(given, { incoming: false }), planReachable(given), planUnreachable(given)].flat()).toEqual([]);
+  });
+});
+
+describe('taps', () => {
+  const unmanaged = `<interface type='ethernet'><mac address='${mac}'/><target dev='t1' managed='no'/><mtu size='9000'/><driver queues='4'/><model type='virtio'/></interface>`;
+  const rules =
+    "taps: { create: true, owner: qemu }\ninterfaces: [{ match: { tap: 't*' }, bridge: br0, keepForwardingTable: true, isolated: true }]";
+  const bridge = link('br0', { isBridge: true, mtu: 1400 });
+
+  test('are made with owner, queues, host-side MAC and MTU, and go up last', async () => {
+    expect(commands(planPrepare(await context(unmanaged, [bridge], rules)))).toEqual([
+      'tuntap add dev t1 mode tap user qemu multi_queue',
+      'link set dev t1 address fe:54:00:00:00:01',
+      'link set dev t1 mtu 9000',
+      'link set dev t1 master br0',
+      'link set dev t1 type bridge_slave isolated on',
+      'link set dev t1 type bridge_slave learning off',
+      'link set dev t1 type bridge_slave flood off',
+      'link set dev t1 up',
+    ]);
+  });
+
+  test('that exist are used as they are', async () => {
+    expect(planPrepare(await context(unmanaged, [bridge, link('t1', { isTap: true })], rules))).toEqual([]);
+  });
+
+  test.each([
+    { from: '52:54:00:00:00:01', to: 'fe:54:00:00:00:01' },
+    { from: 'fe:54:00:00:00:01', to: 'fa:54:00:00:00:01' },
+  ])('the host side of $from is $to', ({ from, to }) => expect(hostSideMac(from)).toBe(to));
+
+  test.each([
+    { name: 'a tap by name', netdev: 'tap,id=n,ifname=x1,script=no', made: ['x1'] },
+    { name: 'a descriptor', netdev: 'tap,id=n,fd=30', made: [] },
+    { name: 'descriptors', netdev: 'tap,id=n,fds=30:31,ifname=x1', made: [] },
+    { name: 'a helper', netdev: 'tap,id=n,helper=/bin/h,ifname=x1', made: [] },
+    { name: 'a template', netdev: 'tap,id=n,ifname=x%d', made: [] },
+    { name: 'no tap', netdev: 'user,id=n', made: [] },
+  ])('of a command line with $name', async ({ netdev, made }) => {
+    const guest = domain('', "type='kvm'");
+    const commandLine = { netdevs: [parse(netdev)], devices: [] };
+    const asked = await config('taps: { create: true }');
+    const devices = guestDevices(
+      { ...guest, commandLine },
+      { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] },
+      { config: asked, wishes: [] },
+    );
+    const changes = planPrepare({ devices, config: asked, host: host([]) });
+    expect(changes.filter(({ subject }) => subject.kind === 'link').map(({ subject }) => subject.dev)).toEqual(made);
+  });
+});
+
+function parse(text: string) {
+  const [kind = '', ...pairs] = text.split(',');
+  const options = new Map(pairs.map(pair => pair.split('=') as [string, string]));
+  return { kind, id: options.get('id')!, options };
+}
+
+describe('parts to provide', () => {
+  test('come with what they stand on, and a circle ends', async () => {
+    const asked = await config(
+      'provide: { bridges: { br7: { ports: [eth0.5, br7], vlanFiltering: true } }, vlans: { eth0.5: { link: eth0, id: 5 } } }',
+    );
+    const changes = planNetworkStart(
+      network("<network><name>n</name><forward mode='bridge'/><bridge name='br7'/></network>"),
+      asked,
+    );
+    expect(commands(changes).slice(0, 3)).toEqual([
+      'link add link eth0 name eth0.5 type vlan id 5',
+      'link set dev eth0.5 up',
+      'link add name br7 type bridge vlan_filtering 1',
+    ]);
+    expect(changes.every(({ shared }) => shared)).toBe(true);
+  });
+
+  test('are nothing for a network that needs none of them', async () => {
+    const asked = await config('provide: { bridges: { br7: {} } }');
+    expect(
+      planNetworkStart(network("<network><name>n</name><forward mode='bridge'/><bridge name='br8'/></network>"), asked),
+    ).toEqual([]);
+  });
+});
+
+describe('a configuration that asks for nothing', () => {
+  test('is passive, and any other is not', async () => {
+    expect(isPassive(defaultConfig)).toBe(true);
+    const active = [
+      'bridges: { br0: {} }',
+      'taps: { create: true }',
+      'macvtap: { manage: true }',
+      'provide: { vlans: { v: { link: e, id: 2 } } }',
+      'guests: { allow: [mtu] }',
+    ];
+    for (const text of active) expect(isPassive(await config(text)), text).toBe(false);
+  });
+});
+
+describe('words from outside never become other commands', () => {
+  test.each([
+    'a b',
+    'x\nlink delete dev eth0',
+    '-all',
+    'a/b',
+    '..',
+    '',
+    'a"b',
+    "a'b",
+    'a#b',
+    'a\\b',
+    'sixteen-chars-xx',
+    'é',
+  ])('the device name %j is refused', dev => {
+    expect(() => commandFor({ subject: { kind: 'up', dev }, to: true })).toThrow(
+      expect.objectContaining({ code: 'XML_VALUE' }),
+    );
+    expect(() => commandFor({ subject: { kind: 'master', dev: 'tap0' }, to: dev })).toThrow(
+      expect.objectContaining({ code: 'XML_VALUE' }),
+    );
+  });
+
+  test('every kind of change says what it is', () => {
+    expect(describeChange({ subject: { kind: 'vlan', dev: 't', id: 5 }, to: 'tagged' })).toBe('t vlan 5 tagged');
+    expect(describeChange({ subject: { kind: 'fdb', dev: 'p', mac, table: 'self' }, to: true })).toBe(
+      `add ${mac} in the table of p`,
+    );
+    expect(describeChange({ subject: { kind: 'master', dev: 't' }, to: null })).toBe('t out of its bridge');
+  });
+});
