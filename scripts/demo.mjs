@@ -1,44 +1,85 @@
-// Plays a sample guest's whole life through the built hooks, in a private directory and without root, and shows after
-// each call what actualnet knows.
+// Plays a sample guest's whole life through the built hooks, with real links in a private network namespace (no root is
+// needed where the kernel allows that), and shows what actualnet knows and what is on the host. The links that libvirt
+// would make are made here.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
+const hasLinks = process.env.ACTUALNET_NAMESPACE === '1';
 const root = mkdtempSync(path.join(tmpdir(), 'actualnet-demo-'));
-mkdirSync(path.join(root, 'var/log'), { recursive: true });
 const env = { LC_ALL: 'C', PATH: process.env.PATH, ACTUALNET_ROOT: root };
-const status = format =>
-  execFileSync(process.execPath, [path.join(project, 'dist/actualnet.mjs'), 'status', '--format', format], {
-    env,
-    encoding: 'utf8',
-  });
+const run = (file, words, input) => execFileSync(file, words, { env, cwd: '/', input, encoding: 'utf8' });
+const actualnet = (...words) => run(process.execPath, [path.join(project, 'dist/actualnet.mjs'), ...words]);
+const indent = text => text.trimEnd().replace(/^/gm, '    ');
 
+for (const directory of ['var/log', 'etc/actualnet']) mkdirSync(path.join(root, directory), { recursive: true });
+if (hasLinks) {
+  symlinkSync('/sys', path.join(root, 'sys'));
+  writeFileSync(path.join(root, 'etc/actualnet/config.yaml'), 'bridges:\n  br1: { keepForwardingTable: true }\n');
+  for (const bridge of ['virbr7', 'br0', 'br1']) ip(`link add ${bridge} type bridge`, `link set ${bridge} up`);
+}
 try {
-  const calls = path.join(project, 'samples/web1');
-  for (const file of readdirSync(calls).sort()) {
-    const [, driver, object, operation] = /^\d+-(qemu|network)-([a-z0-9]+)-(.*)\.xml$/.exec(file);
-    const words = [object, operation, ['stopped', 'release'].includes(operation) ? 'end' : 'begin', '-'];
-    console.log(`\n$ ${driver} ${words.join(' ')}`);
-    const hook = path.join(project, 'hooks', driver);
-    const stdout = execFileSync(hook, words, {
-      env,
-      cwd: '/',
-      input: readFileSync(path.join(calls, file)),
-      encoding: 'utf8',
-    });
-    if (stdout !== '') console.log(stdout);
-    if (driver === 'qemu') process.stdout.write(`${status('table').replace(/^/gm, '    ').trimEnd()}\n`);
-    if (operation === 'prepare') showReasons();
-  }
+  showHost('before');
+  for (const file of readdirSync(path.join(project, 'samples/web1')).sort()) play(file);
+  showHost('after');
 } finally {
   rmSync(root, { recursive: true, force: true });
 }
 
+function play(file) {
+  const [, driver, object, operation] = /^\d+-(qemu|network)-([a-z0-9]+)-(.*)\.xml$/.exec(file);
+  if (hasLinks && driver === 'qemu') playLibvirt(operation);
+  const words = [object, operation, ['stopped', 'release'].includes(operation) ? 'end' : 'begin', '-'];
+  console.log(`\n$ ${driver} ${words.join(' ')}`);
+  const answer = run(
+    path.join(project, 'hooks', driver),
+    words,
+    readFileSync(path.join(project, 'samples/web1', file)),
+  );
+  if (answer !== '') console.log(answer);
+  if (driver === 'qemu') console.log(indent(actualnet('status')));
+  if (operation === 'prepare') showReasons();
+  if (driver === 'qemu' && operation === 'started') showHost('while the guest runs');
+}
+
+/** The taps, and the table of br0, which libvirt keeps for the network 'prod'. */
+function playLibvirt(operation) {
+  const taps = { vnet3: 'virbr7', vnet4: 'br0', vnet5: 'br1' };
+  for (const [tap, bridge] of Object.entries(taps)) {
+    if (operation === 'start') ip(`tuntap add dev ${tap} mode tap`, `link set ${tap} master ${bridge} up`);
+    if (operation === 'stopped') ip(`link delete ${tap}`);
+  }
+  if (operation !== 'started') return;
+  ip('link set dev vnet4 type bridge_slave learning off flood off');
+  run('bridge', 'fdb add 52:54:00:57:00:02 dev vnet4 master static'.split(' '));
+}
+
+function ip(...lines) {
+  for (const line of lines) run('ip', line.split(' '));
+}
+
+function showHost(when) {
+  if (!hasLinks) return;
+  console.log(`\nthe host ${when}:`);
+  console.log(
+    indent(
+      run('bridge', ['-o', '-d', 'link', 'show']).replace(
+        / mtu .*?(master \S+).*?(learning \S+ flood \S+).*/g,
+        ' $1, $2',
+      ) || 'no bridge ports',
+    ),
+  );
+  const entries = run('bridge', ['fdb', 'show'])
+    .split('\n')
+    .filter(line => line.startsWith('52:54'));
+  console.log(indent(entries.join('\n') || 'no forwarding entries of guests'));
+}
+
 function showReasons() {
-  for (const { alias, because } of JSON.parse(status('json')).guests[0].foreseen.interfaces) {
+  for (const { alias, because } of JSON.parse(actualnet('status', '--format', 'json')).guests[0].foreseen.interfaces) {
     console.log(`    ${alias}, because`);
     for (const reason of because) console.log(`      ${reason}`);
   }
