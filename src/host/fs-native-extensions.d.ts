@@ -1,4 +1,7 @@
 declare module 'fs-native-extensions' {
-  /** Takes an exclusive lock on the whole file, or answers false if somebody else has one. */
-  export function tryLock(fd: number): boolean;
+  const extensions: {
+    /** Takes an exclusive lock on the whole file, or answers false if somebody else has one. */
+    tryLock(fd: number): boolean;
+  };
+  export default extensions;
 }

@@ -13,7 +13,8 @@ const lockLimitMs = 10_000;
  * had in time.
  */
 export async function takeLocks(directory: string, names: readonly string[]): Promise<() => void> {
-  const { tryLock } = await import('fs-native-extensions');
+  // CommonJS: as a whole it is the default export, in whatever way this was bundled.
+  const { tryLock } = (await import('fs-native-extensions')).default;
   const held: number[] = [];
   const release = () => {
     for (const fd of held.splice(0)) fs.closeSync(fd);

@@ -33,7 +33,9 @@ export function planStart(context: PlanContext, { incoming }: { incoming: boolea
   return context.devices.flatMap(device => [
     ...(device.type === 'bridge' ? portSettings(device, context) : []),
     ...(device.type === 'bridge' && !incoming ? quietPort(device) : []),
-    ...(device.macvtap !== undefined && context.config.macvtap.manage ? keepPhysdevState(device.macvtap) : []),
+    ...(device.macvtap !== undefined && context.config.macvtap.manage
+      ? keepPhysdevState(device.macvtap, context.host)
+      : []),
   ]);
 }
 
@@ -172,11 +174,18 @@ function forwardingEntries(device: GuestDevice, { config, host }: PlanContext): 
   ];
 }
 
-/** libvirt brings a physdev up with the macvtap and leaves it up; how it was before is kept for the end. */
-function keepPhysdevState({ physdev }: { physdev: string }): Change[] {
-  return [
-    { subject: { kind: 'up', dev: physdev }, to: true, why: 'a macvtap needs it', shared: true, byLibvirt: true },
-  ];
+/**
+ * libvirt brings a physdev up with the macvtap and leaves it up; one that is passed through it takes down when it stops
+ * the CPUs, and leaves it down. How it was before is kept for the end.
+ */
+function keepPhysdevState(
+  { physdev, passthrough }: { physdev: string; passthrough: boolean },
+  host: HostView,
+): Change[] {
+  const isUp = host.link(physdev)?.up === true;
+  if (isUp && !passthrough) return [];
+  const why = isUp ? 'libvirt may leave it down' : 'a macvtap needs it';
+  return [{ subject: { kind: 'up', dev: physdev }, to: !isUp, why, shared: true, byLibvirt: true }];
 }
 
 function linksUp({ macvtap, dev, name }: GuestDevice): Change[] {

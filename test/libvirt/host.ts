@@ -72,6 +72,11 @@ export class LibvirtHost {
     await this.#init;
   }
 
+  /** Gives the host a configuration of ours. */
+  configure(yaml: string): void {
+    writeFileSync(this.#file('all-etc/actualnet/config.yaml'), yaml);
+  }
+
   async startDaemon(): Promise<void> {
     await this.run('libvirtd', '--daemon', '--listen', '--pid-file', daemonPidFile);
     await this.virsh('uri');
@@ -127,6 +132,11 @@ export class LibvirtHost {
   /** Ends QEMU as a crash would, without libvirt's doing. */
   async killQemu(guest: string): Promise<void> {
     await this.run('sh', '-c', `kill -KILL "$(cat /run/libvirt/qemu/${guest}.pid)"`);
+  }
+
+  /** Runs the command line on this host. */
+  actualnet(input: string, ...words: readonly string[]): Promise<string> {
+    return this.runWith(input, process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), ...words);
   }
 
   /** What `actualnet status` says on this host. */

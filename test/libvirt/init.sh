@@ -10,6 +10,11 @@ mount -t proc proc /proc
 # The old sysfs shows the links of the namespace it was mounted in, and its cgroup mounts would confuse libvirt.
 umount --recursive --lazy /sys
 mount -t sysfs sysfs /sys
+# A copy of /etc, in which there can be a configuration of ours.
+mkdir "$directory/all-etc"
+cp -a /etc/. "$directory/all-etc"
+mkdir -p "$directory/all-etc/actualnet"
+mount --bind "$directory/all-etc" /etc
 for tree in etc/libvirt var/lib/libvirt var/cache/libvirt var/log; do
   mount --bind "$directory/$tree" "/$tree"
 done

@@ -34,11 +34,15 @@ function describeLink({ ifname, address, mtu, flags, master = '-', linkinfo }: L
   return `${ifname} ${linkinfo?.info_kind ?? '-'} ${address} mtu ${mtu} ${state} master ${master}`;
 }
 
-/** The hooks' files about guests and ports; networks stay as long as they run. */
+/** The hooks' files about guests, ports and shared devices; networks stay as long as they run, locks are empty. */
 async function findRemembered(host: LibvirtHost): Promise<string[]> {
-  const found = await host.run('sh', '-c', 'cd /run/actualnet && find . -type f');
+  const found = await host.run(
+    'sh',
+    '-c',
+    'mkdir -p /run/actualnet && chmod 700 /run/actualnet && cd /run/actualnet && find . -type f',
+  );
   return found
     .split('\n')
-    .filter(file => !/^\.\/seen\/|\/network\.json$/.test(file) && file !== '')
+    .filter(file => !/^\.\/(seen|locks)\/|\/(network|config)\.json$/.test(file) && file !== '')
     .sort();
 }
