@@ -40,13 +40,13 @@ export const plannedOperations: readonly string[] = [...plannedPhases, 'stopped'
 
 /** `actualnet plan qemu GUEST OP`: what a hook call would do and undo, given its document. Touches nothing. */
 export async function planCommand(options: PlanOptions, io: CommandIo): Promise<void> {
-  const domain = readDomain(io.readDocument(options.document));
   const { operation } = options;
   if (!plannedOperations.includes(operation)) {
     throw new ActualnetError('USAGE', `there is no plan for '${operation}'`, {
       hint: `one of ${plannedOperations.join(', ')}`,
     });
   }
+  const domain = readDomain(io.readDocument(options.document));
   const isUndo = operation === 'stopped' || operation === 'release';
   const actions = isUndo ? await planUndo(domain.uuid, options) : await planDo(domain, options);
   const plan = { version: 1, guest: domain.name, phase: operation, actions };

@@ -123,7 +123,7 @@ describe('errors', () => {
       line: /^stdin: line 1, column 1: no root element: the document is empty \[XML_SYNTAX\]\n$/,
     },
     { words: ['resolve', sample('web1.xml'), '--networks-dir', '/nowhere'], status: 1, line: /\[FILE\]\n$/ },
-    { words: ['plan', 'qemu', 'g', 'fly'], status: 2, line: /^there is no operation 'fly' \[USAGE\]\n$/ },
+    { words: ['plan', 'qemu', 'g', 'fly'], status: 2, line: /^there is no plan for 'fly' .*\[USAGE\]\n$/ },
     { words: ['hook', 'lxc', 'g', 'start'], status: 2, line: /\[USAGE\]\n$/ },
   ])('$words ends with $status', ({ words, status, line }) => {
     const answer = host.cli(words);

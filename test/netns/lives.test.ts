@@ -1,9 +1,12 @@
+import Ajv from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import ledgerSchema from '../../schemas/ledger.schema.json' with { type: 'json' };
 import type { Effects } from '../../src/apply/effects.ts';
 import {
   type Connection,
   commandLineMac,
   guest,
+  guestUuid,
   macvtap,
   makeHost,
   makeTap,
@@ -178,6 +181,27 @@ function withVfs(effects: Effects, pf: string): Effects {
     },
   };
 }
+
+describe.skipIf(!inNamespace)('ledgers', () => {
+  test('follow their schema, the shared ones too', async () => {
+    const connections = [
+      plainBridge(mac(1), 'br0', 'vnet0'),
+      unmanagedTap(mac(2), 'tapx1'),
+      macvtap(mac(3), 'eth7', 'vepa'),
+    ];
+    const isSound = new Ajv({ allowUnionTypes: true }).compile(ledgerSchema);
+    const effects = world.effects();
+    await live(connections, () => {
+      const shared = effects.sharedDevices().flatMap(dev => effects.sharedLedger(dev).read());
+      const own = effects
+        .guestLedger(guestUuid as never)
+        .read()
+        .filter(line => !('op' in (line as object)));
+      expect([own.length, shared.length].every(count => count > 0)).toBe(true);
+      for (const line of [...own, ...shared]) expect(isSound(line), JSON.stringify(line)).toBe(true);
+    });
+  });
+});
 
 describe.skipIf(!inNamespace)('an incoming guest', () => {
   test('is not opened at started, but by whoever knows that its CPUs run', async () => {

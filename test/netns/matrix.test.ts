@@ -32,13 +32,18 @@ const steps: readonly {
   call: (world: World, context: HookContext) => Promise<unknown>;
 }[] = [
   step('prepare', prepare, () => {}),
-  step('start', start, () => connections.forEach(({ make }) => make?.())),
-  step('started', start, () => connections.forEach(({ open }) => open?.())),
+  step('start', start, () => all('make')),
+  step('started', start, () => all('open')),
   { operation: 'unreachable', before: () => {}, call: (world, context) => world.reach('unreachable', start, context) },
   { operation: 'reachable', before: () => {}, call: (world, context) => world.reach('reachable', start, context) },
-  step('stopped', prepare, () => connections.forEach(({ vanish }) => vanish?.())),
-  step('release', prepare, () => connections.forEach(({ remove }) => remove?.())),
+  step('stopped', prepare, () => all('vanish')),
+  step('release', prepare, () => all('remove')),
 ];
+
+/** What libvirt does for every connection at one moment. */
+function all(moment: 'make' | 'open' | 'vanish' | 'remove'): void {
+  for (const connection of connections) connection[moment]?.();
+}
 
 function step(operation: string, xml: string, before: () => void) {
   return {
@@ -72,8 +77,8 @@ async function goOnAfter(operation: string, world: World): Promise<void> {
 function libvirtCleansUp(operation: string): void {
   const index = steps.findIndex(each => each.operation === operation);
   const reached = (name: string) => index >= steps.findIndex(each => each.operation === name);
-  if (reached('start') && !reached('stopped')) for (const { vanish } of connections) vanish?.();
-  if (reached('start') && !reached('release')) for (const { remove } of connections) remove?.();
+  if (reached('start') && !reached('stopped')) all('vanish');
+  if (reached('start') && !reached('release')) all('remove');
 }
 
 const matrix: string[] = [];
@@ -121,10 +126,10 @@ describe.skipIf(!inNamespace)('a process that is killed, a command that fails', 
       }
     }
 
-    const all = await upTo(operation);
-    const counted = failing(all.world.effects(), 0);
-    await call(all.world, all.world.context(counted));
-    all.world.destroy();
+    const whole = await upTo(operation);
+    const counted = failing(whole.world.effects(), 0);
+    await call(whole.world, whole.world.context(counted));
+    whole.world.destroy();
     for (let command = 1; command <= counted.commands(); command++) {
       const { world, before } = await upTo(operation);
       const label = `${operation}, command ${command} of ${counted.commands()} failing`;
