@@ -3,7 +3,7 @@ import path from 'node:path';
 import { execa, execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { projectDirectory } from '../helpers/host.ts';
-import { guest, makeHost, plainBridge, unmanagedTap } from './guests.ts';
+import { guest, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
 import { hostState, inNamespace, World } from './world.ts';
 
 const config = `
@@ -56,11 +56,12 @@ async function call(name: string, operation: string, xml: string, slow = '') {
 
 const hex = (number: number) => number.toString(16).padStart(2, '0');
 
-/** The `number`th guest: a tap of its own on the provided bridge, and a port on br0. */
+/** The `number`th guest: a tap of its own on the provided bridge, a port on br0, and a macvtap on one of two devices. */
 function numbered(number: number) {
   const connections = [
     unmanagedTap(`52:54:00:01:00:${hex(number)}`, `t${number}`),
     plainBridge(`52:54:00:02:00:${hex(number)}`, 'br0', `vnet${number}`),
+    macvtap(`52:54:00:03:00:${hex(number)}`, number % 2 === 0 ? 'eth7' : 'eth8', 'vepa', `mv${number}`),
   ];
   const document = (form: 'prepare' | 'start') =>
     guest(connections, form)
@@ -70,7 +71,7 @@ function numbered(number: number) {
 }
 
 describe.skipIf(!inNamespace)('many guests', () => {
-  test('64 at once on one bridge and one provided bridge: every entry is there, and none is left', async () => {
+  test('64 at once on one bridge, one provided bridge and two lower devices: every entry is there, and none is left', async () => {
     const before = hostState();
     const guests = Array.from({ length: 64 }, (_, index) => numbered(index));
     await Promise.all(
@@ -78,15 +79,17 @@ describe.skipIf(!inNamespace)('many guests', () => {
         await call(name, 'prepare', prepare);
         for (const { make } of connections) make?.();
         await call(name, 'start', start);
+        for (const { open } of connections) open?.();
         await call(name, 'started', start);
       }),
     );
-    const entries = hostState().filter(line => line.startsWith('52:54:00:0'));
+    const entries = hostState().filter(line => line.startsWith('52:54:00:0') && line.includes(' static '));
     expect(entries).toHaveLength(128);
     await Promise.all(
       guests.map(async ({ name, connections, prepare }) => {
         for (const { vanish } of connections) vanish?.();
         await call(name, 'stopped', prepare);
+        for (const { remove } of connections) remove?.();
         await call(name, 'release', prepare);
       }),
     );
