@@ -1,10 +1,10 @@
 import { type Change, describeChange, keyOf, type Value } from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
 import { foldLedger, intend } from './ledger.ts';
-import { undoTogether } from './undo.ts';
+import { closeEntries, undoTogether } from './undo.ts';
 
 export interface Applying {
   /** For messages: `guest 'web1'`. */
@@ -22,8 +22,9 @@ export interface Applying {
 
 interface Step {
   readonly change: Change;
-  readonly before: Value;
+  readonly before: { readonly value: Value; readonly index: number | undefined };
   readonly file: LedgerFile;
+  readonly command: Command;
 }
 
 /**
@@ -45,17 +46,23 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     inspect?.(host);
     const files = new Map(shared.map(dev => [dev, effects.sharedLedger(dev)]));
     const fileOf = (change: Change) => (change.shared ? files.get(change.subject.dev)! : ledger);
-    const { steps, problems } = decide(changes, host, { ...applying, fileOf });
-    announce(steps, applying);
-    const acted = steps.filter(({ change }) => !change.byLibvirt);
+    const { steps, joins, problems } = decide(changes, host, { ...applying, fileOf });
+    announce(steps, joins, applying);
     // What is shared is there already: a slow guest need not keep the others waiting for it.
-    if (!acted.some(({ change }) => change.shared)) unlockShared();
-    const failed = await act(acted, applying);
-    if (failed.size > 0 && !applying.keepGoing) throw await rollBack(steps, failed, applying);
-    await noteDone(
-      acted.filter(step => !failed.has(step)),
-      applying,
-    );
+    if (!steps.some(({ change }) => change.shared)) unlockShared();
+    const acted = steps.filter(({ change }) => !change.byLibvirt);
+    const { failed, ran } = await act(acted, applying).catch(async error => {
+      throw applying.keepGoing
+        ? error
+        : await rollBack(steps, new Set(acted), { error: asActualnetError(error), applying });
+    });
+    const [first] = failed;
+    if (first !== undefined && !applying.keepGoing) {
+      const [{ change }, message] = first;
+      const error = new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
+      throw await rollBack(steps, ran, { error, applying });
+    }
+    await noteDone([...ran], applying);
     return [...problems, ...[...failed].map(([{ change }, message]) => `${describeChange(change)}: ${message}`)];
   } finally {
     unlockShared();
@@ -69,34 +76,51 @@ export function needsOf(subjects: readonly Pick<Change, 'subject'>[]): { fdb: bo
   return { fdb: has('fdb'), vlans: has('vlan') };
 }
 
+interface Join {
+  readonly file: LedgerFile;
+  readonly key: string;
+}
+
+/** What has to be done and announced; throws before anything is announced. */
 function decide(
   changes: readonly Change[],
   host: HostView,
   context: Applying & { fileOf: (change: Change) => LedgerFile },
-): { steps: Step[]; problems: string[] } {
+): { steps: Step[]; joins: Join[]; problems: string[] } {
   const steps: Step[] = [];
+  const joins: Join[] = [];
   const problems: string[] = [];
   const made = new Set<string>();
-  const at = timeOf(context.effects);
+  const sealed = new Set<string>();
   for (const change of changes) {
     const { subject, to } = change;
     const file = context.fileOf(change);
+    const key = keyOf(subject);
     const observed = made.has(subject.dev) ? null : observe(subject, host);
     const problem = findProblem(change, observed, host);
+    const entry = change.shared ? foldLedger(file.read()).get(key) : undefined;
     if (problem !== undefined) {
-      if (!context.keepGoing)
-        throw new ActualnetError('DEVICE_MISSING', `${context.owner}: ${problem} (${change.why})`);
+      const error = new ActualnetError('DEVICE_MISSING', `${context.owner}: ${problem} (${change.why})`);
+      if (!context.keepGoing) throw error;
       problems.push(problem);
-    } else if (!made.has(subject.dev) && isSame(observed, to)) {
-      const key = keyOf(subject);
-      const entry = change.shared ? foldLedger(file.read()).get(key) : undefined;
-      if (entry && !entry.users.includes(context.user)) file.append([{ at, join: key, user: context.user }]);
-    } else {
+      if (subject.kind === 'fdb') sealed.add(subject.dev);
+    } else if (sealed.has(subject.dev) && (subject.kind === 'learning' || subject.kind === 'flood')) {
+      // Without an entry a port that neither learns nor gets floods would cut the guest off.
+    } else if (entry !== undefined && (change.byLibvirt || isMet(change, observed))) {
+      if (!entry.users.includes(context.user)) joins.push({ file, key });
+    } else if (made.has(subject.dev) || !isMet(change, observed)) {
       if (subject.kind === 'link' && to !== null) made.add(subject.dev);
-      steps.push({ change, before: observed ?? null, file });
+      const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
+      steps.push({ change, before, file, command: commandFor(change) });
     }
   }
-  return { steps, problems };
+  return { steps, joins, problems };
+}
+
+/** A VLAN that several guests need is there in whatever way the port carries it: how is for the administrator to say. */
+function isMet({ subject, to, shared }: Change, observed: Value | undefined): boolean {
+  if (shared && subject.kind === 'vlan' && to !== null) return observed !== null && observed !== undefined;
+  return isSame(observed, to);
 }
 
 function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
@@ -110,53 +134,82 @@ function findProblem({ subject, to }: Change, observed: Value | undefined, host:
   return taken && `${subject.mac} has a fixed entry on '${taken.dev}' already`;
 }
 
-function announce(steps: readonly Step[], { effects, user }: Applying): void {
+function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {
   const at = timeOf(effects);
+  for (const { file, key } of joins) file.append([{ at, join: key, user }]);
   for (const [file, own] of groupByFile(steps)) {
     file.append(own.map(({ change, before }) => intend(change, before, { at, user })));
   }
 }
 
-/** First all `ip` commands, then all `bridge` commands: a port must be in its bridge before it gets entries. */
-async function act(steps: readonly Step[], { effects, keepGoing }: Applying): Promise<ReadonlyMap<Step, string>> {
-  const failed = new Map<Step, string>();
-  const commands = steps.map(step => ({ step, command: commandFor(step.change) }));
-  for (const tool of ['ip', 'bridge'] as const) {
-    const own = commands.filter(({ command }) => command.tool === tool);
-    if (own.length === 0 || (failed.size > 0 && !keepGoing)) continue;
-    const failures = await effects.run(tool, linesOf(own), { keepGoing });
-    for (const { place, message } of failures) failed.set(own[place]!.step, message);
-  }
-  return failed;
+interface Acted {
+  readonly failed: ReadonlyMap<Step, string>;
+  /** The steps whose command was run and did not fail. */
+  readonly ran: ReadonlySet<Step>;
 }
 
+/**
+ * One process for each tool, in the order in which the plan first needs them: a port is plugged in before it gets VLANs,
+ * and gets its entry before it stops learning.
+ */
+async function act(steps: readonly Step[], { effects, keepGoing }: Applying): Promise<Acted> {
+  const failed = new Map<Step, string>();
+  const ran = new Set<Step>();
+  for (const tool of new Set(steps.map(({ command }) => command.tool))) {
+    if (failed.size > 0 && !keepGoing) break;
+    const sealed = new Set(
+      [...failed.keys()].map(({ change }) => change.subject).flatMap(({ kind, dev }) => (kind === 'fdb' ? dev : [])),
+    );
+    const own = steps.filter(({ command, change: { subject } }) => {
+      return (
+        command.tool === tool && !(sealed.has(subject.dev) && (subject.kind === 'learning' || subject.kind === 'flood'))
+      );
+    });
+    const lines = own.map(({ command }) => command.line);
+    const failures = new Map(
+      (await effects.run(tool, lines, { keepGoing })).map(({ place, message }) => [place, message]),
+    );
+    const end = keepGoing || failures.size === 0 ? own.length : Math.min(...failures.keys());
+    own.forEach((step, place) => {
+      const message = failures.get(place);
+      if (message !== undefined) failed.set(step, message);
+      else if (place < end) ran.add(step);
+    });
+  }
+  return { failed, ran };
+}
+
+/** Undoes what was run, forgets what was only announced, and answers the error with what could not be undone. */
 async function rollBack(
   steps: readonly Step[],
-  failed: ReadonlyMap<Step, string>,
-  applying: Applying,
+  ran: ReadonlySet<Step>,
+  { error, applying }: { error: ActualnetError; applying: Applying },
 ): Promise<ActualnetError> {
-  const undoings = [...groupByFile(steps)].flatMap(([file, own]) => {
-    const entries = foldLedger(file.read());
-    const touched = own.flatMap(({ change }) => entries.get(keyOf(change.subject)) ?? []);
-    return touched.filter(({ users }) => users.length <= 1).map(entry => ({ entry, file }));
+  const { effects, owner } = applying;
+  const undoings = steps.flatMap(step => {
+    const entry = foldLedger(step.file.read()).get(keyOf(step.change.subject));
+    // Others that joined need it as it is.
+    return entry === undefined || entry.users.length > 1 ? [] : [{ entry, file: step.file, step }];
   });
-  const { problems: left } = await undoTogether(undoings, applying.effects);
-  const [{ change }, message] = [...failed][0]!;
-  const leftovers = left.length === 0 ? '' : `; left behind: ${left.join(', ')}`;
-  return new ActualnetError(
-    'ACTION_FAILED',
-    `${applying.owner}: cannot ${describeChange(change)} (${change.why}): ${message}${leftovers}`,
+  closeEntries(
+    undoings.filter(({ step }) => !ran.has(step)),
+    effects,
   );
+  const { problems } = await undoTogether(
+    undoings.filter(({ step }) => ran.has(step)),
+    effects,
+  );
+  const leftovers = problems.length === 0 ? '' : `; left behind: ${problems.join(', ')}`;
+  return new ActualnetError(error.code, `${owner}: ${error.message}${leftovers}`, { hint: error.hint, cause: error });
 }
 
 async function noteDone(steps: readonly Step[], { effects }: Applying): Promise<void> {
   if (steps.length === 0) return;
   const at = timeOf(effects);
-  const makesLinks = steps.some(({ change }) => change.subject.kind === 'link');
-  const host = makesLinks ? await effects.view({ fdb: false, vlans: false }) : undefined;
+  const host = await effects.view({ fdb: false, vlans: false });
   for (const [file, own] of groupByFile(steps)) {
     const done = own.map(({ change: { subject } }) => {
-      const index = subject.kind === 'link' ? host?.link(subject.dev)?.index : undefined;
+      const index = host.link(subject.dev)?.index;
       return { key: keyOf(subject), ...(index !== undefined && { index }) };
     });
     file.append([{ at, done }]);
@@ -167,10 +220,6 @@ function groupByFile(steps: readonly Step[]): ReadonlyMap<LedgerFile, readonly S
   const groups = new Map<LedgerFile, Step[]>();
   for (const step of steps) groups.set(step.file, [...(groups.get(step.file) ?? []), step]);
   return groups;
-}
-
-function linesOf(commands: readonly { command: Command }[]): string[] {
-  return commands.map(({ command }) => command.line);
 }
 
 export function timeOf({ now }: Pick<Effects, 'now'>): string {

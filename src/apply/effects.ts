@@ -2,13 +2,14 @@ import type { Uuid } from '../model/values.ts';
 import type { Command } from '../plan/command.ts';
 import type { HostView } from '../plan/host-view.ts';
 
-/** A file of JSON lines, each on disk before `append` returns. */
+/** A file of JSON lines. */
 export interface LedgerFile {
-  /** Of its own, and removed when nothing is in force; a guest's lines share the file with its record. */
-  readonly isShared: boolean;
+  /** Throws when there is a file that cannot be read: what it says must not be forgotten. */
   readonly read: () => readonly unknown[];
+  /** The lines are on disk before this returns; throws otherwise. */
   readonly append: (lines: readonly object[]) => void;
-  readonly remove: () => void;
+  /** All lines at once, or the file removed if there are none. */
+  readonly replace: (lines: readonly object[]) => void;
 }
 
 /** Everything through which plans reach the host. */
@@ -17,7 +18,7 @@ export interface Effects {
   readonly view: (needs: { readonly fdb: boolean; readonly vlans: boolean }) => Promise<HostView>;
   /**
    * Runs commands of one tool in one process, in order. Answers which failed, by their place, and why. Unless told to
-   * keep going it stops at the first.
+   * keep going it stops at the first. Throws when nobody can tell which were run.
    */
   readonly run: (
     tool: Command['tool'],
@@ -27,6 +28,7 @@ export interface Effects {
   /** Waits, within a bound, until nobody else holds any of the names; the answer lets go. */
   readonly lock: (names: readonly string[]) => Promise<() => void>;
   readonly guestLedger: (guest: Uuid) => LedgerFile;
+  readonly guestsWithLedger: () => readonly Uuid[];
   /** The ledger of a device that several guests or networks may need. */
   readonly sharedLedger: (dev: string) => LedgerFile;
   readonly sharedDevices: () => readonly string[];

@@ -13,11 +13,12 @@ import {
   planUnreachable,
   verifyLibvirtTables,
 } from '../plan/plan.ts';
+import { asActualnetError } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { carryOut } from './apply.ts';
 import type { Effects } from './effects.ts';
-import { foldLedger } from './ledger.ts';
-import { leaveShared, undoGuest } from './undo.ts';
+import { foldLedger, type LedgerEntry } from './ledger.ts';
+import { leaveShared, type Undone, undoGuest } from './undo.ts';
 
 /** A guest at one moment, and what is to be done for it. */
 export interface GuestAtHand {
@@ -43,7 +44,7 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
     case 'prepare':
       return planPrepare(context);
     case 'start':
-      return planStart(context, guest);
+      return planStart(context);
     case 'started':
       return guest.incoming ? [] : planReachable(context);
     case 'reachable':
@@ -82,18 +83,29 @@ export async function closeReach(guest: Uuid, effects: Effects): Promise<string[
   return [...left, ...problems];
 }
 
-/** Takes back everything of a guest. `problems` are what is still in force, so that the record has to stay. */
-export async function undoAll(guest: Uuid, effects: Effects): Promise<{ left: string[]; problems: string[] }> {
-  const own = await undoGuest(guest, effects);
-  const shared = await leaveShared(guest, effects);
-  return { left: [...own.left, ...shared.left], problems: [...own.problems, ...shared.problems] };
+/** Takes back everything of a guest. `problems` are what is still in force, and stays in a ledger. */
+export async function undoAll(guest: Uuid, effects: Effects): Promise<Undone> {
+  const parts: Undone[] = [];
+  for (const undo of [() => undoGuest(guest, effects), () => leaveShared(guest, effects)]) {
+    try {
+      parts.push(await undo());
+    } catch (error) {
+      parts.push({ left: [], problems: [asActualnetError(error).message] });
+    }
+  }
+  return { left: parts.flatMap(({ left }) => left), problems: parts.flatMap(({ problems }) => problems) };
 }
 
 /** Puts back what is in force by the ledger but has been lost on the host, for example by a restart of libvirt's daemon. */
 export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'effects'>): Promise<string[]> {
   const { effects, uuid, domain } = guest;
   const ledger = effects.guestLedger(uuid);
-  const entries = [...foldLedger(ledger.read()).values()].filter(({ subject }) => subject.kind !== 'link');
+  const host = await effects.view({ fdb: false, vlans: false });
+  const isSameDevice = ({ subject, index }: LedgerEntry) =>
+    index === undefined || host.link(subject.dev)?.index === index;
+  const entries = [...foldLedger(ledger.read()).values()].filter(
+    entry => entry.subject.kind !== 'link' && isSameDevice(entry),
+  );
   const why = 'it was in force before';
   const changes = entries.map(({ subject, to, reach }): Change => ({ subject, to, why, reach }));
   return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: true });

@@ -1,35 +1,44 @@
-import { type Change, keyOf, type Subject, type Value } from '../plan/change.ts';
+import { type Change, keyOf, portFlags, type Subject, type Value } from '../plan/change.ts';
 import { isSame } from '../plan/host-view.ts';
 
 /**
  * A line of a ledger. `intend` is on disk before the host is touched; `done` follows; `close` says that nothing is left
- * to undo. Shared ledgers also say who needs an entry. Described by schemas/ledger.schema.json.
+ * to undo. Shared ledgers also say who needs an entry. `entry` sums up what came before, so that a file stays small.
+ * Described by schemas/ledger.schema.json.
  */
-export type LedgerLine =
-  | {
-      readonly at: string;
-      readonly intend: {
-        readonly subject: Subject;
-        readonly before: Value;
-        readonly to: Value;
-        readonly reach?: boolean;
-        readonly user?: string;
-      };
-    }
-  | { readonly at: string; readonly done: readonly { readonly key: string; readonly index?: number }[] }
-  | { readonly at: string; readonly close: readonly string[] }
-  | { readonly at: string; readonly join: string; readonly user: string }
-  | { readonly at: string; readonly leave: string; readonly user: string };
+export type LedgerLine = { readonly at: string } & (
+  | { readonly intend: Intent }
+  | { readonly done: readonly { readonly key: string; readonly index?: number }[] }
+  | { readonly close: readonly string[] }
+  | { readonly join: string; readonly user: string }
+  | { readonly leave: string; readonly user: string }
+  | { readonly entry: Omit<LedgerEntry, 'key' | 'at'> }
+);
+
+interface Intent {
+  readonly subject: Subject;
+  readonly before: Value;
+  readonly to: Value;
+  /** The device as it was then; one of that name with another index is another one. */
+  readonly index?: number;
+  readonly reach?: boolean;
+  readonly byLibvirt?: boolean;
+  readonly user?: string;
+}
 
 /** What is in force: a subject, its state before we touched it first, and the state we gave it last. */
 export interface LedgerEntry {
   readonly key: string;
+  /** When it was last announced or joined. */
+  readonly at: string;
   readonly subject: Subject;
   readonly before: Value;
   readonly to: Value;
-  /** The index of a link we made: another link of that name is not ours. */
+  /** The index of the device it is about; for a link we made, known once that is done. */
   readonly index?: number;
   readonly reach: boolean;
+  /** libvirt changes it; whatever it leaves, the state from before is to come back. */
+  readonly byLibvirt: boolean;
   readonly users: readonly string[];
 }
 
@@ -42,19 +51,27 @@ export function foldLedger(lines: readonly unknown[]): ReadonlyMap<string, Ledge
   return entries;
 }
 
+/** The same entries in as few lines as there are entries. */
+export function compactLines(entries: Iterable<LedgerEntry>): LedgerLine[] {
+  return [...entries].map(({ key: _, at, ...entry }) => ({ at, entry }));
+}
+
 function foldLine(entries: Map<string, LedgerEntry>, line: LedgerLine): void {
+  const { at } = line;
   if ('intend' in line) {
-    const { subject, before, to, reach = false, user } = line.intend;
+    const { subject, before, to, index, reach = false, byLibvirt = false, user } = line.intend;
     const key = keyOf(subject);
     const known = entries.get(key);
     const users = withUser(known?.users ?? [], user);
-    const index = known?.index;
+    const first = known ? known.before : before;
     entries.set(key, {
       key,
+      at,
       subject,
-      before: known ? known.before : before,
+      before: first,
       to,
       reach,
+      byLibvirt,
       users,
       ...(index !== undefined && { index }),
     });
@@ -62,27 +79,44 @@ function foldLine(entries: Map<string, LedgerEntry>, line: LedgerLine): void {
     for (const { key, index } of line.done) {
       const entry = entries.get(key);
       if (entry === undefined) continue;
-      // Back where it was before we came: nothing is left to undo.
-      if (entry.subject.kind !== 'link' && isSame(entry.before, entry.to)) entries.delete(key);
+      // Back where it was before we came: nothing is left to undo. What is shared waits for its users.
+      const isBack = entry.subject.kind !== 'link' && entry.users.length === 0 && isSame(entry.before, entry.to);
+      if (isBack) entries.delete(key);
       else entries.set(key, { ...entry, ...(index !== undefined && { index }) });
     }
   } else if ('close' in line) {
     for (const key of line.close) entries.delete(key);
+  } else if ('entry' in line) {
+    const key = keyOf(line.entry.subject);
+    entries.set(key, { ...line.entry, key, at });
   } else if ('join' in line) {
     const entry = entries.get(line.join);
-    if (entry) entries.set(line.join, { ...entry, users: withUser(entry.users, line.user) });
+    if (entry) entries.set(line.join, { ...entry, at, users: withUser(entry.users, line.user) });
   } else {
     const entry = entries.get(line.leave);
     if (entry) entries.set(line.leave, { ...entry, users: entry.users.filter(user => user !== line.user) });
   }
 }
 
-/** The line that announces a change. */
-export function intend(change: Change, before: Value, context: { at: string; user: string }): LedgerLine {
-  const { subject, to, reach, shared } = change;
+/** The line that announces a change; `index` is that of the device, if it is there. */
+export function intend(
+  { subject, to, reach, shared, byLibvirt }: Change,
+  before: { readonly value: Value; readonly index: number | undefined },
+  context: { readonly at: string; readonly user: string },
+): LedgerLine {
+  const { value, index } = before;
+  const isMade = subject.kind === 'link';
   return {
     at: context.at,
-    intend: { subject, before, to, ...(reach && { reach }), ...(shared && { user: context.user }) },
+    intend: {
+      subject,
+      before: value,
+      to,
+      ...(index !== undefined && !isMade && { index }),
+      ...(reach && { reach }),
+      ...(byLibvirt && { byLibvirt }),
+      ...(shared && { user: context.user }),
+    },
   };
 }
 
@@ -90,12 +124,33 @@ function withUser(users: readonly string[], user: string | undefined): readonly 
   return user === undefined || users.includes(user) ? users : [...users, user];
 }
 
+/** A file may hold a torn line, or another version's: only sound lines count. */
 function isLedgerLine(line: unknown): line is LedgerLine {
-  if (typeof line !== 'object' || line === null) return false;
-  const { intend: intent, done, close, join, leave } = line as Record<string, unknown>;
-  if (intent !== undefined) {
-    const subject = (intent as { subject?: { dev?: unknown; kind?: unknown } }).subject;
-    return typeof subject?.dev === 'string' && typeof subject.kind === 'string';
-  }
-  return Array.isArray(done) || Array.isArray(close) || typeof join === 'string' || typeof leave === 'string';
+  if (!isObject(line) || typeof line.at !== 'string') return false;
+  const { intend: intent, done, close, join, leave, entry, user } = line;
+  if (intent !== undefined)
+    return isObject(intent) && isSubject(intent.subject) && isValue(intent.before) && isValue(intent.to);
+  if (entry !== undefined)
+    return isObject(entry) && isSubject(entry.subject) && isValue(entry.before) && Array.isArray(entry.users);
+  if (done !== undefined)
+    return Array.isArray(done) && done.every(each => isObject(each) && typeof each.key === 'string');
+  if (close !== undefined) return Array.isArray(close);
+  return typeof user === 'string' && (typeof join === 'string' || typeof leave === 'string');
+}
+
+const plainKinds: readonly unknown[] = ['link', 'up', 'mtu', 'mac', 'master', ...portFlags];
+
+function isSubject(subject: unknown): boolean {
+  if (!isObject(subject) || typeof subject.dev !== 'string') return false;
+  const { kind, mac, table, id } = subject;
+  if (kind === 'fdb') return typeof mac === 'string' && (table === 'bridge' || table === 'self');
+  return kind === 'vlan' ? typeof id === 'number' : plainKinds.includes(kind);
+}
+
+function isValue(value: unknown): boolean {
+  return ['boolean', 'number', 'string', 'object'].includes(typeof value);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

@@ -47,15 +47,19 @@ export interface GuestRecord {
 /** The operations whose document shows what libvirt has chosen. */
 export const chosenOperations: readonly string[] = ['start', 'started', 'reconnect'];
 
-/** Adds up a record's lines; lines that are no record lines (a torn one, another version's) are passed over. */
-export function foldRecord(uuid: Uuid, lines: readonly unknown[]): GuestRecord | undefined {
+/** Adds up a record's lines, and those of the guest's ledger; lines that are no record lines (a torn one, another version's) are passed over. */
+export function foldRecord(
+  uuid: Uuid,
+  lines: readonly unknown[],
+  ledger: readonly unknown[] = [],
+): GuestRecord | undefined {
   let record: GuestRecord | undefined;
   for (const candidate of lines) {
     const line = asRecordLine(candidate);
     if (line === undefined) continue;
     record = foldLine(record ?? emptyRecord(uuid, line.at), line);
   }
-  const inForce = [...foldLedger(lines).values()].map(entry => describeChange(entry));
+  const inForce = [...foldLedger(ledger).values()].map(entry => describeChange(entry));
   return record && { ...record, inForce };
 }
 
@@ -67,7 +71,8 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
   if ('uuid' in line) return { ...record, ports: record.ports.filter(port => port.uuid !== line.uuid) };
   const view = line.view ?? null;
   return {
-    ...record,
+    // A new life: nothing of an earlier one counts.
+    ...(line.op === 'prepare' ? emptyRecord(record.uuid, line.at) : record),
     name: line.name,
     phase: line.op,
     since: line.at,

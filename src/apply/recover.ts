@@ -1,57 +1,81 @@
 import { parseUuid, type Uuid } from '../model/values.ts';
+import { asActualnetError } from '../report/error.ts';
 import type { Effects } from './effects.ts';
-import { undoAll } from './guest.ts';
-import { foldLedger } from './ledger.ts';
+import { foldLedger, type LedgerEntry } from './ledger.ts';
 import { foldRecord } from './record.ts';
-import { leaveShared } from './undo.ts';
+import { leaveShared, type Undone, undoGuest } from './undo.ts';
 
 /** What recovering needs to know of the host besides its links. */
 export interface Survivors {
+  /** The guests of which there is a record. */
   readonly guests: readonly Uuid[];
   readonly readRecord: (guest: Uuid) => readonly unknown[];
   readonly removeRecord: (guest: Uuid) => void;
-  /** Whether libvirt has a guest of that name running. */
-  readonly isRunning: (name: string) => boolean;
+  readonly isRunning: (guest: Uuid) => boolean;
   readonly isNetworkActive: (name: string) => boolean;
   /** A start that began less than this ago may still be going on, and is left to it. */
   readonly graceMs: number;
 }
 
+export interface Recovery {
+  /** A line for each thing done, or found to be somebody else's. */
+  readonly done: readonly string[];
+  /** A line for each thing that is still in force. */
+  readonly problems: readonly string[];
+}
+
 /**
  * Brings every ledger in line with what runs: a guest that does not run any more is undone and forgotten, a user of
- * shared parts that is gone leaves them. Answers a line for each thing done or left. A second run finds nothing.
+ * shared parts that is gone leaves them. One that cannot be recovered does not keep the others. A second run finds
+ * nothing to do.
  */
-export async function recover(survivors: Survivors, effects: Effects): Promise<string[]> {
-  const lines: string[] = [];
+export async function recover(survivors: Survivors, effects: Effects): Promise<Recovery> {
+  const done: string[] = [];
+  const problems: string[] = [];
+  const note = async (what: string, undo: () => Promise<Undone>): Promise<boolean> => {
+    const undone = await undo().catch(error => ({ left: [], problems: [asActualnetError(error).message] }));
+    if (undone.problems.length === 0) done.push(what);
+    done.push(...undone.left);
+    problems.push(...undone.problems);
+    return undone.problems.length === 0;
+  };
+  const isYoung = (at: string) => Math.max(0, effects.now() - Date.parse(at)) < survivors.graceMs;
+
   const alive = new Set<string>();
-  for (const guest of survivors.guests) {
+  for (const guest of new Set([...survivors.guests, ...effects.guestsWithLedger()])) {
     const record = foldRecord(guest, survivors.readRecord(guest));
-    const ageMs = Math.max(0, effects.now() - Date.parse(record?.since ?? ''));
-    if (record !== undefined && (survivors.isRunning(record.name) || ageMs < survivors.graceMs)) {
+    if (survivors.isRunning(guest) || (record !== undefined && isYoung(record.since))) {
       alive.add(guest);
       continue;
     }
-    const count = foldLedger(survivors.readRecord(guest)).size;
-    const { left, problems } = await undoAll(guest, effects);
-    if (problems.length === 0) survivors.removeRecord(guest);
-    else alive.add(guest);
-    lines.push(`guest '${record?.name ?? guest}' does not run: ${count} changes undone`, ...left, ...problems);
+    const name = record === undefined ? guest : `'${record.name}'`;
+    // Its shared parts come later, when all that may stand on them has gone. What remains in force is in a ledger.
+    if (await note(`guest ${name} does not run: undone and forgotten`, () => undoGuest(guest, effects))) {
+      survivors.removeRecord(guest);
+    }
   }
-  for (const user of sharedUsers(effects)) {
+  const entries = effects.sharedDevices().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
+  for (const user of new Set(entries.flatMap(({ users }) => users))) {
     const network = /^network:(.*)$/s.exec(user)?.[1];
-    const isAlive = network === undefined ? alive.has(parseUuid(user) ?? user) : survivors.isNetworkActive(network);
+    const isNew = entries.some(({ users, at }) => users.includes(user) && isYoung(at));
+    const isAlive =
+      network === undefined ? alive.has(parseUuid(user) ?? user) : isNew || survivors.isNetworkActive(network);
     if (isAlive) continue;
-    const { left, problems } = await leaveShared(user, effects);
-    lines.push(
-      `${network === undefined ? `guest ${user}` : `network '${network}'`} does not run: its shared parts are given up`,
-      ...left,
-      ...problems,
-    );
+    const name = network === undefined ? `guest ${user}` : `network '${network}'`;
+    await note(`${name} does not run: its shared parts are given up`, () => leaveShared(user, effects));
   }
-  return lines;
+  await recoverUnused(entries, { effects, done, problems });
+  return { done, problems };
 }
 
-function sharedUsers(effects: Effects): Set<string> {
-  const entries = effects.sharedDevices().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
-  return new Set(entries.flatMap(({ users }) => users));
+/** Shared parts that nobody needs any more but somebody stood on when the last user left. */
+async function recoverUnused(
+  before: readonly LedgerEntry[],
+  { effects, done, problems }: { effects: Effects; done: string[]; problems: string[] },
+): Promise<void> {
+  if (!before.some(({ users }) => users.length === 0)) return;
+  const undone = await leaveShared('', effects);
+  if (undone.problems.length === 0) done.push('shared parts that nobody needs are given up');
+  done.push(...undone.left);
+  problems.push(...undone.problems);
 }

@@ -1,3 +1,4 @@
+import type { Effects } from '../apply/effects.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
 import { ActualnetError, printable } from '../report/error.ts';
@@ -7,10 +8,15 @@ import type { CommandIo } from './io.ts';
 
 /** `actualnet status [GUEST]`: what the hooks know about the guests of this host. */
 export function statusCommand(
-  options: { readonly guest: string | undefined; readonly format: 'table' | 'json'; readonly memory: Memory },
+  options: {
+    readonly guest: string | undefined;
+    readonly format: 'table' | 'json';
+    readonly memory: Memory;
+    readonly effects: Effects;
+  },
   io: CommandIo,
 ): void {
-  const guests = readGuests(options.memory).filter(
+  const guests = readGuests(options).filter(
     ({ name, uuid }) => options.guest === undefined || options.guest === name || options.guest === uuid,
   );
   if (options.guest !== undefined && guests.length === 0) {
@@ -21,8 +27,10 @@ export function statusCommand(
   io.write(options.format === 'json' ? `${JSON.stringify({ guests }, null, 2)}\n` : table(guests));
 }
 
-function readGuests(memory: Memory): GuestRecord[] {
-  const recorded = memory.listRecords().flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid)) ?? []);
+function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {
+  const recorded = memory
+    .listRecords()
+    .flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid), effects.guestLedger(uuid).read()) ?? []);
   const expected = memory.listAnnouncements().flatMap(({ guest, line }) => foldRecord(guest, [line]) ?? []);
   return [...recorded, ...expected].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

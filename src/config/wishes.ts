@@ -136,9 +136,12 @@ function readVlanList(owner: Owner, element: XmlElement): number[] {
   return ids;
 }
 
-/** As in schemas/config.schema.json: the kernel refuses `/`, `:` and white space, and `%` makes it choose a number. */
+/**
+ * As in schemas/config.schema.json. The kernel takes nearly any name; here are only those that a batch file of `ip` reads as
+ * one plain word, and no `%`, which would make the kernel choose a number.
+ */
 export function isLinkName(text: string): boolean {
-  return /^(?!-)(?!\.\.?$)[!-$&-.0-9;-~]{1,15}$/.test(text);
+  return /^(?!-)(?!\.\.?$)[A-Za-z0-9_.@+=,~^-]{1,15}$/.test(text);
 }
 
 function isSetting(name: string): name is InterfaceSetting {

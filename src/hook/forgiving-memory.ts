@@ -3,8 +3,8 @@ import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 
 /**
- * A memory whose failing writes are logged and nothing more: nothing on the host depends on what is remembered, so a
- * full or damaged state directory must not keep a guest from starting.
+ * A memory whose failing writes are logged and nothing more: a record only tells, so a full or damaged state directory must
+ * not keep a guest from starting. Ledgers are not forgiving.
  */
 export function forgivingMemory(memory: Memory, log: Log): Memory {
   const forgiving =

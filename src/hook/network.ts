@@ -44,8 +44,15 @@ export async function handleNetwork(
 async function provideFor(network: Network, { config, effects }: HookContext): Promise<void> {
   const changes = planNetworkStart(network, await config());
   // All of it is shared: the ledgers are those of the devices.
-  const ledger = { isShared: false, read: () => [], append: () => {}, remove: () => {} };
-  await carryOut(changes, { owner: network.owner, user: userOf(network), ledger, effects, keepGoing: false });
+  const ledger = { read: () => [], append: () => {}, replace: () => {} };
+  const user = userOf(network);
+  try {
+    await carryOut(changes, { owner: network.owner, user, ledger, effects, keepGoing: false });
+  } catch (error) {
+    // Nobody says so when a network does not start: what it joined already must not wait for it.
+    await leaveShared(user, effects);
+    throw error;
+  }
 }
 
 function userOf(network: Network): string {

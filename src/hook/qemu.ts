@@ -1,5 +1,4 @@
 import { actOnGuest, closeReach, type GuestAtHand, type PlannedPhase, repairGuest, undoAll } from '../apply/guest.ts';
-import { foldLedger } from '../apply/ledger.ts';
 import { compareRunning, compareViews, foldRecord, type GuestRecord, type RecordLine } from '../apply/record.ts';
 import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
@@ -53,7 +52,8 @@ export async function handleQemu(
 async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
   const { memory, log } = context;
   const incoming = memory.takeAnnouncement(guest) !== undefined;
-  for (const line of await undo(guest, context)) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
+  const { left, problems } = await undoAll(guest, context.effects);
+  for (const line of [...left, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
   memory.removeRecord(guest);
   const view = viewOf(domain, context);
   const findings = [
@@ -113,30 +113,22 @@ function findDifferences(operation: QemuOperation, before: GuestRecord | undefin
 async function noteStopped(invocation: Invocation, context: HookContext): Promise<void> {
   const { memory, effects, log } = context;
   const guest = leavingGuest(invocation, memory);
-  const lines = memory.readRecord(guest);
-  const record = foldRecord(guest, lines);
+  const record = foldRecord(guest, memory.readRecord(guest));
   if (record === undefined) return;
   memory.appendRecord(guest, { at: new Date(context.now()).toISOString(), op: 'stopped', name: record.name });
-  if (foldLedger(lines).size === 0) return;
   for (const line of await closeReach(guest, effects)) log.warn(`guest '${record.name}', stopped: ${line}`);
 }
 
-/** The guest is gone: everything is undone and the record ends, unless something could not be undone. */
+/** The guest is gone: everything is undone and the record ends. What could not be undone stays in the ledger. */
 async function release(invocation: Invocation, context: HookContext): Promise<void> {
   const { memory, log } = context;
   const guest = leavingGuest(invocation, memory);
   const record = foldRecord(guest, memory.readRecord(guest));
   // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
   for (const port of record?.ports ?? []) memory.forgetPort(port.network, port.uuid);
-  for (const line of await undo(guest, context)) log.warn(`guest '${record?.name ?? guest}', release: ${line}`);
-  if (foldLedger(memory.readRecord(guest)).size === 0) memory.removeRecord(guest);
-}
-
-/** Needs neither the document nor the configuration: both may have changed since. */
-async function undo(guest: Uuid, { memory, effects }: HookContext): Promise<string[]> {
-  if (foldLedger(memory.readRecord(guest)).size === 0 && effects.sharedDevices().length === 0) return [];
-  const { left, problems } = await undoAll(guest, effects);
-  return [...left, ...problems];
+  const { left, problems } = await undoAll(guest, context.effects);
+  for (const line of [...left, ...problems]) log.warn(`guest '${record?.name ?? guest}', release: ${line}`);
+  memory.removeRecord(guest);
 }
 
 /** The guest's uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */
@@ -156,10 +148,16 @@ function viewOf(domain: Domain, { memory, libvirtVersion }: HookContext): GuestV
   return viewGuest(domain, resolveGuest(domain, { findNetwork: memory.findNetwork, version: libvirtVersion }));
 }
 
+/** More findings of one call than anybody reads in a log; all of them are in the record. */
+const maxLogged = 20;
+
 function write(guest: Uuid, line: RecordLine, { memory, log }: HookContext): void {
   memory.appendRecord(guest, line);
-  if ('name' in line)
-    for (const finding of line.findings ?? []) log.warn(`guest '${line.name}', ${line.op}: ${finding}`);
+  if (!('name' in line)) return;
+  const findings = line.findings ?? [];
+  for (const finding of findings.slice(0, maxLogged)) log.warn(`guest '${line.name}', ${line.op}: ${finding}`);
+  const more = findings.length - maxLogged;
+  if (more > 0) log.warn(`guest '${line.name}', ${line.op}: and ${more} findings more`);
 }
 
 function lineOf(

@@ -1,11 +1,12 @@
 import path from 'node:path';
 import type { Effects, LedgerFile } from '../apply/effects.ts';
+import { parseUuid } from '../model/values.ts';
 import type { FdbEntry, HostView, LinkState, PortVlan } from '../plan/host-view.ts';
 import { readBatch, runBatch } from './commands.ts';
-import { appendLine, listDirectory, removeFile } from './files.ts';
+import { appendLine, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
-import { fileNameOf, nameOfFile, readJsonLines } from './memory.ts';
+import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
 import type { HostPaths } from './paths.ts';
 
 /** The real host. */
@@ -15,8 +16,10 @@ export function hostEffects(paths: HostPaths, clock: () => number): Effects {
     view: needs => viewHost(paths.sys, needs),
     run: runBatch,
     lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf)),
-    guestLedger: guest => ledgerFile(path.join(paths.state, 'guests', `${guest}.jsonl`), false),
-    sharedLedger: dev => ledgerFile(sharedFile(dev), true),
+    guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
+    guestsWithLedger: () =>
+      listDirectory(path.join(paths.state, 'ledgers')).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []),
+    sharedLedger: dev => ledgerFile(sharedFile(dev)),
     sharedDevices: () =>
       listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
     now: clock,
@@ -65,13 +68,16 @@ function readVlans(table: unknown): PortVlan[] {
   );
 }
 
-function ledgerFile(file: string, isShared: boolean): LedgerFile {
+function ledgerFile(file: string): LedgerFile {
+  const textOf = (lines: readonly object[]) => lines.map(line => JSON.stringify(line)).join('\n');
   return {
-    isShared,
-    read: () => readJsonLines(file),
+    read: () => parseJsonLines(readFileIfAny(file)?.toString() ?? ''),
     append: lines => {
-      if (lines.length > 0) appendLine(file, lines.map(line => JSON.stringify(line)).join('\n'));
+      if (lines.length > 0) appendLine(file, textOf(lines));
     },
-    remove: () => removeFile(file),
+    replace: lines => {
+      if (lines.length === 0) removeFile(file);
+      else writeFileAtomically(file, `${textOf(lines)}\n`);
+    },
   };
 }

@@ -55,7 +55,12 @@ export function appendLine(file: string, line: string): void {
       const { size } = regularFile(fd, file);
       const last = Buffer.alloc(1);
       const torn = size > 0 && fs.readSync(fd, last, 0, 1, size - 1) === 1 && last[0] !== 0x0a;
-      fs.writeSync(fd, `${torn ? '\n' : ''}${line}\n`);
+      const bytes = Buffer.from(`${torn ? '\n' : ''}${line}\n`);
+      // On a full file system a part is written without an error.
+      if (fs.writeSync(fd, bytes) !== bytes.length) {
+        fs.ftruncateSync(fd, size);
+        throw new ActualnetError('FILE', `cannot write '${file}': the file system is full`);
+      }
       fs.fdatasyncSync(fd);
     } finally {
       fs.closeSync(fd);

@@ -95,7 +95,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     forgetPort: (network, uuid) => removeFile(portFile(network, uuid)),
 
     readRecord(guest) {
-      return readJsonLines(recordFile(guest));
+      return parseJsonLines(readOwn(recordFile(guest)));
     },
     appendRecord: (guest, line) => appendLine(recordFile(guest), JSON.stringify(line)),
     removeRecord: guest => removeFile(recordFile(guest)),
@@ -106,7 +106,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       writeFileAtomically(announcementFile(guest), JSON.stringify(line));
     },
     takeAnnouncement(guest) {
-      const line = parseJson(readOwn(announcementFile(guest)));
+      const line = memory.listAnnouncements().find(announced => announced.guest === guest)?.line;
       if (line !== undefined) removeFile(announcementFile(guest));
       return line;
     },
@@ -148,9 +148,9 @@ export function nameOfFile(fileName: string): string {
   ).toString();
 }
 
-/** The JSON values in a file of lines; what is no JSON object is passed over. */
-export function readJsonLines(file: string): unknown[] {
-  const lines = readOwn(file).split('\n');
+/** The JSON values in a text of lines; what is no JSON object is passed over. */
+export function parseJsonLines(text: string): unknown[] {
+  const lines = text.split('\n');
   return lines.filter(line => line.startsWith('{')).flatMap(line => parseJson(line) ?? []);
 }
 

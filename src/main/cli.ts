@@ -141,8 +141,11 @@ async function main(): Promise<void> {
           describe: 'seconds for which a start that has begun is left alone',
         }),
       async argv => {
+        if (!/^\d{1,6}$/.test(argv.grace))
+          throw new ActualnetError('USAGE', `'${argv.grace}' is not a number of seconds`);
+        const seconds = Number(argv.grace);
         const { recoverCommand } = await import('../cli/recover.ts');
-        await recoverCommand(survivors(paths, memory, Number(argv.grace) * 1000), hostEffects(paths, Date.now), io);
+        await recoverCommand(survivors(paths, memory, seconds * 1000), hostEffects(paths, Date.now), io);
       },
     )
     .command(
@@ -151,7 +154,7 @@ async function main(): Promise<void> {
       y => y.positional('guest', { type: 'string', describe: 'name or uuid' }).option('format', tableOrJson),
       async argv => {
         const { statusCommand } = await import('../cli/status.ts');
-        statusCommand({ guest: argv.guest, format: argv.format, memory }, io);
+        statusCommand({ guest: argv.guest, format: argv.format, memory, effects: hostEffects(paths, Date.now) }, io);
       },
     )
     .command(

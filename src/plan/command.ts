@@ -1,3 +1,4 @@
+import { isLinkName } from '../config/wishes.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change, LinkSpec, Subject, Value } from './change.ts';
 
@@ -62,9 +63,9 @@ function vlanFlags(how: Value): string {
 
 /** The kernel takes any name without a slash or blank; one that a batch file would read otherwise is refused. */
 export function linkName(name: string): string {
-  if (/^(?!-)(?!\.{1,2}$)[A-Za-z0-9_.:@+=,~^-]{1,15}$/.test(name)) return name;
+  if (isLinkName(name)) return name;
   throw new ActualnetError('XML_VALUE', `'${name}' cannot be used as the name of a network device`, {
-    hint: 'at most 15 letters, digits and . _ : - @',
+    hint: 'at most 15 letters, digits and . _ - @ + =',
   });
 }
 

@@ -83,7 +83,7 @@ function ofNetdev(netdev: CommandLineObject, context: Context): GuestDevice | un
   const isForeign = ['fd', 'fds', 'helper'].some(option => options.has(option));
   if (kind !== 'tap' || dev === '' || dev.includes('%') || isForeign) return undefined;
   const device = context.domain.commandLine.devices.find(({ options: of }) => of.get('netdev') === id);
-  const mac = device?.options.get('mac')?.toLowerCase();
+  const mac = device?.options.get('mac')?.toLowerCase().replaceAll('-', ':');
   const settings = settingsOf(context, { ...(mac && { mac }), tap: dev });
   return {
     name: `tap '${dev}' of the command line`,

@@ -4,8 +4,10 @@ import type { Change } from './change.ts';
 
 /** `network start`: the bridge and pool devices that the configuration says to provide. */
 export function planNetworkStart(network: Network, config: Config): Change[] {
+  // libvirt makes the bridges of routed networks itself.
+  const bridge = network.mode === 'bridge' ? network.bridge : undefined;
   const pool = network.pool.flatMap(device => ('dev' in device ? device.dev : []));
-  return provideParts([...(network.bridge === undefined ? [] : [network.bridge]), ...pool], config);
+  return provideParts([...(bridge === undefined ? [] : [bridge]), ...pool], config);
 }
 
 /** The changes that make the named parts, each with what it stands on. Shared: the last user's end removes them. */

@@ -28,24 +28,26 @@ export function planPrepare({ devices, config, host }: PlanContext): Change[] {
   return [...parts, ...devices.flatMap(device => (config.taps.create ? makeTap(device, { config, host, made }) : []))];
 }
 
-/** `start`: libvirt's taps exist now; nothing is opened yet. An incoming guest's ports stay as the kernel makes them. */
-export function planStart(context: PlanContext, { incoming }: { incoming: boolean }): Change[] {
+/** `start`: libvirt's taps exist now; nothing is opened yet, and ports learn and flood as the kernel makes them. */
+export function planStart(context: PlanContext): Change[] {
   return context.devices.flatMap(device => [
     ...(device.type === 'bridge' ? portSettings(device, context) : []),
-    ...(device.type === 'bridge' && !incoming ? quietPort(device) : []),
     ...(device.macvtap !== undefined && context.config.macvtap.manage
       ? keepPhysdevState(device.macvtap, context.host)
       : []),
   ]);
 }
 
-/** The guest's CPUs run: its MACs are put where frames for it can be found. */
+/**
+ * The guest's CPUs run: its MACs are put where frames for it can be found. Entries come first: a port that neither learns
+ * nor gets floods is cut off without one.
+ */
 export function planReachable(context: PlanContext): Change[] {
-  return context.devices.flatMap(device => [
-    ...quietPort(device),
-    ...forwardingEntries(device, context),
-    ...(context.config.macvtap.manage ? linksUp(device) : []),
-  ]);
+  const { devices, config } = context;
+  return [
+    ...devices.flatMap(device => forwardingEntries(device, context)),
+    ...devices.flatMap(device => [...quietPort(device), ...(config.macvtap.manage ? linksUp(device) : [])]),
+  ];
 }
 
 /**
@@ -57,8 +59,11 @@ export function planUnreachable({ devices, config }: PlanContext): Change[] {
   return devices.flatMap(({ macvtap, dev, name }) => {
     if (macvtap === undefined) return [];
     const why = `the CPUs behind ${name} have stopped`;
-    const links = [dev, macvtap.passthrough ? macvtap.physdev : undefined].filter(link => link !== undefined);
-    return links.map(link => ({ subject: { kind: 'up', dev: link }, to: false, why }));
+    const down = (link: string): Change => ({ subject: { kind: 'up', dev: link }, to: false, why });
+    return [
+      ...(dev === undefined ? [] : [down(dev)]),
+      ...(macvtap.passthrough ? [{ ...down(macvtap.physdev), shared: true }] : []),
+    ];
   });
 }
 
@@ -94,7 +99,9 @@ function makeTap(
   }
   const why = `${name} needs it, and libvirt does not make it`;
   const owner = config.taps.owner;
-  const mtu = settings.mtu ?? (bridge === undefined ? undefined : host.link(bridge)?.mtu);
+  const mtu =
+    settings.mtu ??
+    (bridge === undefined ? undefined : (host.link(bridge)?.mtu ?? config.provide.bridges[bridge]?.mtu));
   return [
     {
       subject: { kind: 'link', dev },
@@ -105,7 +112,6 @@ function makeTap(
     ...(mtu === undefined ? [] : [{ subject: { kind: 'mtu', dev }, to: mtu, why } as const]),
     ...(bridge === undefined ? [] : [{ subject: { kind: 'master', dev }, to: bridge, why } as const]),
     ...(bridge === undefined ? [] : portSettings(device, { config, host })),
-    ...quietPort(device),
     { subject: { kind: 'up', dev }, to: true, why },
   ];
 }
@@ -124,8 +130,8 @@ function portSettings(device: GuestDevice, { config, host }: Pick<PlanContext, '
     : [];
   const [first, ...others] = settings.vlan ?? [];
   if (first === undefined) return isolated;
-  const state = host.link(bridge);
-  if (state !== undefined && !state.vlanFiltering) {
+  const provided = host.link(bridge) === undefined ? config.provide.bridges[bridge] : undefined;
+  if (!(provided?.vlanFiltering ?? host.link(bridge)?.vlanFiltering)) {
     throw new ActualnetError(
       'VLAN_UNSUPPORTED',
       `${name}: bridge '${bridge}' does not tell VLANs apart, so vlan ${settings.vlan?.join(', ')} is impossible`,
@@ -136,10 +142,12 @@ function portSettings(device: GuestDevice, { config, host }: Pick<PlanContext, '
   }
   const why = `vlan ${settings.vlan?.join(', ')} of ${name}`;
   const isAccess = others.length === 0;
-  const uplinks = config.bridges[bridge]?.uplinkVlans ? uplinksOf(bridge, host).map(link => link.dev) : [];
+  const present = provided?.ports ?? uplinksOf(bridge, host).map(link => link.dev);
+  const uplinks = config.bridges[bridge]?.uplinkVlans ? present : [];
+  const isDefault = [first, ...others].includes(1);
   return [
     ...isolated,
-    { subject: { kind: 'vlan', dev, id: 1 }, to: null, why },
+    ...(isDefault ? [] : [{ subject: { kind: 'vlan', dev, id: 1 }, to: null, why } as const]),
     ...[first, ...others].map(
       id => ({ subject: { kind: 'vlan', dev, id }, to: isAccess ? 'pvid untagged' : 'tagged', why }) as const,
     ),
@@ -176,16 +184,15 @@ function forwardingEntries(device: GuestDevice, { config, host }: PlanContext): 
 
 /**
  * libvirt brings a physdev up with the macvtap and leaves it up; one that is passed through it takes down when it stops
- * the CPUs, and leaves it down. How it was before is kept for the end.
+ * the CPUs, and leaves it down. How it was before the first guest is kept for the end of the last.
  */
 function keepPhysdevState(
   { physdev, passthrough }: { physdev: string; passthrough: boolean },
   host: HostView,
 ): Change[] {
-  const isUp = host.link(physdev)?.up === true;
-  if (isUp && !passthrough) return [];
-  const why = isUp ? 'libvirt may leave it down' : 'a macvtap needs it';
-  return [{ subject: { kind: 'up', dev: physdev }, to: !isUp, why, shared: true, byLibvirt: true }];
+  const mayGoDown = passthrough && host.link(physdev)?.up === true;
+  const why = mayGoDown ? 'libvirt may leave it down' : 'a macvtap needs it';
+  return [{ subject: { kind: 'up', dev: physdev }, to: !mayGoDown, why, shared: true, byLibvirt: true }];
 }
 
 function linksUp({ macvtap, dev, name }: GuestDevice): Change[] {

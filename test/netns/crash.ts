@@ -38,7 +38,7 @@ export function killable(context: HookContext, kill: KillSwitch): HookContext {
     append: lines => {
       for (const line of lines) kill.around(() => ledger.append([line]));
     },
-    remove: () => kill.around(() => ledger.remove()),
+    replace: lines => kill.around(() => ledger.replace(lines)),
   });
   const wrap =
     <A extends unknown[], R>(write: (...words: A) => R) =>

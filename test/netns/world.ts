@@ -67,9 +67,10 @@ export class World {
     return this.hook('network', name, { operation, xml, context });
   }
 
-  recover(effects = this.effects()): Promise<string[]> {
+  async recover(effects = this.effects()): Promise<string[]> {
     const { memory } = this.context();
-    return recover(survivors(this.paths, memory, 0), effects);
+    const { done, problems } = await recover(survivors(this.paths, memory, 0), effects);
+    return [...done, ...problems];
   }
 
   /** What `actualnet reachable` and `unreachable` do. */

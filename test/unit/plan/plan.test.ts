@@ -74,7 +74,7 @@ describe('vlans', () => {
     `bridges: { br0: { uplinkVlans: true } }\ninterfaces: [{ match: { mac: '*' }, vlan: ${vlan} }]`;
 
   test('one is the access vlan of the port, and tagged on the uplinks', async () => {
-    expect(commands(planStart(await context(started, filtering, rule('42')), { incoming: false }))).toEqual([
+    expect(commands(planStart(await context(started, filtering, rule('42'))))).toEqual([
       'vlan delete dev tap7 vid 1',
       'vlan add dev tap7 vid 42 pvid untagged',
       'vlan add dev up0 vid 42',
@@ -83,7 +83,7 @@ describe('vlans', () => {
   });
 
   test('several are tagged everywhere, and those on the uplinks are shared with other guests', async () => {
-    const changes = planStart(await context(started, filtering, rule('[10, 20]')), { incoming: false });
+    const changes = planStart(await context(started, filtering, rule('[10, 20]')));
     expect(commands(changes)).toEqual([
       'vlan delete dev tap7 vid 1',
       'vlan add dev tap7 vid 10',
@@ -96,7 +96,7 @@ describe('vlans', () => {
   test('on a bridge that does not filter they are refused with the remedy', async () => {
     const unfiltered = filtering.map(each => ({ ...each, vlanFiltering: false }));
     const given = await context(started, unfiltered, rule('42'));
-    expect(() => planStart(given, { incoming: false })).toThrow(
+    expect(() => planStart(given)).toThrow(
       expect.objectContaining({ code: 'VLAN_UNSUPPORTED', hint: expect.stringContaining('vlan_filtering 1') }),
     );
   });
@@ -186,7 +186,7 @@ describe('macvtaps', () => {
 
   test('are left alone unless they are to be managed', async () => {
     const given = await context(direct('bridge'), [], '');
-    expect([planStart(given, { incoming: false }), planReachable(given), planUnreachable(given)].flat()).toEqual([]);
+    expect([planStart(given), planReachable(given), planUnreachable(given)].flat()).toEqual([]);
   });
 });
 
@@ -203,8 +203,6 @@ describe('taps', () => {
       'link set dev t1 mtu 9000',
       'link set dev t1 master br0',
       'link set dev t1 type bridge_slave isolated on',
-      'link set dev t1 type bridge_slave learning off',
-      'link set dev t1 type bridge_slave flood off',
       'link set dev t1 up',
     ]);
   });
