@@ -72,7 +72,7 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
   const view = line.view ?? null;
   return {
     // A new life: nothing of an earlier one counts.
-    ...(line.op === 'prepare' ? emptyRecord(record.uuid, line.at) : record),
+    ...(line.op === 'prepare' && view !== null ? emptyRecord(record.uuid, line.at) : record),
     name: line.name,
     phase: line.op,
     since: line.at,

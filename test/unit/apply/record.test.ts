@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest';
+import { compareRunning, compareViews, foldRecord } from '../../../src/apply/record.ts';
+import type { GuestView } from '../../../src/transform/guest-view.ts';
+import { guestUuid } from '../../helpers/documents.ts';
+
+const uuid = guestUuid as never;
+const view = (bridge: string, alias = 'net0', mac = '52:54:00:00:00:01'): GuestView => ({
+  domain: { name: 'g1', uuid: null },
+  interfaces: [
+    {
+      index: 0,
+      mac,
+      type: 'bridge',
+      network: null,
+      portgroup: null,
+      alias,
+      actual: { type: 'bridge', bridge },
+      because: [],
+    },
+  ],
+  hostdevs: [],
+});
+const at = '2026-01-01T00:00:00Z';
+const port = (id: number) => ({ uuid: `00000000-0000-4000-8000-00000000000${id}`, network: 'n', mac: 'm', plug: null });
+
+describe('a record', () => {
+  test('adds up calls, ports and findings; the last operation is the phase', () => {
+    const record = foldRecord(uuid, [
+      { at, op: 'prepare', name: 'g1', view: view('br0'), incoming: true },
+      { at, op: 'prepare', name: 'g1', findings: ['not granted'] },
+      { at, op: 'port-created', port: port(1), findings: ['other'] },
+      { at, op: 'port-created', port: port(2), findings: [] },
+      { at, op: 'port-deleted', uuid: port(1).uuid },
+      { at, op: 'start', name: 'g1', view: view('br1'), findings: ['other'] },
+      { at, op: 'started', name: 'g1' },
+    ]);
+    expect(record).toMatchObject({
+      phase: 'started',
+      incoming: true,
+      findings: ['not granted', 'other'],
+      ports: [port(2)],
+    });
+    expect([record?.foreseen?.interfaces[0]?.actual, record?.chosen?.interfaces[0]?.actual]).toEqual([
+      { type: 'bridge', bridge: 'br0' },
+      { type: 'bridge', bridge: 'br1' },
+    ]);
+  });
+
+  test('begins anew with another life', () => {
+    const lines = [
+      { at, op: 'prepare', name: 'g1', view: view('br0'), findings: ['old'], incoming: true },
+      { at, op: 'start', name: 'g1', view: view('br0') },
+      { at, op: 'prepare', name: 'g1', view: view('br0') },
+    ];
+    expect(foldRecord(uuid, lines)).toMatchObject({ phase: 'prepare', chosen: null, findings: [], incoming: false });
+  });
+
+  test.each([
+    { name: 'no object', line: 'text' },
+    { name: 'no time', line: { op: 'start', name: 'g1' } },
+    { name: 'findings that are none', line: { at, op: 'start', name: 'g1', findings: 5 } },
+    {
+      name: 'a view that is none',
+      line: { at, op: 'start', name: 'g1', view: { domain: {}, interfaces: [null], hostdevs: [] } },
+    },
+    { name: 'a port whose uuid is a path', line: { at, op: 'port-created', port: { ...port(1), uuid: '../../x' } } },
+    { name: 'a deleted port without uuid', line: { at, op: 'port-deleted' } },
+  ])('passes over a line with $name', ({ line }) => expect(foldRecord(uuid, [line])).toBeUndefined());
+});
+
+describe('comparing', () => {
+  test.each([
+    { name: 'the same', was: view('br0'), is: view('br0'), findings: [] },
+    {
+      name: 'another bridge',
+      was: view('br0'),
+      is: view('br1'),
+      findings: ["interface 52:54:00:00:00:01: libvirt chose bridge 'br1', foreseen was 'br0'"],
+    },
+    {
+      name: 'another alias',
+      was: view('br0'),
+      is: view('br0', 'net1'),
+      findings: ["interface 52:54:00:00:00:01: libvirt's alias is 'net1', foreseen was 'net0'"],
+    },
+    {
+      name: 'another interface',
+      was: view('br0'),
+      is: view('br0', 'net0', '52:54:00:00:00:02'),
+      findings: ['interface 52:54:00:00:00:02 was not foreseen'],
+    },
+  ])('$name', ({ was, is, findings }) => expect(compareViews(was, is)).toEqual(findings));
+
+  test('of a running guest looks only at interfaces that stayed', () => {
+    const more = {
+      ...view('br0'),
+      interfaces: [...view('br0').interfaces, ...view('br9', 'net1', '52:54:00:00:00:09').interfaces],
+    };
+    expect(compareRunning(view('br0'), more)).toEqual([]);
+    expect(compareRunning(more, view('br0'))).toEqual([]);
+    expect(compareRunning(view('br0'), view('br1'))).toHaveLength(1);
+  });
+});
