@@ -70,16 +70,18 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
   }
   if ('uuid' in line) return { ...record, ports: record.ports.filter(port => port.uuid !== line.uuid) };
   const view = line.view ?? null;
+  // A new life: nothing of an earlier one counts.
+  const base = line.op === 'prepare' && view !== null ? emptyRecord(record.uuid, line.at) : record;
+  const isChosen = chosenOperations.includes(line.op);
   return {
-    // A new life: nothing of an earlier one counts.
-    ...(line.op === 'prepare' && view !== null ? emptyRecord(record.uuid, line.at) : record),
+    ...base,
     name: line.name,
     phase: line.op,
     since: line.at,
-    incoming: record.incoming || line.incoming === true,
-    foreseen: view !== null && !chosenOperations.includes(line.op) ? view : record.foreseen,
-    chosen: view !== null && chosenOperations.includes(line.op) ? view : record.chosen,
-    findings: merge(record.findings, line.findings ?? []),
+    incoming: base.incoming || line.incoming === true,
+    foreseen: view !== null && !isChosen ? view : base.foreseen,
+    chosen: view !== null && isChosen ? view : base.chosen,
+    findings: merge(base.findings, line.findings ?? []),
   };
 }
 
