@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Wish } from '../config/wishes.ts';
+import { readWishes, type Wish } from '../config/wishes.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { Change } from '../plan/change.ts';
@@ -13,8 +13,10 @@ import {
   planUnreachable,
   verifyLibvirtTables,
 } from '../plan/plan.ts';
-import { asActualnetError } from '../report/error.ts';
-import type { GuestView } from '../transform/guest-view.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
+import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
+import type { LibvirtVersion } from '../resolve/version.ts';
+import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { carryOut } from './apply.ts';
 import type { Effects } from './effects.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
@@ -31,6 +33,27 @@ export interface GuestAtHand {
   /** From a migration or a saved image: its CPUs do not run when libvirt says `started`. */
   readonly incoming: boolean;
   readonly effects: Effects;
+}
+
+/** What is needed to plan for a guest of which only a document is at hand. */
+export interface Planning {
+  readonly config: Config;
+  readonly effects: Effects;
+  readonly findNetwork: NetworkLookup;
+  readonly version: () => LibvirtVersion;
+}
+
+/** A guest from its document alone, as commands get it. Throws `XML_VALUE` without a uuid: ledgers are kept by it. */
+export function guestAtHand(
+  domain: Domain,
+  { config, effects, ...resolving }: Planning,
+  incoming = false,
+): GuestAtHand {
+  const { uuid } = domain;
+  if (uuid === undefined) throw new ActualnetError('XML_VALUE', `${domain.owner}: the document has no <uuid>`);
+  const view = viewGuest(domain, resolveGuest(domain, resolving));
+  const { wishes } = readWishes(domain, config.guests);
+  return { uuid, domain, view, config, wishes, incoming, effects };
 }
 
 /** Phases that a plan can be made for. `reachable` and `unreachable` have no hook: whoever knows the run state calls them. */

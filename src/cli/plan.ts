@@ -1,30 +1,23 @@
 import { needsOf } from '../apply/apply.ts';
-import type { Effects } from '../apply/effects.ts';
-import { type PlannedPhase, planGuest, plannedPhases } from '../apply/guest.ts';
+import { guestAtHand, type PlannedPhase, type Planning, planGuest, plannedPhases } from '../apply/guest.ts';
 import { foldLedger } from '../apply/ledger.ts';
 import { decideUndo } from '../apply/undo.ts';
-import type { Config } from '../config/config.ts';
-import { readWishes } from '../config/wishes.ts';
 import { readDomain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
 import { type Change, describeChange } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
-import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
-import type { LibvirtVersion } from '../resolve/version.ts';
-import { viewGuest } from '../transform/guest-view.ts';
 import type { CommandIo } from './io.ts';
 
-export interface PlanOptions {
+export interface PlanOptions extends Planning {
   /** Where the document is read from. */
   readonly document: string;
   readonly operation: string;
   readonly format: 'table' | 'json';
-  readonly config: Config;
-  readonly effects: Effects;
-  readonly findNetwork: NetworkLookup;
-  readonly version: () => LibvirtVersion;
+  /** Whether the guest of that uuid is expected from elsewhere. */
+  readonly isIncoming: (guest: Uuid) => boolean;
 }
 
 /** One line of a plan; described by schemas/plan.schema.json. */
@@ -54,12 +47,8 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
 }
 
 async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
-  const { config, effects, findNetwork, version } = options;
-  const view = viewGuest(domain, resolveGuest(domain, { findNetwork, version }));
-  const { wishes } = readWishes(domain, config.guests);
-  const lines = domain.uuid === undefined ? [] : effects.guestLedger(domain.uuid).read();
-  const incoming = lines.some(line => (line as { incoming?: unknown }).incoming === true);
-  const guest = { uuid: domain.uuid!, domain, view, config, wishes, incoming, effects };
+  const { effects } = options;
+  const guest = guestAtHand(domain, options, domain.uuid !== undefined && options.isIncoming(domain.uuid));
   const first = await effects.view({ fdb: false, vlans: false });
   const changes = planGuest(options.operation as PlannedPhase, guest, first);
   const host = await effects.view(needsOf(changes));

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { foldRecord } from '../apply/record.ts';
 import type { CommandIo } from '../cli/io.ts';
 import { hookDrivers } from '../hook/phases.ts';
 import { readConfigFiles } from '../host/config-files.ts';
@@ -10,6 +11,7 @@ import { listDirectory } from '../host/files.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
+import type { Uuid } from '../model/values.ts';
 import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import { parseXml } from '../xml/document.ts';
@@ -118,7 +120,9 @@ async function main(): Promise<void> {
       async argv => {
         const { planCommand } = await import('../cli/plan.ts');
         const context = await planningContext();
-        await planCommand({ document: dash, operation: String(argv.operation), format: argv.format, ...context }, io);
+        const isIncoming = (guest: Uuid) => foldRecord(guest, memory.readRecord(guest))?.incoming === true;
+        const operation = String(argv.operation);
+        await planCommand({ document: dash, operation, format: argv.format, isIncoming, ...context }, io);
       },
     )
     .command(

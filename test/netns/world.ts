@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execaSync } from 'execa';
 import type { Effects } from '../../src/apply/effects.ts';
-import { actOnGuest } from '../../src/apply/guest.ts';
+import { actOnGuest, guestAtHand } from '../../src/apply/guest.ts';
 import { foldRecord } from '../../src/apply/record.ts';
 import { recover } from '../../src/apply/recover.ts';
 import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch.ts';
@@ -12,8 +12,6 @@ import { type HostPaths, hostPaths } from '../../src/host/paths.ts';
 import { hookContext } from '../../src/main/hook.ts';
 import { survivors } from '../../src/main/survivors.ts';
 import { readDomain } from '../../src/model/domain.ts';
-import { resolveGuest } from '../../src/resolve/guest.ts';
-import { viewGuest } from '../../src/transform/guest-view.ts';
 import { parseXml } from '../../src/xml/document.ts';
 
 /** Set by scripts/in-namespace.mjs. Outside, these tests would act on the machine's own links. */
@@ -75,19 +73,9 @@ export class World {
 
   /** What `actualnet reachable` and `unreachable` do. */
   async reach(to: 'reachable' | 'unreachable', xml: string, context = this.context()): Promise<string[]> {
-    const domain = readDomain(parseXml(xml));
-    const findNetwork = context.memory.findNetwork;
-    const view = viewGuest(domain, resolveGuest(domain, { findNetwork, version: context.libvirtVersion }));
-    const config = await context.config();
-    return actOnGuest(to, {
-      uuid: domain.uuid!,
-      domain,
-      view,
-      config,
-      wishes: [],
-      incoming: false,
-      effects: context.effects,
-    });
+    const { memory, effects, libvirtVersion: version } = context;
+    const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
+    return actOnGuest(to, guestAtHand(readDomain(parseXml(xml)), planning));
   }
 
   /** The records that exist, added up. */
