@@ -34,6 +34,8 @@ export interface LedgerEntry {
   readonly subject: Subject;
   readonly before: Value;
   readonly to: Value;
+  /** The one we gave it before, as long as nobody has noted that the last was carried out. */
+  readonly toBefore?: Value;
   /** The index of the device it is about; for a link we made, known once that is done. */
   readonly index?: number;
   readonly reach: boolean;
@@ -63,15 +65,15 @@ function foldLine(entries: Map<string, LedgerEntry>, line: LedgerLine): void {
     const key = keyOf(subject);
     const known = entries.get(key);
     const users = withUser(known?.users ?? [], user);
-    const first = known ? known.before : before;
     entries.set(key, {
       key,
       at,
       subject,
-      before: first,
+      before: known ? known.before : before,
       to,
+      ...(known && { toBefore: known.to }),
       reach,
-      byLibvirt,
+      byLibvirt: byLibvirt || known?.byLibvirt === true,
       users,
       ...(index !== undefined && { index }),
     });
@@ -81,8 +83,9 @@ function foldLine(entries: Map<string, LedgerEntry>, line: LedgerLine): void {
       if (entry === undefined) continue;
       // Back where it was before we came: nothing is left to undo. What is shared waits for its users.
       const isBack = entry.subject.kind !== 'link' && entry.users.length === 0 && isSame(entry.before, entry.to);
+      const { toBefore: _, ...settled } = entry;
       if (isBack) entries.delete(key);
-      else entries.set(key, { ...entry, ...(index !== undefined && { index }) });
+      else entries.set(key, { ...settled, ...(index !== undefined && { index }) });
     }
   } else if ('close' in line) {
     for (const key of line.close) entries.delete(key);

@@ -149,7 +149,7 @@ export function closeEntries(undoings: readonly Undoing[], effects: Effects): vo
 type Verdict = { readonly is: 'undo' | 'done' } | { readonly is: 'theirs' | 'in use'; readonly why: string };
 
 function judge(entry: LedgerEntry, host: HostView, fates: LinkFates): Verdict {
-  const { subject, before, to, byLibvirt, index } = entry;
+  const { subject, before, to, toBefore, byLibvirt, index } = entry;
   const { dev } = subject;
   const link = host.link(dev);
   if (link === undefined) return { is: 'done' };
@@ -167,7 +167,8 @@ function judge(entry: LedgerEntry, host: HostView, fates: LinkFates): Verdict {
   const observed = observe(subject, host);
   if (observed === undefined || isSame(observed, before) || (before === null && isProperty(subject)))
     return { is: 'done' };
-  if (!isSame(observed, to) && !byLibvirt) return { is: 'theirs', why: 'somebody has changed it since' };
+  const isOurs = isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore));
+  if (!isOurs && !byLibvirt) return { is: 'theirs', why: 'somebody has changed it since' };
   const users = subject.kind === 'up' && observed === true ? link.uppers.filter(upper => !fates.goes(upper)) : [];
   return users.length === 0 ? { is: 'undo' } : { is: 'in use', why: `still used by ${users.join(', ')}` };
 }

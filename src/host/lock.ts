@@ -5,7 +5,7 @@ import { ActualnetError } from '../report/error.ts';
 import { openPrivateFile } from './files.ts';
 
 /** Longer than one guest's call takes, shorter than an administrator waits. */
-const lockLimitMs = 4000;
+const lockLimitMs = 8000;
 
 /**
  * Takes kernel locks (open file description locks) on files in `directory`, in the order of their names so that two

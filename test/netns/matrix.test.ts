@@ -66,9 +66,11 @@ async function upTo(operation: string): Promise<{ world: World; before: string[]
   return { world, before };
 }
 
-async function goOnAfter(operation: string, world: World): Promise<void> {
+/** The rest of the life; after a refusal only the given calls, for which libvirt has cleaned up already. */
+async function goOnAfter(operation: string, world: World, only?: readonly string[]): Promise<void> {
   for (const each of steps.slice(steps.findIndex(other => other.operation === operation) + 1)) {
-    each.before();
+    if (only !== undefined && !only.includes(each.operation)) continue;
+    if (only === undefined) each.before();
     await each.call(world, world.context());
   }
 }
@@ -141,7 +143,10 @@ describe.skipIf(!inNamespace)('a process that is killed, a command that fails', 
       } else if (typeof (answer as Outcome).status === 'number') {
         expect(answer, label).toEqual({ status: 0, stdout: '', stderr: '' });
       }
-      await goOnAfter(operation, world);
+      // libvirt answers a refusal with stopped and release.
+      const isRefused = operation === 'prepare' || operation === 'start';
+      if (isRefused) libvirtCleansUp(operation);
+      await goOnAfter(operation, world, isRefused ? ['stopped', 'release'] : undefined);
       await world.recover();
       expect(hostState(), label).toEqual(before);
       expect([world.records(), await world.recover()], label).toEqual([[], []]);

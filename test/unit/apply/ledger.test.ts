@@ -33,6 +33,12 @@ describe('a ledger', () => {
     expect(only([...lines, { at, leave: keyOf(up), user: 'a' }])).toMatchObject([{ users: ['b'] }]);
   });
 
+  test('knows both values as ours until the last is done', () => {
+    const twice = [intend(true, false), done, intend(false, true, { user: 'a' })];
+    expect(only(twice)).toMatchObject([{ before: true, to: true, toBefore: false }]);
+    expect(only([...twice, done])[0]).not.toHaveProperty('toBefore');
+  });
+
   test('closes entries, and a new one starts afresh', () => {
     expect(only([intend(false, true), { at, close: [keyOf(up)] }, intend(true, false)])).toMatchObject([
       { before: true, to: false },
