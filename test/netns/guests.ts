@@ -1,4 +1,4 @@
-import { ip } from './world.ts';
+import { ip, type World } from './world.ts';
 
 export const guestUuid = '0b0e1f52-0000-4000-8000-0000000000aa';
 
@@ -133,4 +133,19 @@ export function makeHost(...others: readonly string[]): void {
     ip('link', 'set', dev, state);
   }
   ip('link', 'set', 'up0', 'master', 'br0');
+}
+
+/** Takes a guest as far as its CPUs run, with what libvirt does in between. */
+export async function startGuest(
+  world: World,
+  connections: readonly Connection[],
+  change: (xml: string) => string = xml => xml,
+): Promise<{ prepare: string; start: string }> {
+  const [prepare, start] = [change(guest(connections, 'prepare')), change(guest(connections, 'start'))];
+  await world.qemu('prepare', prepare);
+  for (const { make } of connections) make?.();
+  await world.qemu('start', start);
+  for (const { open } of connections) open?.();
+  await world.qemu('started', start);
+  return { prepare, start };
 }

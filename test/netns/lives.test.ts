@@ -11,6 +11,7 @@ import {
   makeHost,
   makeTap,
   plainBridge,
+  startGuest,
   unmanagedTap,
 } from './guests.ts';
 import { hostState, inNamespace, ip, kernelLacks, World } from './world.ts';
@@ -233,13 +234,8 @@ describe.skipIf(!inNamespace)('an incoming guest', () => {
     'whose CPUs stop: the macvtap goes down, in mode $mode the physdev is $physdev',
     async ({ mode, physdev }) => {
       const connections = [macvtap(mac(3), 'eth7', mode)];
-      const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
       const before = hostState();
-      await world.qemu('prepare', prepare);
-      connections[0]?.make?.();
-      await world.qemu('start', start);
-      connections[0]?.open?.();
-      await world.qemu('started', start);
+      const { prepare, start } = await startGuest(world, connections);
       await world.reach('unreachable', start);
       const state = (dev: string) => hostState().find(line => line.startsWith(`${dev} `));
       expect(state('macvtap0')).toContain(' down');
@@ -260,11 +256,7 @@ describe.skipIf(!inNamespace)('an incoming guest', () => {
 describe.skipIf(!inNamespace)('what somebody else does in between stays', () => {
   test('a physdev that was brought up by hand, and an entry and a flag that were set by hand', async () => {
     const connections = [plainBridge(mac(1), 'br0', 'vnet0')];
-    const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
-    await world.qemu('prepare', prepare);
-    makeTap('vnet0', mac(1), 'br0');
-    await world.qemu('start', start);
-    await world.qemu('started', start);
+    const { prepare } = await startGuest(world, connections);
     const { execaSync } = await import('execa');
     execaSync('bridge', ['fdb', 'add', '52:54:00:00:00:77', 'dev', 'vnet0', 'master', 'static']);
     ip('link', 'set', 'vnet0', 'type', 'bridge_slave', 'flood', 'on');
@@ -280,12 +272,7 @@ describe.skipIf(!inNamespace)('what somebody else does in between stays', () => 
     async () => {
       const before = hostState();
       const connections = [macvtap(mac(3), 'eth7', 'vepa')];
-      const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
-      await world.qemu('prepare', prepare);
-      connections[0]?.make?.();
-      await world.qemu('start', start);
-      connections[0]?.open?.();
-      await world.qemu('started', start);
+      const { prepare } = await startGuest(world, connections);
       ip('link', 'add', 'link', 'eth7', 'name', 'mvother', 'type', 'macvtap', 'mode', 'vepa');
       connections[0]?.remove?.();
       await world.qemu('stopped', prepare);

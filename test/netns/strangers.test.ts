@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { guest, macvtap, makeHost, makeTap, plainBridge, unmanagedTap } from './guests.ts';
+import { guest, macvtap, makeHost, makeTap, plainBridge, startGuest, unmanagedTap } from './guests.ts';
 import { hostState, inNamespace, ip, World } from './world.ts';
 
 const config = `
@@ -81,11 +81,7 @@ describe.skipIf(!inNamespace)('what others stand on stays whole', () => {
 
   test('a port of another guest that got the name of ours is left alone', async () => {
     const connections = [plainBridge(mac(1), 'br0', 'web0')];
-    const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
-    await world.qemu('prepare', prepare);
-    connections[0]?.make?.();
-    await world.qemu('start', start);
-    await world.qemu('started', start);
+    const { prepare } = await startGuest(world, connections);
     ip('link', 'del', 'web0');
     makeTap('web0', mac(6), 'br0');
     ip('link', 'set', 'web0', 'type', 'bridge_slave', 'learning', 'off', 'flood', 'off');
@@ -98,13 +94,8 @@ describe.skipIf(!inNamespace)('what others stand on stays whole', () => {
 describe.skipIf(!inNamespace)('calls in an unusual order', () => {
   test('reconnect leaves a passed-through device up that went down and up meanwhile', async () => {
     const connections = [macvtap(mac(3), 'eth7', 'passthrough')];
-    const [prepare, start] = [guest(connections, 'prepare'), guest(connections, 'start')];
     const before = hostState();
-    await world.qemu('prepare', prepare);
-    connections[0]?.make?.();
-    await world.qemu('start', start);
-    connections[0]?.open?.();
-    await world.qemu('started', start);
+    const { prepare, start } = await startGuest(world, connections);
     await world.reach('unreachable', start);
     await world.reach('reachable', start);
     await world.qemu('reconnect', start);
