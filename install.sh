@@ -136,7 +136,7 @@ if [ -n "$hooks_dir" ]; then
 fi
 
 # Entry points last: hooks may run meanwhile.
-for file in dist/*-*.* dist/hook.cjs dist/actualnet.mjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
+for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.mjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
 for file in schemas/*; do put 644 "$libexec/$file" <"$file"; done
 printf '#!/bin/sh\nexec %s %s "$@"\n' "$(quote "$node")" "$(quote "$libexec/actualnet.mjs")" | put 755 "$command_path"
 install_hooks /etc/libvirt/hooks "$libexec/hook.cjs"
