@@ -168,7 +168,9 @@ function judge(entry: LedgerEntry, host: HostView, fates: LinkFates): Verdict {
   if (observed === undefined || isSame(observed, before) || (before === null && isProperty(subject)))
     return { is: 'done' };
   const isOurs = isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore));
-  if (!isOurs && !byLibvirt) return { is: 'theirs', why: 'somebody has changed it since' };
+  // What libvirt left down comes up again; what somebody brought up after we put it down is theirs.
+  const isLeftDown = byLibvirt && before === true;
+  if (!isOurs && !isLeftDown) return { is: 'theirs', why: 'somebody has changed it since' };
   const users = subject.kind === 'up' && observed === true ? link.uppers.filter(upper => !fates.goes(upper)) : [];
   return users.length === 0 ? { is: 'undo' } : { is: 'in use', why: `still used by ${users.join(', ')}` };
 }
