@@ -1,10 +1,11 @@
-import { type Change, describeChange, keyOf, type Value } from '../plan/change.ts';
+import { type Change, describeChange, isVfSubject, keyOf, type Value } from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
-import { type HostView, isSame, observe } from '../plan/host-view.ts';
+import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
 import { foldLedger, intend } from './ledger.ts';
 import { closeEntries, undoTogether } from './undo.ts';
+import { hindranceFor } from './verdict.ts';
 
 export interface Applying {
   /** For messages: `guest 'web1'`. */
@@ -42,7 +43,7 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
   });
   try {
     const needs = needsOf(changes);
-    const host = await effects.view({ ...needs, fdb: needs.fdb || inspect !== undefined });
+    const host = await effects.view({ ...needs, fdb: needs.fdb === true || inspect !== undefined });
     inspect?.(host);
     const files = new Map(shared.map(dev => [dev, effects.sharedLedger(dev)]));
     const fileOf = (change: Change) => (change.shared ? files.get(change.subject.dev)! : ledger);
@@ -56,7 +57,7 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
         ? error
         : await rollBack(steps, new Set(acted), { error: asActualnetError(error), applying });
     });
-    const [first] = failed;
+    const first = [...failed].find(([{ change }]) => !change.optional);
     if (first !== undefined && !applying.keepGoing) {
       const [{ change }, message] = first;
       const error = new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
@@ -71,9 +72,15 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
 }
 
 /** Which tables of the host have to be read to observe these subjects. */
-export function needsOf(subjects: readonly Pick<Change, 'subject'>[]): { fdb: boolean; vlans: boolean } {
-  const has = (kind: string) => subjects.some(({ subject }) => subject.kind === kind);
-  return { fdb: has('fdb'), vlans: has('vlan') };
+export function needsOf(changes: readonly Pick<Change, 'subject'>[]): Needs {
+  const subjects = changes.map(({ subject }) => subject);
+  const has = (kind: string) => subjects.some(subject => subject.kind === kind);
+  return {
+    fdb: has('fdb'),
+    vlans: has('vlan'),
+    vfs: subjects.filter(isVfSubject).map(({ dev }) => dev),
+    drivers: subjects.flatMap(subject => (subject.kind === 'driver' ? subject.dev : [])),
+  };
 }
 
 interface Join {
@@ -118,13 +125,27 @@ function decide(
 }
 
 /** A VLAN that several guests need is there in whatever way the port carries it: how is for the administrator to say. */
-function isMet({ subject, to, shared }: Change, observed: Value | undefined): boolean {
+function isMet(
+  { subject, to, shared }: Pick<Change, 'subject' | 'to' | 'shared'>,
+  observed: Value | undefined,
+): boolean {
+  // More VFs than are needed are somebody else's, and are let be.
+  if (subject.kind === 'vfs') return Number(observed) >= Number(to);
   if (shared && subject.kind === 'vlan' && to !== null) return observed !== null && observed !== undefined;
   return isSame(observed, to);
 }
 
 function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
-  if (observed === undefined) return `there is no device '${subject.dev}'`;
+  if (observed === undefined)
+    return isVfSubject(subject)
+      ? `there is no VF ${subject.vf} of '${subject.dev}'`
+      : `there is no device '${subject.dev}'`;
+  if (subject.kind === 'vfs' && observed !== 0) {
+    // A VF in use keeps whoever changes their number waiting in the kernel, where nothing ends him.
+    const why = hindranceFor(subject, host);
+    if (why !== undefined && !isMet({ subject, to }, observed))
+      return `there are only ${observed} VFs on '${subject.dev}', and their number cannot be changed now: ${why}`;
+  }
   if (subject.kind !== 'fdb' || subject.table !== 'bridge' || to !== true) return undefined;
   const bridge = host.link(subject.dev)?.master;
   const taken = host.fdb.find(
@@ -156,7 +177,7 @@ async function act(steps: readonly Step[], { effects, keepGoing }: Applying): Pr
   const failed = new Map<Step, string>();
   const ran = new Set<Step>();
   for (const tool of new Set(steps.map(({ command }) => command.tool))) {
-    if (failed.size > 0 && !keepGoing) break;
+    if (!keepGoing && [...failed.keys()].some(({ change }) => !change.optional)) break;
     const sealed = new Set(
       [...failed.keys()].map(({ change }) => change.subject).flatMap(({ kind, dev }) => (kind === 'fdb' ? dev : [])),
     );
@@ -166,10 +187,12 @@ async function act(steps: readonly Step[], { effects, keepGoing }: Applying): Pr
       );
     });
     const lines = own.map(({ command }) => command.line);
+    // One that may fail must not keep those behind it from being run.
+    const goesOn = keepGoing || own.some(({ change }) => change.optional);
     const failures = new Map(
-      (await effects.run(tool, lines, { keepGoing })).map(({ place, message }) => [place, message]),
+      (await effects.run(tool, lines, { keepGoing: goesOn })).map(({ place, message }) => [place, message]),
     );
-    const end = keepGoing || failures.size === 0 ? own.length : Math.min(...failures.keys());
+    const end = goesOn || failures.size === 0 ? own.length : Math.min(...failures.keys());
     own.forEach((step, place) => {
       const message = failures.get(place);
       if (message !== undefined) failed.set(step, message);
@@ -206,7 +229,7 @@ async function rollBack(
 async function noteDone(steps: readonly Step[], { effects }: Applying): Promise<void> {
   if (steps.length === 0) return;
   const at = timeOf(effects);
-  const host = await effects.view({ fdb: false, vlans: false });
+  const host = await effects.view({});
   for (const [file, own] of groupByFile(steps)) {
     const done = own.map(({ change: { subject } }) => {
       const index = host.link(subject.dev)?.index;

@@ -1,6 +1,6 @@
 import type { Uuid } from '../model/values.ts';
 import type { Command } from '../plan/command.ts';
-import type { HostView } from '../plan/host-view.ts';
+import type { HostView, Needs } from '../plan/host-view.ts';
 
 /** A file of JSON lines. */
 export interface LedgerFile {
@@ -15,7 +15,7 @@ export interface LedgerFile {
 /** Everything through which plans reach the host. */
 export interface Effects {
   /** Looks at the host; tables are read only when asked for. */
-  readonly view: (needs: { readonly fdb: boolean; readonly vlans: boolean }) => Promise<HostView>;
+  readonly view: (needs: Needs) => Promise<HostView>;
   /**
    * Runs commands of one tool in one process, in order. Answers which failed, by their place, and why. Unless told to
    * keep going it stops at the first. Throws when nobody can tell which were run.

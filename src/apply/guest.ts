@@ -1,18 +1,24 @@
-import type { Config } from '../config/config.ts';
+import { type Config, defaultConfig } from '../config/config.ts';
 import { readWishes, type Wish } from '../config/wishes.ts';
 import type { Domain } from '../model/domain.ts';
+import type { Network } from '../model/network.ts';
+import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
-import type { Change } from '../plan/change.ts';
-import { guestDevices } from '../plan/guest-devices.ts';
+import { type AccessRules, accessNodes, findMissingAccess } from '../plan/access.ts';
+import { type Change, isVfSubject, type Subject } from '../plan/change.ts';
+import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
+import { findObstacles } from '../plan/hostdevs.ts';
 import {
   type PlanContext,
+  planPort,
   planPrepare,
   planReachable,
   planStart,
   planUnreachable,
   verifyLibvirtTables,
 } from '../plan/plan.ts';
+import { type VfUse, vfOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -20,7 +26,7 @@ import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { carryOut } from './apply.ts';
 import type { Effects } from './effects.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
-import { leaveShared, type Undone, undoGuest } from './undo.ts';
+import { leaveShared, type Undone, undoGuest, undoStale } from './undo.ts';
 
 /** A guest at one moment, and what is to be done for it. */
 export interface GuestAtHand {
@@ -83,11 +89,11 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
  */
 export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
   const { effects, uuid, domain } = guest;
-  const host = await effects.view({ fdb: false, vlans: false });
+  const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
+  const findings = phase === 'prepare' ? await clearStale(changes, uuid, effects) : [];
   const { devices } = contextOf(guest, host);
   const verifies = phase === 'started' && !guest.incoming && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
-  const findings: string[] = [];
   const problems = await carryOut(changes, {
     owner: domain.owner,
     user: uuid,
@@ -98,6 +104,68 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
   return [...problems, ...findings];
+}
+
+/**
+ * What a port that libvirt has just made asks for: the VF it was given is kept as it is now, and set as far as libvirt will
+ * not do it over. Throws after rolling back.
+ */
+export async function actOnPort(
+  port: NetworkPort,
+  network: Network,
+  { config, effects }: Pick<Planning, 'config' | 'effects'>,
+): Promise<string[]> {
+  const host = await effects.view({});
+  const device = portDevice(port, network, { config, host });
+  const changes = device === undefined ? [] : planPort(device, { config, host });
+  const user = port.ownerUuid;
+  const undone = await clearStale(changes, user, effects);
+  const ledger = effects.guestLedger(user);
+  const owner = `guest '${port.ownerName}'`;
+  return [...undone, ...(await carryOut(changes, { owner, user, ledger, effects, keepGoing: false }))];
+}
+
+/** Gives up what a guest has on the VF of a port that is gone. */
+export async function leavePort(port: NetworkPort, network: Network, effects: Effects): Promise<Undone> {
+  const host = await effects.view({});
+  const device = portDevice(port, network, { config: defaultConfig, host });
+  const use = device && vfOf(device, host);
+  if (use === undefined) return { left: [], problems: [] };
+  return leaveShared(port.ownerUuid, effects, ({ subject }) => isOnVf(subject, use));
+}
+
+/** A VF has one user: what another one has in the ledger is from a life whose end we missed. */
+async function clearStale(changes: readonly Change[], user: string, effects: Effects): Promise<string[]> {
+  const begun = changes.map(({ subject }) => subject).filter(isVfSubject);
+  const { left, problems } = await undoStale(
+    begun.map(({ dev }) => dev),
+    effects,
+    ({ subject, users }) => !users.includes(user) && begun.some(({ dev, vf }) => isOnVf(subject, { pf: dev, vf })),
+  );
+  return [...left, ...problems];
+}
+
+function isOnVf(subject: Subject, { pf, vf }: Pick<VfUse, 'pf' | 'vf'>): boolean {
+  return isVfSubject(subject) && subject.dev === pf && subject.vf === vf;
+}
+
+/** What keeps a guest's host devices, foreseen or chosen, from being given to it. */
+export async function obstaclesOf(
+  guest: GuestAtHand,
+  readRules: () => AccessRules | undefined,
+): Promise<ActualnetError[]> {
+  const { domain, view, effects } = guest;
+  if (view.hostdevs.length === 0 && !hasCommandLine(domain)) return [];
+  const context = contextOf(guest, await effects.view({}));
+  const nodes = accessNodes(domain, context.devices, context.host).filter(({ byLibvirt }) => !byLibvirt);
+  const rules = nodes.length === 0 ? undefined : readRules();
+  // Without a private /dev only the cgroup stands in between, and nobody knows yet whether there will be one.
+  const access = rules?.privateDev ? findMissingAccess(nodes, rules) : [];
+  return [...findObstacles(context), ...access];
+}
+
+function hasCommandLine({ commandLine }: Domain): boolean {
+  return commandLine.netdevs.length + commandLine.devices.length > 0;
 }
 
 /** Takes back what opens the guest to the network. Answers what could not be taken back or is somebody else's now. */
@@ -123,7 +191,7 @@ export async function undoAll(guest: Uuid, effects: Effects): Promise<Undone> {
 export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'effects'>): Promise<string[]> {
   const { effects, uuid, domain } = guest;
   const ledger = effects.guestLedger(uuid);
-  const host = await effects.view({ fdb: false, vlans: false });
+  const host = await effects.view({});
   const isSameDevice = ({ subject, index }: LedgerEntry) =>
     index === undefined || host.link(subject.dev)?.index === index;
   const entries = [...foldLedger(ledger.read()).values()].filter(
@@ -135,5 +203,5 @@ export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | '
 }
 
 function contextOf({ domain, view, config, wishes }: GuestAtHand, host: HostView): PlanContext {
-  return { devices: guestDevices(domain, view, { config, wishes }), config, host };
+  return { devices: guestDevices(domain, view, { config, wishes, host }), config, host };
 }

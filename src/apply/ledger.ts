@@ -1,4 +1,4 @@
-import { type Change, keyOf, portFlags, type Subject, type Value } from '../plan/change.ts';
+import { type Change, keyOf, portFlags, type Subject, type Value, vfSettings } from '../plan/change.ts';
 import { isSame } from '../plan/host-view.ts';
 
 /**
@@ -141,11 +141,16 @@ function isLedgerLine(line: unknown): line is LedgerLine {
   return typeof user === 'string' && (typeof join === 'string' || typeof leave === 'string');
 }
 
-const plainKinds: readonly unknown[] = ['link', 'up', 'mtu', 'mac', 'master', ...portFlags];
+const plainKinds: readonly unknown[] = [
+  ...['link', 'up', 'mtu', 'mac', 'master', 'vfs', 'unmanaged', 'driver'],
+  ...portFlags,
+];
+const vfKinds: readonly unknown[] = vfSettings;
 
 function isSubject(subject: unknown): boolean {
   if (!isObject(subject) || typeof subject.dev !== 'string') return false;
-  const { kind, mac, table, id } = subject;
+  const { kind, mac, table, id, vf } = subject;
+  if (vfKinds.includes(kind)) return typeof vf === 'number';
   if (kind === 'fdb') return typeof mac === 'string' && (table === 'bridge' || table === 'self');
   return kind === 'vlan' ? typeof id === 'number' : plainKinds.includes(kind);
 }

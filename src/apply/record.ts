@@ -199,7 +199,7 @@ function compareActuals(name: string, was: Actual | null, is: Actual | null): st
 }
 
 /** The interface at the same place, unless it is another one; libvirt never reorders them. */
-function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
+export function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
   const other = foreseen.interfaces[iface.index];
   return other !== undefined && (other.mac === null || other.mac === iface.mac) ? other : undefined;
 }

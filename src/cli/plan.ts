@@ -1,7 +1,7 @@
 import { needsOf } from '../apply/apply.ts';
 import { guestAtHand, type PlannedPhase, type Planning, planGuest, plannedPhases } from '../apply/guest.ts';
 import { foldLedger } from '../apply/ledger.ts';
-import { decideUndo } from '../apply/undo.ts';
+import { decideUndo } from '../apply/verdict.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { type Change, describeChange } from '../plan/change.ts';
@@ -49,7 +49,7 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
 async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
   const { effects } = options;
   const guest = guestAtHand(domain, options, domain.uuid !== undefined && options.isIncoming(domain.uuid));
-  const first = await effects.view({ fdb: false, vlans: false });
+  const first = await effects.view({});
   const changes = planGuest(options.operation as PlannedPhase, guest, first);
   const host = await effects.view(needsOf(changes));
   return changes.map(change => {

@@ -8,15 +8,27 @@ export interface Config {
     readonly owner: string | undefined;
   };
   readonly macvtap: { readonly manage: boolean };
+  readonly hostdevs: HostdevSettings;
   /** Parts to make when a network or guest first needs them, by name. */
   readonly provide: {
     readonly bridges: Readonly<Record<string, ProvidedBridge>>;
     readonly vlans: Readonly<Record<string, ProvidedVlan>>;
+    /** By PF. */
+    readonly vfs: Readonly<Record<string, ProvidedVfs>>;
   };
   /** The first rule whose match fits an interface or tap gives its settings. */
   readonly interfaces: readonly InterfaceRule[];
   /** What guests may ask for in their `<metadata>`. */
   readonly guests: { readonly allow: readonly InterfaceSetting[]; readonly bridges: readonly string[] };
+}
+
+export interface HostdevSettings {
+  /** Put back the MAC and VLAN that a VF had, which libvirt does not quite. */
+  readonly restore: boolean;
+  /** Bind devices to a VFIO driver that libvirt does not: `managed='no'` and those of the command line. */
+  readonly bind: boolean;
+  /** Whether a setting that a VF's driver refuses ends the start. */
+  readonly refused: 'fail' | 'warn';
 }
 
 export interface BridgeSettings {
@@ -37,6 +49,12 @@ export interface ProvidedVlan {
   readonly id: number;
 }
 
+export interface ProvidedVfs {
+  readonly count: number;
+  /** Network managers are told to leave the VFs' links alone. */
+  readonly unmanaged: boolean;
+}
+
 export interface InterfaceRule {
   readonly match: InterfaceMatch;
   readonly settings: InterfaceSettings;
@@ -49,10 +67,31 @@ export interface InterfaceMatch {
   readonly network?: string;
   readonly bridge?: string;
   readonly tap?: string;
+  readonly portgroup?: string;
+  /** The host device: its PCI address, and the PF it belongs to. */
+  readonly address?: string;
+  readonly pf?: string;
 }
 
-export const interfaceSettings = ['bridge', 'vlan', 'isolated', 'keepForwardingTable', 'mtu'] as const;
+export const interfaceSettings = [
+  'bridge',
+  'vlan',
+  'isolated',
+  'keepForwardingTable',
+  'mtu',
+  'trust',
+  'spoofchk',
+  'linkState',
+  'maxTxRate',
+  'minTxRate',
+  'vlanQos',
+  'vlanProto',
+  'queryRss',
+] as const;
 export type InterfaceSetting = (typeof interfaceSettings)[number];
+
+export const linkStates = ['auto', 'enable', 'disable'] as const;
+export const vlanProtocols = ['802.1Q', '802.1ad'] as const;
 
 export interface InterfaceSettings {
   readonly bridge?: string;
@@ -60,6 +99,15 @@ export interface InterfaceSettings {
   readonly isolated?: boolean;
   readonly keepForwardingTable?: boolean;
   readonly mtu?: number;
+  /** The rest is for VFs, in iproute2's words; rates in Mbit/s. */
+  readonly trust?: boolean;
+  readonly spoofchk?: boolean;
+  readonly linkState?: (typeof linkStates)[number];
+  readonly maxTxRate?: number;
+  readonly minTxRate?: number;
+  readonly vlanQos?: number;
+  readonly vlanProto?: (typeof vlanProtocols)[number];
+  readonly queryRss?: boolean;
 }
 
 export interface ConfigFile {
@@ -87,7 +135,12 @@ interface WrittenConfig {
   readonly bridges?: ByName<Partial<BridgeSettings>>;
   readonly taps?: { readonly create?: boolean; readonly owner?: string | number } | null;
   readonly macvtap?: { readonly manage?: boolean } | null;
-  readonly provide?: { readonly bridges?: ByName<WrittenBridge>; readonly vlans?: ByName<ProvidedVlan> } | null;
+  readonly hostdevs?: Partial<HostdevSettings> | null;
+  readonly provide?: {
+    readonly bridges?: ByName<WrittenBridge>;
+    readonly vlans?: ByName<ProvidedVlan>;
+    readonly vfs?: ByName<Partial<ProvidedVfs> & Pick<ProvidedVfs, 'count'>>;
+  } | null;
   readonly interfaces?: readonly WrittenRule[] | null;
   readonly guests?: {
     readonly allow?: readonly InterfaceSetting[] | null;
@@ -103,7 +156,7 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, provide, interfaces, guests } = written ?? {};
+  const { bridges, taps, macvtap, hostdevs, provide, interfaces, guests } = written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
@@ -113,6 +166,11 @@ function withDefaults(written: WrittenConfig | null): Config {
     })),
     taps: { create: taps?.create ?? false, owner: taps?.owner?.toString() },
     macvtap: { manage: macvtap?.manage ?? false },
+    hostdevs: {
+      restore: hostdevs?.restore ?? false,
+      bind: hostdevs?.bind ?? false,
+      refused: hostdevs?.refused ?? 'fail',
+    },
     provide: {
       bridges: mapByName(provide?.bridges, bridge => ({
         ports: [...new Set(bridge?.ports ?? [])],
@@ -120,6 +178,7 @@ function withDefaults(written: WrittenConfig | null): Config {
         vlanFiltering: bridge?.vlanFiltering ?? false,
       })),
       vlans: mapByName(provide?.vlans, vlan => vlan!),
+      vfs: mapByName(provide?.vfs, vfs => ({ count: vfs!.count, unmanaged: vfs!.unmanaged ?? false })),
     },
     interfaces: (interfaces ?? []).map(({ match, vlan, ...settings }) => ({
       match,
@@ -144,7 +203,11 @@ export function reviveConfig(json: unknown): Config {
   return {
     ...config,
     bridges: withoutPrototype(bridges),
-    provide: { bridges: withoutPrototype(provide.bridges), vlans: withoutPrototype(provide.vlans) },
+    provide: {
+      bridges: withoutPrototype(provide.bridges),
+      vlans: withoutPrototype(provide.vlans),
+      vfs: withoutPrototype(provide.vfs),
+    },
   };
 }
 

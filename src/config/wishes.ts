@@ -5,12 +5,20 @@ import {
   type MacAddress,
   type Owner,
   readInteger,
+  readOneOf,
   readYesNo,
   wrongValue,
 } from '../model/values.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
-import { type Config, type InterfaceSetting, type InterfaceSettings, interfaceSettings } from './config.ts';
+import {
+  type Config,
+  type InterfaceSetting,
+  type InterfaceSettings,
+  interfaceSettings,
+  linkStates,
+  vlanProtocols,
+} from './config.ts';
 import { matchesPattern } from './match.ts';
 import { findNearest } from './nearest.ts';
 
@@ -120,8 +128,20 @@ function readSetting(
       return readVlanList(owner, element);
     case 'mtu':
       return readInteger(owner, element, 'mtu', { min: 68, max: 65535 });
+    case 'maxTxRate':
+    case 'minTxRate':
+      return readInteger(owner, element, name, { min: 0, max: 1_000_000 });
+    case 'vlanQos':
+      return readInteger(owner, element, name, { min: 0, max: 7 });
+    case 'linkState':
+      return readOneOf(owner, element, name, linkStates);
+    case 'vlanProto':
+      return readOneOf(owner, element, name, vlanProtocols);
     case 'isolated':
     case 'keepForwardingTable':
+    case 'trust':
+    case 'spoofchk':
+    case 'queryRss':
       return readYesNo(owner, element, name);
   }
 }

@@ -1,6 +1,7 @@
 import type { Effects } from '../apply/effects.ts';
 import type { Config } from '../config/config.ts';
 import type { Memory } from '../host/memory.ts';
+import type { AccessRules } from '../plan/access.ts';
 import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -30,6 +31,8 @@ export interface HookContext {
   /** Throws `CONFIG` if there is a mistake in it. */
   readonly config: () => Promise<Config>;
   readonly effects: Effects;
+  /** libvirt's rules about device nodes; undefined where they are not known. */
+  readonly accessRules: () => AccessRules | undefined;
 }
 
 /** What libvirt gets back. */

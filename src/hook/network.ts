@@ -1,9 +1,11 @@
 import { carryOut } from '../apply/apply.ts';
+import { actOnPort, leavePort } from '../apply/guest.ts';
 import { comparePort, foldRecord, type PortView } from '../apply/record.ts';
 import { leaveShared, type Undone } from '../apply/undo.ts';
 import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
 import { planNetworkStart } from '../plan/parts.ts';
+import { isPassive } from '../plan/plan.ts';
 import { ActualnetError } from '../report/error.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
@@ -32,10 +34,10 @@ export async function handleNetwork(
       report(await leaveShared(userOf(network), context.effects), network, context);
       return '';
     case 'port-created':
-      portCreated(network, required(port, network), context);
+      await portCreated(network, required(port, network), context);
       return '';
     case 'port-deleted':
-      portDeleted(network, required(port, network), context);
+      await portDeleted(network, required(port, network), context);
       return '';
   }
 }
@@ -63,8 +65,12 @@ function report({ left, problems }: Undone, network: Network, { log }: HookConte
   for (const line of [...left, ...problems]) log.warn(`${network.owner}, stopped: ${line}`);
 }
 
-function portCreated(network: Network, port: NetworkPort, context: HookContext): void {
+/** What is set on the device comes first: a port that is refused has never been. */
+async function portCreated(network: Network, port: NetworkPort, context: HookContext): Promise<void> {
   const { memory, log } = context;
+  const config = await context.config();
+  const problems = isPassive(config) ? [] : await actOnPort(port, network, { config, effects: context.effects });
+  for (const line of problems) log.warn(`guest '${port.ownerName}', port-created: ${line}`);
   remember(network, context);
   memory.rememberPort(network.name, { uuid: port.uuid, xml: port.element.outerXml });
   const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
@@ -80,9 +86,12 @@ function portCreated(network: Network, port: NetworkPort, context: HookContext):
   for (const finding of findings) log.warn(`guest '${port.ownerName}', port-created: ${finding}`);
 }
 
-function portDeleted(network: Network, port: NetworkPort, context: HookContext): void {
-  const { memory } = context;
+/** libvirt has given the device back by now, as it does it. */
+async function portDeleted(network: Network, port: NetworkPort, context: HookContext): Promise<void> {
+  const { memory, log, effects } = context;
   memory.forgetPort(network.name, port.uuid);
+  const { left, problems } = await leavePort(port, network, effects);
+  for (const line of [...left, ...problems]) log.warn(`guest '${port.ownerName}', port-deleted: ${line}`);
   if (memory.readRecord(port.ownerUuid).length === 0) return;
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-deleted', uuid: port.uuid });
 }

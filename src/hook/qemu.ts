@@ -1,12 +1,27 @@
-import { actOnGuest, closeReach, type GuestAtHand, type PlannedPhase, repairGuest, undoAll } from '../apply/guest.ts';
-import { compareRunning, compareViews, foldRecord, type GuestRecord, type RecordLine } from '../apply/record.ts';
+import {
+  actOnGuest,
+  closeReach,
+  type GuestAtHand,
+  obstaclesOf,
+  type PlannedPhase,
+  repairGuest,
+  undoAll,
+} from '../apply/guest.ts';
+import {
+  compareRunning,
+  compareViews,
+  counterpart,
+  foldRecord,
+  type GuestRecord,
+  type RecordLine,
+} from '../apply/record.ts';
 import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
 import { findLostPorts } from '../resolve/claim.ts';
-import { resolveGuest } from '../resolve/guest.ts';
+import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
@@ -63,9 +78,44 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
     ...checkHostdevs(view),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming }), context);
-  const refusals = await act('prepare', { uuid: guest, domain, view, incoming }, context);
-  if (refusals.length > 0) write(guest, lineOf('prepare', domain, context, { findings: refusals }), context);
+  const atHand = { uuid: guest, domain, view, incoming };
+  await refuseImpossible(atHand, context);
+  const told = await act('prepare', atHand, context);
+  if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
 }
+
+/**
+ * A host device that cannot be had ends the start here, with the reason in plain words: libvirt or QEMU would fail on it a
+ * little later. What was foreseen from our own count of a pool is looked at again with libvirt's before anything is refused.
+ */
+async function refuseImpossible(guest: AtHand, context: HookContext): Promise<void> {
+  const { domain } = guest;
+  const first = await findRefusals(guest, context);
+  const isForeseen = guest.view.interfaces.some(({ network }) => network !== null);
+  const again = { ...guest, view: viewOf(domain, context, context.memory.findLibvirtNetwork) };
+  const refusals = first.length > 0 && isForeseen ? await findRefusals(again, context) : first;
+  const [refusal, ...others] = refusals;
+  if (refusal === undefined) return;
+  const findings = others.map(errorLine);
+  if (findings.length > 0) write(guest.uuid, lineOf('prepare', domain, context, { findings }), context);
+  throw refusal;
+}
+
+async function findRefusals(guest: AtHand, context: HookContext): Promise<ActualnetError[]> {
+  const { domain, view } = guest;
+  const exhausted = view.interfaces.flatMap(({ error }) =>
+    error?.code === 'POOL_EXHAUSTED'
+      ? new ActualnetError('POOL_EXHAUSTED', error.message.replace(`${domain.owner}, `, ''), {
+          hint: error.hint ?? undefined,
+        })
+      : [],
+  );
+  const config = await context.config();
+  const obstacles = await obstaclesOf({ ...guest, config, wishes: [], effects: context.effects }, context.accessRules);
+  return [...exhausted, ...obstacles];
+}
+
+type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming'>;
 
 /** The document shows the actual connections now: keep them, say where they differ from what was foreseen, act on them. */
 async function follow(
@@ -74,8 +124,8 @@ async function follow(
   domain: Domain,
   context: HookContext,
 ): Promise<void> {
-  const view = viewOf(domain, context);
   const before = foldRecord(guest, context.memory.readRecord(guest));
+  const view = withNetworks(viewOf(domain, context), before);
   const differences = findDifferences(operation, before, view);
   const lost = operation === 'reconnect' ? findLostPorts(domain, context.memory.findNetwork) : [];
   const findings = [...differences, ...lost, ...checkHostdevs(view)].filter(
@@ -94,7 +144,7 @@ async function follow(
 /** Plans and carries out, unless the configuration asks for nothing. */
 async function act(
   phase: PlannedPhase,
-  guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming'>,
+  guest: AtHand,
   { config: readConfig, effects }: HookContext,
 ): Promise<string[]> {
   const config = await readConfig();
@@ -144,8 +194,24 @@ function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uu
   }
 }
 
-function viewOf(domain: Domain, { memory, libvirtVersion }: HookContext): GuestView {
-  return viewGuest(domain, resolveGuest(domain, { findNetwork: memory.findNetwork, version: libvirtVersion }));
+function viewOf(
+  domain: Domain,
+  { memory, libvirtVersion }: HookContext,
+  findNetwork: NetworkLookup = memory.findNetwork,
+): GuestView {
+  return viewGuest(domain, resolveGuest(domain, { findNetwork, version: libvirtVersion }));
+}
+
+/** The document of a started guest does not say from which network a host device came; what was foreseen does. */
+function withNetworks(view: GuestView, before: GuestRecord | undefined): GuestView {
+  const known = before?.foreseen ?? before?.chosen;
+  const interfaces = view.interfaces.map(iface => {
+    const was = known ? counterpart(known, iface) : undefined;
+    return iface.network !== null || was === undefined
+      ? iface
+      : { ...iface, network: was.network, portgroup: was.portgroup };
+  });
+  return { ...view, interfaces };
 }
 
 /** More findings of one call than anybody reads in a log; all of them are in the record. */

@@ -1,20 +1,37 @@
 import path from 'node:path';
 import type { Effects, LedgerFile } from '../apply/effects.ts';
+import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid } from '../model/values.ts';
-import type { FdbEntry, HostView, LinkState, PortVlan } from '../plan/host-view.ts';
+import { formatDriver } from '../model/vf-values.ts';
+import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { readBatch, runBatch } from './commands.ts';
-import { appendLine, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
+import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
+import { findHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
 import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
 import type { HostPaths } from './paths.ts';
+import { readPciDevice } from './pci.ts';
+import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
+import { readVfs } from './vfs.ts';
 
-/** The real host. */
-export function hostEffects(paths: HostPaths, clock: () => number): Effects {
+/** The programs through which a host is read and set. */
+export interface Programs {
+  readonly runBatch: typeof runBatch;
+  readonly readBatch: typeof readBatch;
+  readonly runPciCommands: typeof runPciCommands;
+  readonly readOverrides: typeof readOverrides;
+}
+
+const ownPrograms: Programs = { runBatch, readBatch, runPciCommands, readOverrides };
+
+/** The real host, or what others make of its programs. */
+export function hostEffects(paths: HostPaths, clock: () => number, programs: Programs = ownPrograms): Effects {
   const sharedFile = (dev: string) => path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`);
   return {
-    view: needs => viewHost(paths.sys, needs),
-    run: runBatch,
+    view: needs => viewHost(paths, needs, programs),
+    run: (tool, lines, options) =>
+      tool === 'pci' ? programs.runPciCommands(paths, lines, options) : programs.runBatch(tool, lines, options),
     lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf)),
     guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
     guestsWithLedger: () =>
@@ -26,19 +43,46 @@ export function hostEffects(paths: HostPaths, clock: () => number): Effects {
   };
 }
 
-/** Links are read when they are asked for and then kept; tables at once, both in one process. */
-async function viewHost(sys: string, needs: { fdb: boolean; vlans: boolean }): Promise<HostView> {
-  const links = new Map<string, LinkState | undefined>();
-  const link = (dev: string) => {
-    if (!links.has(dev)) links.set(dev, readLink(sys, dev));
-    return links.get(dev);
-  };
+/** Links and devices are read when they are asked for and then kept; tables at once, each tool's in one process. */
+async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Promise<HostView> {
+  const { sys } = paths;
+  const link = remember((dev: string): LinkState | undefined => readLink(sys, dev));
+  const pci = remember((address: PciAddress): PciDevice | undefined => readPciDevice(sys, address));
   const lines = [...(needs.fdb ? ['fdb show'] : []), ...(needs.vlans ? ['vlan show'] : [])];
-  const tables = lines.length === 0 ? [] : await readBatch('bridge', lines);
+  const tables = lines.length === 0 ? [] : await programs.readBatch('bridge', lines);
+  const pfs = [...new Set(needs.vfs)].filter(pf => link(pf) !== undefined);
+  const vfs =
+    pfs.length === 0
+      ? []
+      : await programs.readBatch(
+          'ip',
+          pfs.map(pf => `link show dev ${pf}`),
+        );
+  const states = new Map(
+    vfs.flatMap((shown, place) => readVfs(shown).map(([vf, state]) => [`${pfs[place]} ${vf}`, state])),
+  );
+  const overrides = needs.drivers?.length ? await programs.readOverrides(paths, needs.drivers) : new Map();
   return {
     link,
     fdb: needs.fdb ? readFdb(tables[0]) : [],
     vlans: needs.vlans ? readVlans(tables[needs.fdb ? 1 : 0]) : [],
+    pci,
+    hasPci: exists(path.join(sys, 'bus/pci/devices')),
+    vf: (pf, vf) => states.get(`${pf} ${vf}`),
+    unmanaged: pf => exists(unmanagedRuleFile(paths, pf)),
+    driver: address => formatDriver({ driver: pci(address)?.driver ?? null, override: overrides.get(address) ?? null }),
+    holders: remember((address: PciAddress) => {
+      const device = pci(address);
+      return device === undefined ? [] : findHolders(paths.proc, vfioNodes(device));
+    }),
+  };
+}
+
+function remember<K, V>(read: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return key => {
+    if (!known.has(key)) known.set(key, read(key));
+    return known.get(key)!;
   };
 }
 

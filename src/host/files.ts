@@ -46,6 +46,20 @@ export function writeFileAtomically(file: string, content: string): void {
   }
 }
 
+/** A file of ours in a directory of others, for everybody to read; replaced in one step. */
+export function writeFileForAll(file: string, content: string): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
+    fs.rmSync(temporary, { force: true });
+    fs.writeFileSync(temporary, content, { mode: 0o644, flag: 'wx' });
+    fs.renameSync(temporary, file);
+  } catch (cause) {
+    fs.rmSync(temporary, { force: true });
+    throw fileError('write', file, cause);
+  }
+}
+
 /** Appends one line in one write and flushes it. A torn line left by a kill is closed first, so it cannot swallow ours. */
 export function appendLine(file: string, line: string): void {
   makePrivateDirectory(path.dirname(file));
@@ -154,7 +168,7 @@ function regularFile(fd: number, file: string): fs.Stats {
 }
 
 /** Saves the common case the price of an exception, half a millisecond in a fresh process. */
-function exists(file: string): boolean {
+export function exists(file: string): boolean {
   try {
     return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch {

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import type { LinkState } from '../plan/host-view.ts';
 
 /**
@@ -34,12 +35,23 @@ export function readLink(sys: string, dev: string): LinkState | undefined {
           isolated: read('brport/isolated') === '1',
         },
       }),
-      vfs: names.includes('device') ? readNumber(path.join(directory, 'device/sriov_numvfs')) : 0,
+      pci: names.includes('device') ? addressIn(path.join(directory, 'device')) : null,
+      vfs: names.includes('device') ? countVfs(path.join(directory, 'device')) : 0,
       vlanFiltering: isBridge && readNumber(path.join(directory, 'bridge/vlan_filtering')) === 1,
     };
   } catch {
     return undefined;
   }
+}
+
+function addressIn(link: string): PciAddress | null {
+  const name = path.basename(fs.readlinkSync(link));
+  return isPciAddress(name) ? name : null;
+}
+
+/** Counted, not asked for: while somebody waits for a VF to be given back, reading `sriov_numvfs` waits with him. */
+function countVfs(device: string): number {
+  return fs.readdirSync(device).filter(name => /^virtfn\d+$/.test(name)).length;
 }
 
 function readNumber(file: string): number {

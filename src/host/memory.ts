@@ -20,6 +20,8 @@ import type { HostPaths } from './paths.ts';
 export interface Memory {
   /** A network as last seen by the network hook, else from libvirt's files. */
   findNetwork(name: string): NetworkState | undefined;
+  /** The same by libvirt's files alone: they are right where a call to us was lost. */
+  findLibvirtNetwork(name: string): NetworkState | undefined;
   /** A running network, as the network hook shows it. */
   rememberNetwork(name: string, xml: string): void;
   forgetNetwork(name: string): void;
@@ -81,6 +83,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
         },
       };
     },
+    findLibvirtNetwork: name => findNetworkInLibvirtFiles(paths, name) ?? memory.findNetwork(name),
     rememberNetwork(name, xml) {
       // Installed while the network was running: its earlier ports are in libvirt's files only.
       if (readRemembered(name) === undefined) {

@@ -14,6 +14,12 @@ export interface HostPaths {
   readonly libvirtNetworkConfig: string;
   /** The kernel's view of links. Read only. */
   readonly sys: string;
+  /** The kernel's view of processes. Read only. */
+  readonly proc: string;
+  /** Where udev finds rules that last until the next boot; ours are named after us. */
+  readonly udevRules: string;
+  /** libvirt's: settings of its QEMU driver. Read only. */
+  readonly libvirtQemuConfig: string;
   /** libvirt's: status of running guests. Read only. */
   readonly libvirtGuestStatus: string;
   /** Where the dynamic linker finds libvirt; its file name tells the version. */
@@ -29,6 +35,9 @@ export function hostPaths(root: string): HostPaths {
     libvirtNetworkStatus: path.join(root, 'run/libvirt/network'),
     libvirtNetworkConfig: path.join(root, 'etc/libvirt/qemu/networks'),
     sys: path.join(root, 'sys'),
+    proc: path.join(root, 'proc'),
+    udevRules: path.join(root, 'run/udev/rules.d'),
+    libvirtQemuConfig: path.join(root, 'etc/libvirt/qemu.conf'),
     libvirtGuestStatus: path.join(root, 'run/libvirt/qemu'),
     libraries: path.join(root, 'usr'),
   };

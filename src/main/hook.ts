@@ -2,6 +2,7 @@ import { type HookContext, type Invocation, type Outcome, runHook } from '../hoo
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { hostEffects } from '../host/effects.ts';
+import { readAccessRules } from '../host/libvirt-access.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory } from '../host/memory.ts';
@@ -28,6 +29,7 @@ export function hookContext(paths: HostPaths): HookContext {
     libvirtVersion: () => findLibvirtVersion(paths),
     config: () => loadConfig(paths),
     effects: hostEffects(paths, Date.now),
+    accessRules: () => readAccessRules(paths),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { XmlElement } from '../xml/document.ts';
+import { type PciAddress, parsePciAddress } from './pci-address.ts';
 
 /** One `-netdev` or `-device` given in `<qemu:commandline>`; `kind` is the backend type or the device's driver. */
 export interface CommandLineObject {
@@ -28,6 +29,16 @@ export function readCommandLine(domain: XmlElement): CommandLine {
       return (word === `-${option}` || word === `--${option}`) && value !== undefined ? [parseObject(value)] : [];
     });
   return { netdevs: after('netdev'), devices: after('device') };
+}
+
+/** The PCI devices that the command line gives to the guest: `vfio-pci,host=` or `sysfsdev=`. */
+export function commandLineHostdevs({ devices }: CommandLine): { address: PciAddress; iommufd: boolean }[] {
+  return devices
+    .filter(({ kind }) => /^vfio-pci(-nohotplug)?$/.test(kind))
+    .flatMap(({ options }) => {
+      const address = parsePciAddress(options.get('host') ?? options.get('sysfsdev')?.split('/').at(-1) ?? '');
+      return address === undefined ? [] : { address, iommufd: options.has('iommufd') };
+    });
 }
 
 /** QEMU takes `kind,key=value,...`, where a doubled comma is a comma, or a JSON object. */

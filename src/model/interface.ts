@@ -51,6 +51,8 @@ export interface HostDevice {
   readonly address?: PciAddress;
   readonly managed: boolean;
   readonly driver?: string;
+  /** `<driver iommufd='yes'>`: QEMU opens the device itself, not its group. */
+  readonly iommufd?: boolean;
 }
 
 /** `<source>` as written, for the types whose host side matters here. */
@@ -152,6 +154,7 @@ export function readHostDevice(owner: Owner, element: XmlElement, address: XmlEl
     address: type === 'pci' && address !== undefined ? readPciAddress(owner, address) : undefined,
     managed: readYesNo(owner, element, 'managed') ?? false,
     driver: element.child('driver')?.attribute('name'),
+    iommufd: readYesNo(owner, element.child('driver'), 'iommufd') || undefined,
   });
 }
 

@@ -17,6 +17,20 @@ export function readPciAddress(owner: Owner, element: XmlElement): PciAddress {
   return `${domain}:${bus}:${slot}.${number('function', 7)}` as PciAddress;
 }
 
+/** Whether `text` is an address in sysfs's spelling. */
+export function isPciAddress(text: string): text is PciAddress {
+  return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(text);
+}
+
+/** An address as QEMU takes it, with or without its domain; undefined if it is none. */
+export function parsePciAddress(text: string): PciAddress | undefined {
+  const [, domain = '0', bus = '', slot = '', fn = ''] =
+    /^(?:([0-9a-f]{1,8}):)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])$/i.exec(text) ?? [];
+  const pad = (hex: string, width: number) => hex.toLowerCase().padStart(width, '0');
+  const address = `${pad(domain, 4)}:${pad(bus, 2)}:${pad(slot, 2)}.${fn}`;
+  return isPciAddress(address) ? address : undefined;
+}
+
 /** The four attributes in libvirt's spelling: `domain='0x0000' bus='0x03' slot='0x00' function='0x1'`. */
 export function pciAddressAttributes(address: PciAddress): Record<'domain' | 'bus' | 'slot' | 'function', string> {
   const [domain, bus, rest] = address.split(':') as [string, string, string];

@@ -1,4 +1,4 @@
-import { unreachable } from '../report/error.ts';
+import type { PciAddress } from '../model/pci-address.ts';
 
 /** One thing of the host that can be observed and set. */
 export type Subject =
@@ -6,11 +6,29 @@ export type Subject =
   | { readonly kind: 'up' | 'mtu' | 'mac' | 'master'; readonly dev: string }
   | { readonly kind: PortFlag; readonly dev: string }
   | { readonly kind: 'fdb'; readonly dev: string; readonly mac: string; readonly table: 'bridge' | 'self' }
-  | { readonly kind: 'vlan'; readonly dev: string; readonly id: number };
+  | { readonly kind: 'vlan'; readonly dev: string; readonly id: number }
+  | { readonly kind: VfSetting; readonly dev: string; readonly vf: number }
+  | { readonly kind: 'vfs' | 'unmanaged'; readonly dev: string }
+  | { readonly kind: 'driver'; readonly dev: PciAddress };
 
 /** Flags of a bridge port, in iproute2's words. */
 export const portFlags = ['learning', 'flood', 'isolated'] as const;
 export type PortFlag = (typeof portFlags)[number];
+
+/**
+ * What a PF holds for each of its VFs, in the order in which drivers take them: trust lets a VF have its MAC, a link that
+ * is up comes last. `vf-vlan` is `none` or `ID [qos PRIORITY] [proto PROTOCOL]`, `vf-rate` is `max MBPS min MBPS`.
+ */
+export const vfSettings = [
+  'vf-trust',
+  'vf-mac',
+  'vf-vlan',
+  'vf-spoofchk',
+  'vf-query_rss',
+  'vf-rate',
+  'vf-state',
+] as const;
+export type VfSetting = (typeof vfSettings)[number];
 
 /** What a link has to be made as. */
 export type LinkSpec =
@@ -20,7 +38,9 @@ export type LinkSpec =
 
 /**
  * The state of a subject: for a link its spec (observed: whatever it is, as its index), for `master` a bridge's name,
- * for `vlan` how the port carries it. `null` is "not there".
+ * for `vlan` how the port carries it, for `vfs` how many there are, for `driver` its name and, if it has one, the override
+ * (`vfio-pci override vfio-pci`). `null` is "not there"; as what a VF's setting is to become it is "whatever libvirt or the
+ * guest makes of it".
  */
 export type Value = boolean | number | string | null | LinkSpec;
 
@@ -32,15 +52,24 @@ export interface Change {
   readonly why: string;
   /** Other guests may need the same: it stays until the last one has gone. */
   readonly shared?: boolean;
-  /** libvirt does it itself a moment later; only the state before is kept, to be restored in the end. */
+  /** libvirt (for a VF's MAC also the guest) does it a moment later; only the state before is kept, to be restored in the end. */
   readonly byLibvirt?: boolean;
+  /** If it is refused, that is told and nothing more. */
+  readonly optional?: boolean;
   /** Opens the guest to the network: taken back as soon as its CPUs stop. */
   readonly reach?: boolean;
 }
 
 /** A text that is equal for equal subjects. */
 export function keyOf(subject: Subject): string {
-  const detail = 'mac' in subject ? ` ${subject.table} ${subject.mac}` : 'id' in subject ? ` ${subject.id}` : '';
+  const detail =
+    'mac' in subject
+      ? ` ${subject.table} ${subject.mac}`
+      : 'id' in subject
+        ? ` ${subject.id}`
+        : 'vf' in subject
+          ? ` ${subject.vf}`
+          : '';
   return `${subject.kind} ${subject.dev}${detail}`;
 }
 
@@ -65,7 +94,28 @@ export function describeChange({ subject, to }: Pick<Change, 'subject' | 'to'>):
       return `${to === true ? 'add' : 'remove'} ${subject.mac} ${subject.table === 'self' ? 'in the table of' : 'on'} ${dev}`;
     case 'vlan':
       return to === null ? `${dev} without vlan ${subject.id}` : `${dev} vlan ${subject.id} ${to}`;
+    case 'vfs':
+      return `${to} VFs on ${dev}`;
+    case 'unmanaged':
+      return `network managers ${to === true ? 'leave' : 'may have'} the VFs of ${dev}${to === true ? ' alone' : ''}`;
+    case 'driver':
+      return `${dev} ${to === null ? 'without a driver' : `on driver ${to}`}`;
     default:
-      return unreachable(subject);
+      return `VF ${subject.vf} of ${dev}: ${subject.kind.slice('vf-'.length)} ${describeVfValue(to)}`;
   }
+}
+
+/** Whether a subject is one of the settings that a PF holds for a VF. */
+export function isVfSubject(subject: Subject): subject is Subject & { readonly kind: VfSetting } {
+  return 'vf' in subject;
+}
+
+/** Whether a subject belongs to a card or a PCI device rather than to a link. */
+export function isCardSubject(subject: Subject): boolean {
+  return isVfSubject(subject) || ['vfs', 'unmanaged', 'driver'].includes(subject.kind);
+}
+
+function describeVfValue(to: Value): string {
+  if (to === null) return 'kept for the end';
+  return typeof to === 'boolean' ? (to ? 'on' : 'off') : String(to);
 }

@@ -1,15 +1,24 @@
 import { isLinkName } from '../config/wishes.ts';
+import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
+import { parseDriver, parseVfRate, parseVfVlan } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { Change, LinkSpec, Subject, Value } from './change.ts';
+import type { Change, LinkSpec, Subject, Value, VfSetting } from './change.ts';
 
-/** One line for `ip -batch` or `bridge -batch`. */
+/** The programs that set things, and `pci` for what the kernel takes through files of a PCI device. */
+export const tools = ['bridge', 'pci', 'ip'] as const;
+
+/**
+ * One line for `ip -batch` or `bridge -batch`, or `bind ADDRESS DRIVER`, `unbind ADDRESS`, `numvfs PF NUMBER`,
+ * `unmanaged PF on|off`.
+ */
 export interface Command {
-  readonly tool: 'ip' | 'bridge';
+  readonly tool: (typeof tools)[number];
   readonly line: string;
 }
 
 /** The command that sets a subject. Words are checked: the line is read by a program that splits at blanks. */
 export function commandFor({ subject, to }: Pick<Change, 'subject' | 'to'>): Command {
+  if (subject.kind === 'driver') return { tool: 'pci', line: driverLine(subject.dev, to) };
   const dev = linkName(subject.dev);
   switch (subject.kind) {
     case 'link':
@@ -34,6 +43,12 @@ export function commandFor({ subject, to }: Pick<Change, 'subject' | 'to'>): Com
           ? `vlan delete dev ${dev} vid ${number(subject.id)}`
           : `vlan add dev ${dev} vid ${number(subject.id)} ${vlanFlags(to)}`.trimEnd(),
       );
+    case 'vfs':
+      return { tool: 'pci', line: `numvfs ${dev} ${number(to)}` };
+    case 'unmanaged':
+      return { tool: 'pci', line: `unmanaged ${dev} ${to === true ? 'on' : 'off'}` };
+    default:
+      return ip(`link set dev ${dev} vf ${number(subject.vf)} ${vfWords(subject.kind, to)}`);
   }
 }
 
@@ -55,6 +70,40 @@ function fdb(subject: Subject & { kind: 'fdb' }, to: Value): string {
   const entry = `${mac(subject.mac)} dev ${linkName(subject.dev)}`;
   if (subject.table === 'self') return to === true ? `fdb add ${entry} self permanent` : `fdb delete ${entry} self`;
   return to === true ? `fdb replace ${entry} master static` : `fdb delete ${entry} master`;
+}
+
+/** `ip` sends the VLAN in the form that all drivers know unless a protocol is named. */
+function vfWords(kind: VfSetting, to: Value): string {
+  const word = kind.slice('vf-'.length);
+  switch (kind) {
+    case 'vf-mac':
+      return `mac ${mac(String(to))}`;
+    case 'vf-vlan': {
+      const { id, qos, proto } = parseVfVlan(String(to));
+      return `vlan ${number(id)}${qos === 0 ? '' : ` qos ${number(qos)}`}${proto === '802.1Q' ? '' : ` proto ${proto}`}`;
+    }
+    case 'vf-rate': {
+      const { max, min } = parseVfRate(String(to));
+      return `max_tx_rate ${number(max)} min_tx_rate ${number(min)}`;
+    }
+    case 'vf-state':
+      if (to === 'auto' || to === 'enable' || to === 'disable') return `state ${to}`;
+      throw new ActualnetError('BUG', `'${String(to)}' is not a link state`);
+    default:
+      return `${word} ${to === true ? 'on' : 'off'}`;
+  }
+}
+
+function driverLine(address: PciAddress, to: Value): string {
+  const { driver, override } = parseDriver(to === null ? null : String(to));
+  if (!isPciAddress(address)) throw new ActualnetError('BUG', `'${address}' is not a PCI address`);
+  if (driver === null) return `unbind ${address}`;
+  return `bind ${address} ${driverName(driver)}${override === null ? '' : ` override ${driverName(override)}`}`;
+}
+
+function driverName(name: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(name)) return name;
+  throw new ActualnetError('BUG', `'${name}' is not the name of a driver`);
 }
 
 function vlanFlags(how: Value): string {

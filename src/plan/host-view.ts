@@ -1,4 +1,5 @@
-import type { Subject, Value } from './change.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+import type { Subject, Value, VfSetting } from './change.ts';
 
 /** A link as the kernel shows it. */
 export interface LinkState {
@@ -15,6 +16,8 @@ export interface LinkState {
   readonly uppers: readonly string[];
   /** The flags of a bridge port. */
   readonly port?: { readonly learning: boolean; readonly flood: boolean; readonly isolated: boolean };
+  /** The PCI device behind it. */
+  readonly pci: PciAddress | null;
   /** Virtual functions switched on, for a PF. */
   readonly vfs: number;
   /** For a bridge: whether it tells VLANs apart. */
@@ -36,15 +39,62 @@ export interface PortVlan {
   readonly how: 'pvid untagged' | 'untagged' | 'pvid' | 'tagged';
 }
 
+/** A PCI device as sysfs shows it. */
+export interface PciDevice {
+  readonly address: PciAddress;
+  readonly driver: string | null;
+  readonly isBridge: boolean;
+  readonly numaNode: number | null;
+  /** Null where there is no IOMMU. */
+  readonly group: { readonly number: number; readonly members: readonly PciAddress[] } | null;
+  /** Its links: none while it is bound to no network driver, or when they were given to a container. */
+  readonly netdevs: readonly string[];
+  /** For a VF: its PF, and the number it has there. `dev` is null while the PF has no link. */
+  readonly pf: { readonly address: PciAddress; readonly dev: string | null; readonly vf: number } | null;
+  /** For a PF: its VFs by number. */
+  readonly vfs: readonly PciAddress[];
+  /** Its device below `/dev/vfio/devices`, on kernels with IOMMUFD. */
+  readonly vfioDevice: string | null;
+}
+
+/** What a PF holds for a VF. Null is what the kernel does not tell. */
+export type VfState = Readonly<Record<VfSetting, Value>>;
+
+/** What has to be read besides links and PCI devices, which are read when they are asked for. */
+export interface Needs {
+  readonly fdb?: boolean;
+  readonly vlans?: boolean;
+  /** PFs whose settings for their VFs are needed. */
+  readonly vfs?: readonly string[];
+  /** Devices whose driver override is needed. */
+  readonly drivers?: readonly PciAddress[];
+}
+
 /** What the host looks like at one moment; the core sees the host only like this. */
 export interface HostView {
   readonly link: (dev: string) => LinkState | undefined;
   readonly fdb: readonly FdbEntry[];
   readonly vlans: readonly PortVlan[];
+  readonly pci: (address: PciAddress) => PciDevice | undefined;
+  /** Whether there is a PCI bus to look at; a device that is not seen may otherwise be there. */
+  readonly hasPci: boolean;
+  readonly vf: (pf: string, vf: number) => VfState | undefined;
+  /** Whether a rule of ours tells network managers to leave a PF's VFs alone. */
+  readonly unmanaged: (pf: string) => boolean;
+  /** As a driver's value is written, override included. */
+  readonly driver: (address: PciAddress) => Value;
+  /** The processes that have a device open through VFIO, as messages name them. */
+  readonly holders: (address: PciAddress) => readonly string[];
+}
+
+/** Whether a driver gives its devices to user space: QEMU opens those. */
+export function isVfioDriver(driver: string | null): boolean {
+  return driver !== null && /^(vfio-pci|pci-stub|(xen-)?pciback)$|[-_]vfio[-_]pci$/.test(driver);
 }
 
 /** The present value of a subject; undefined when the device it belongs to is not there. */
 export function observe(subject: Subject, host: HostView): Value | undefined {
+  if (subject.kind === 'driver') return host.pci(subject.dev) === undefined ? undefined : host.driver(subject.dev);
   const link = host.link(subject.dev);
   if (subject.kind === 'link') return link === undefined ? null : link.index;
   if (link === undefined) return undefined;
@@ -64,6 +114,12 @@ export function observe(subject: Subject, host: HostView): Value | undefined {
       );
     case 'vlan':
       return host.vlans.find(({ dev, id }) => dev === subject.dev && id === subject.id)?.how ?? null;
+    case 'vfs':
+      return link.vfs;
+    case 'unmanaged':
+      return host.unmanaged(subject.dev);
+    default:
+      return host.vf(subject.dev, subject.vf)?.[subject.kind];
   }
 }
 
@@ -80,19 +136,16 @@ export function uplinksOf(bridge: string, host: HostView): LinkState[] {
   return ports.filter(({ isTap }) => !isTap);
 }
 
-/** The PFs with VFs that carry a bridge: its uplinks themselves, or what lies below a bond or VLAN device. */
-export function pfsBelow(bridge: string, host: HostView): string[] {
-  const found = new Set<string>();
-  const visit = (links: readonly LinkState[], depth: number): void => {
-    for (const link of links) {
-      if (link.vfs > 0) found.add(link.dev);
-      else if (depth > 0)
-        visit(
-          link.lowers.flatMap(dev => host.link(dev) ?? []),
-          depth - 1,
-        );
-    }
-  };
-  visit(uplinksOf(bridge, host), 4);
-  return [...found];
+/** The PFs with VFs that carry a bridge, each with the bridge's port above it: the PF itself, or a bond or VLAN device. */
+export function pfsBelow(bridge: string, host: HostView): { readonly uplink: string; readonly pf: string }[] {
+  const below = (links: readonly LinkState[], depth: number): string[] =>
+    links.flatMap(link => {
+      if (link.vfs > 0) return link.dev;
+      const lowers = depth === 0 ? [] : link.lowers.flatMap(dev => host.link(dev) ?? []);
+      return below(lowers, depth - 1);
+    });
+  const pairs = uplinksOf(bridge, host).flatMap(link =>
+    [...new Set(below([link], 4))].map(pf => ({ uplink: link.dev, pf })),
+  );
+  return pairs.filter(({ pf }, place) => pairs.findIndex(other => other.pf === pf) === place);
 }

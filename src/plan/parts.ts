@@ -7,7 +7,8 @@ export function planNetworkStart(network: Network, config: Config): Change[] {
   // libvirt makes the bridges of routed networks itself.
   const bridge = network.mode === 'bridge' ? network.bridge : undefined;
   const pool = network.pool.flatMap(device => ('dev' in device ? device.dev : []));
-  return provideParts([...(bridge === undefined ? [] : [bridge]), ...pool], config);
+  const named = [bridge, network.pf].filter(name => name !== undefined);
+  return provideParts([...named, ...pool], config);
 }
 
 /** The changes that make the named parts, each with what it stands on. Shared: the last user's end removes them. */
@@ -20,6 +21,14 @@ export function provideParts(names: readonly string[], config: Config): Change[]
     if (Object.hasOwn(config.provide.vlans, name)) {
       const { link, id } = config.provide.vlans[name]!;
       changes.set(name, part(name, [{ subject: { kind: 'link', dev: name }, to: { type: 'vlan', link, id } }]));
+    } else if (Object.hasOwn(config.provide.vfs, name)) {
+      const { count, unmanaged } = config.provide.vfs[name]!;
+      const leaveAlone = { subject: { kind: 'unmanaged', dev: name }, to: true } as const;
+      // Before they are made: a manager looks at a link when it appears.
+      changes.set(
+        name,
+        part(name, [...(unmanaged ? [leaveAlone] : []), { subject: { kind: 'vfs', dev: name }, to: count }]),
+      );
     } else if (Object.hasOwn(config.provide.bridges, name)) {
       const { ports, mtu, vlanFiltering } = config.provide.bridges[name]!;
       for (const port of ports) provide(port);

@@ -3,7 +3,9 @@ import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import type { GuestDevice } from './guest-devices.ts';
 import { type HostView, pfsBelow, uplinksOf } from './host-view.ts';
+import { bindDrivers, providedPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
+import { keepVf, setVf, vfOf } from './vfs.ts';
 
 /** What is planned for one guest: its connections, and the host it meets. */
 export interface PlanContext {
@@ -13,28 +15,43 @@ export interface PlanContext {
 }
 
 /** Whether the configuration asks for nothing at all: then the host is not even looked at. */
-export function isPassive({ bridges, taps, macvtap, provide, interfaces, guests }: Config): boolean {
-  const named = [bridges, provide.bridges, provide.vlans].some(section => Object.keys(section).length > 0);
-  return !named && !taps.create && !macvtap.manage && interfaces.length === 0 && guests.allow.length === 0;
+export function isPassive({ bridges, taps, macvtap, hostdevs, provide, interfaces, guests }: Config): boolean {
+  const sections = [bridges, provide.bridges, provide.vlans, provide.vfs];
+  const named = sections.some(section => Object.keys(section).length > 0);
+  const switched = taps.create || macvtap.manage || hostdevs.restore || hostdevs.bind;
+  return !named && !switched && interfaces.length === 0 && guests.allow.length === 0;
 }
 
-/** `prepare`: missing bridges, and the taps that libvirt does not make. */
-export function planPrepare({ devices, config, host }: PlanContext): Change[] {
+/** `prepare`: missing bridges, the taps that libvirt does not make, and what it will change on devices that are known by now. */
+export function planPrepare(context: PlanContext): Change[] {
+  const { devices, config, host } = context;
   const needed = devices.flatMap(({ bridge, macvtap }) =>
     [bridge, macvtap?.physdev].filter(name => name !== undefined),
   );
-  const parts = provideParts(needed, config);
+  const parts = provideParts([...needed, ...providedPfs(context)], config);
   const made = new Set(parts.flatMap(({ subject }) => (subject.kind === 'link' ? subject.dev : [])));
-  return [...parts, ...devices.flatMap(device => (config.taps.create ? makeTap(device, { config, host, made }) : []))];
+  return [
+    ...parts,
+    ...devices.flatMap(device => (device.chosen ? keepVf(device, config, host) : [])),
+    ...bindDrivers(context),
+    ...devices.flatMap(device => (config.taps.create ? makeTap(device, { config, host, made }) : [])),
+  ];
 }
 
-/** `start`: libvirt's taps exist now; nothing is opened yet, and ports learn and flood as the kernel makes them. */
+/** `port-created`: libvirt has chosen a VF and not touched it yet. A port of a guest that has it already is only told again. */
+export function planPort(device: GuestDevice, { config, host }: Pick<PlanContext, 'config' | 'host'>): Change[] {
+  const kept = keepVf(device, config, host);
+  return kept.length === 0 ? [] : [...kept, ...setVf(device, { config, host, withVlan: false })];
+}
+
+/** `start`: libvirt's taps exist and its VFs are set; nothing is opened yet, and ports learn and flood as the kernel makes them. */
 export function planStart(context: PlanContext): Change[] {
   return context.devices.flatMap(device => [
     ...(device.type === 'bridge' ? portSettings(device, context) : []),
     ...(device.macvtap !== undefined && context.config.macvtap.manage
       ? keepPhysdevState(device.macvtap, context.host)
       : []),
+    ...setVf(device, { ...context, withVlan: true }),
   ]);
 }
 
@@ -167,18 +184,35 @@ function quietPort({ settings, tableOfLibvirt, bridge, dev, mac, name }: GuestDe
   return (['learning', 'flood'] as const).map(kind => ({ subject: { kind, dev }, to: false, why }));
 }
 
-function forwardingEntries(device: GuestDevice, { config, host }: PlanContext): Change[] {
+/**
+ * Where frames for a guest's MAC find it. A card with VFs hands a frame that leaves through its PF to a VF with that MAC,
+ * so the guest of a bridge above must be in the PF's table to get an answer from there; the bridge in turn looks for VFs
+ * of the card behind its uplink. A PF must not claim a MAC that one of the guest's own VFs on it has.
+ */
+function forwardingEntries(device: GuestDevice, { devices, config, host }: PlanContext): Change[] {
   const { settings, tableOfLibvirt, bridge, dev, mac, name } = device;
-  if (bridge === undefined || mac === undefined) return [];
-  const why = `${name} runs`;
+  if (mac === undefined) return [];
+  const entry = { to: true, why: `${name} runs`, reach: true } as const;
+  if (bridge === undefined) {
+    const pf = vfOf(device, host)?.pf;
+    const above = (other: string) => pfsBelow(other, host).flatMap(below => (below.pf === pf ? below.uplink : []));
+    const isElsewhere = (other: string) => devices.some(each => each.mac === mac && each.bridge === other);
+    return Object.keys(config.bridges)
+      .filter(other => pf !== undefined && config.bridges[other]?.pfForwardingTable && !isElsewhere(other))
+      .flatMap(above)
+      .map(uplink => ({ subject: { kind: 'fdb', dev: uplink, mac, table: 'bridge' }, ...entry }));
+  }
   const own: Change[] =
     settings.keepForwardingTable && !tableOfLibvirt && dev !== undefined
-      ? [{ subject: { kind: 'fdb', dev, mac, table: 'bridge' }, to: true, why, reach: true }]
+      ? [{ subject: { kind: 'fdb', dev, mac, table: 'bridge' }, ...entry }]
       : [];
-  const pfs = config.bridges[bridge]?.pfForwardingTable ? pfsBelow(bridge, host) : [];
+  const ofVfs = devices.flatMap(each => (each.mac === mac ? (vfOf(each, host)?.pf ?? []) : []));
+  const pfs = config.bridges[bridge]?.pfForwardingTable ? pfsBelow(bridge, host).map(({ pf }) => pf) : [];
   return [
     ...own,
-    ...pfs.map(pf => ({ subject: { kind: 'fdb', dev: pf, mac, table: 'self' }, to: true, why, reach: true }) as const),
+    ...pfs
+      .filter(pf => !ofVfs.includes(pf))
+      .map(pf => ({ subject: { kind: 'fdb', dev: pf, mac, table: 'self' }, ...entry }) as const),
   ];
 }
 

@@ -21,6 +21,12 @@ export const errorCodes = [
   'ACTUAL_UNSUPPORTED',
   'CLAIM_FAILED',
   'DEVICE_MISSING',
+  'NOT_A_VF',
+  'PF_DOWN',
+  'DEVICE_IN_USE',
+  'DEVICE_NOT_BOUND',
+  'GROUP_NOT_VIABLE',
+  'ACCESS_MISSING',
   'VLAN_UNSUPPORTED',
   'ACTION_FAILED',
   'LOCKED',
@@ -68,9 +74,4 @@ export function printable(text: string): string {
     return short ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
   return line.length <= maxLineLength ? line : `${line.slice(0, maxLineLength)}...`;
-}
-
-/** Marks a branch that the types say cannot be reached. */
-export function unreachable(value: never): never {
-  throw new ActualnetError('BUG', `unexpected value ${JSON.stringify(value)}`);
 }

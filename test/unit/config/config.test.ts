@@ -33,14 +33,17 @@ describe('what is written', () => {
       },
       taps: { create: true, owner: 'libvirt-qemu' },
       macvtap: { manage: true },
+      hostdevs: { restore: true, bind: false, refused: 'warn' },
       provide: {
         bridges: { 'br-lab': { ports: ['lab.120'], mtu: 9000, vlanFiltering: true } },
         vlans: { 'lab.120': { link: 'eno2', id: 120 } },
+        vfs: { ens2f0: { count: 8, unmanaged: true } },
       },
       interfaces: [
         { match: { guest: 'web-admin' }, settings: { vlan: [5] } },
         { match: { guest: 'web*', bridge: 'br0' }, settings: { vlan: [10, 20], isolated: true } },
         { match: { mac: '52:54:00:57:*' }, settings: { mtu: 1400 } },
+        { match: { pf: 'ens2f0' }, settings: { spoofchk: true, trust: false, maxTxRate: 1000 } },
       ],
       guests: { allow: ['bridge', 'vlan'], bridges: ['br-lab*'] },
     });
@@ -50,8 +53,8 @@ describe('what is written', () => {
     { name: 'no file', texts: [] },
     { name: 'an empty file', texts: [''] },
     { name: 'comments only', texts: ['# bridges:\n#   br0: {}\n', '---\n# nothing\n'] },
-    { name: 'empty sections', texts: ['bridges:\ntaps:\nmacvtap:\nprovide:\ninterfaces:\nguests:\n'] },
-    { name: 'empty parts', texts: ['provide: { bridges: , vlans: }\nguests: { allow: , bridges: }\n'] },
+    { name: 'empty sections', texts: ['bridges:\ntaps:\nmacvtap:\nhostdevs:\nprovide:\ninterfaces:\nguests:\n'] },
+    { name: 'empty parts', texts: ['provide: { bridges: , vlans: , vfs: }\nguests: { allow: , bridges: }\n'] },
     { name: 'empty mappings', texts: ['{bridges: {}, taps: {}, interfaces: []}', '{}'] },
     { name: 'a byte order mark', texts: ['\ufeff# nothing\n'] },
   ])('the defaults change nothing: $name', async ({ texts }) => {
@@ -61,7 +64,8 @@ describe('what is written', () => {
       bridges: {},
       taps: { create: false, owner: undefined },
       macvtap: { manage: false },
-      provide: { bridges: {}, vlans: {} },
+      hostdevs: { restore: false, bind: false, refused: 'fail' },
+      provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
       guests: { allow: [], bridges: [] },
     });
@@ -182,7 +186,7 @@ describe('mistakes', () => {
     },
     {
       text: '<<: {}',
-      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, provide, interfaces, guests)',
+      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, hostdevs, provide, interfaces, guests)',
     },
     { text: '- a', line: '1: expected a mapping of sections, found a list' },
     { text: '\n\nhello', line: "3: expected a mapping of sections, found 'hello'" },
@@ -236,7 +240,7 @@ describe('mistakes', () => {
     { text: "bridges: {'a b': {}}", line: `1: bridges["a b"]: expected ${linkName} as key, found 'a b'` },
     {
       text: 'guests: {allow: [vlan, mac]}',
-      line: "1: guests.allow[1]: expected one of bridge, vlan, isolated, keepForwardingTable, mtu, found 'mac'",
+      line: "1: guests.allow[1]: expected one of bridge, vlan, isolated, keepForwardingTable, mtu, trust, spoofchk, linkState, maxTxRate, minTxRate, vlanQos, vlanProto, queryRss, found 'mac'",
     },
     { text: 'guests: {bridges: br0}', line: "1: guests.bridges: expected a list of bridge names, found 'br0'" },
     { text: 'taps: {}\nmacvtap: {}\n"taps": {}', line: '3: taps: given twice, first in line 1' },
@@ -288,12 +292,13 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, provide, interfaces, guests } = schema.properties;
+    const { bridges, taps, macvtap, hostdevs, provide, interfaces, guests } = schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
     expect(bridges.default).toEqual(defaultConfig.bridges);
     expect(defaultsOf(taps.properties)).toEqual(defaultConfig.taps);
     expect(defaultsOf(macvtap.properties)).toEqual(defaultConfig.macvtap);
+    expect(defaultsOf(hostdevs.properties)).toEqual(defaultConfig.hostdevs);
     expect(defaultsOf(provide.properties)).toEqual(defaultConfig.provide);
     expect(interfaces.default).toEqual(defaultConfig.interfaces);
     expect(defaultsOf(guests.properties)).toEqual(defaultConfig.guests);

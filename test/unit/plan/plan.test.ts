@@ -16,27 +16,10 @@ import {
   verifyLibvirtTables,
 } from '../../../src/plan/plan.ts';
 import { domain, network, resolve, running } from '../../helpers/documents.ts';
+import { hostView, link } from '../../helpers/host-view.ts';
 
 const mac = '52:54:00:00:00:01';
-const link = (dev: string, facts: Partial<LinkState> = {}): LinkState => ({
-  dev,
-  index: 9,
-  up: true,
-  mtu: 1500,
-  mac: '02:00:00:00:00:09',
-  master: null,
-  isBridge: false,
-  isTap: false,
-  lowers: [],
-  uppers: [],
-  vfs: 0,
-  vlanFiltering: false,
-  ...facts,
-});
-
-function host(links: readonly LinkState[], fdb: HostView['fdb'] = []): HostView {
-  return { link: dev => links.find(other => other.dev === dev), fdb, vlans: [] };
-}
+const host = (links: readonly LinkState[], fdb: HostView['fdb'] = []) => hostView(links, { fdb });
 
 async function config(text: string): Promise<Config> {
   const result = await parseConfig([{ file: 'test', text }]);
@@ -54,7 +37,8 @@ async function context(
   const { domain: guest, view } = resolve(devices, networks, '11.0.0');
   const asked = await config(text);
   const { wishes } = readWishes(guest, asked.guests);
-  return { devices: guestDevices(guest, view, { config: asked, wishes }), config: asked, host: host(links) };
+  const seen = host(links);
+  return { devices: guestDevices(guest, view, { config: asked, wishes, host: seen }), config: asked, host: seen };
 }
 
 const plain = (target = '') =>
@@ -230,7 +214,7 @@ describe('taps', () => {
     const devices = guestDevices(
       { ...guest, commandLine },
       { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] },
-      { config: asked, wishes: [] },
+      { config: asked, wishes: [], host: host([]) },
     );
     const changes = planPrepare({ devices, config: asked, host: host([]) });
     expect(changes.filter(({ subject }) => subject.kind === 'link').map(({ subject }) => subject.dev)).toEqual(made);

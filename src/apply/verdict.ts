@@ -1,0 +1,153 @@
+import { type Change, describeChange, isCardSubject, isVfSubject, type Subject } from '../plan/change.ts';
+import { type HostView, isSame, type LinkState, observe } from '../plan/host-view.ts';
+import { hindranceOf, userOf } from '../plan/vfs.ts';
+import type { LedgerEntry } from './ledger.ts';
+
+/** What undoing comes to on the host as it is: what to change, newest first, and what is somebody else's now. */
+export function decideUndo<E extends { readonly entry: LedgerEntry }>(undoings: readonly E[], host: HostView) {
+  const fate = new LinkFates(
+    undoings.map(({ entry }) => entry),
+    host,
+  );
+  const steps: { undoing: E; change: Pick<Change, 'subject' | 'to'> }[] = [];
+  const finished: E[] = [];
+  const left: string[] = [];
+  const waiting: string[] = [];
+  for (const undoing of [...undoings].reverse()) {
+    const { entry } = undoing;
+    const verdict = judge(entry, host, fate);
+    if (verdict.is === 'undo') {
+      steps.push({ undoing, change: { subject: entry.subject, to: valueBefore(entry, host) } });
+      continue;
+    }
+    if (verdict.is === 'in use') waiting.push(`${describeChange(entry)}: ${verdict.why}`);
+    else finished.push(undoing);
+    if (verdict.is === 'theirs') left.push(`${describeChange(entry)}: ${verdict.why}`);
+  }
+  return { steps, finished, left, waiting };
+}
+
+/** `theirs` is given up; what is `in use` stays in the ledger, to be undone when nobody uses it any more. */
+type Verdict = { readonly is: 'undo' | 'done' } | { readonly is: 'theirs' | 'in use'; readonly why: string };
+
+function judge(entry: LedgerEntry, host: HostView, fates: LinkFates): Verdict {
+  if (isCardSubject(entry.subject)) return judgeCard(entry, host);
+  const { subject, before, to, toBefore, byLibvirt, index } = entry;
+  const { dev } = subject;
+  const link = host.link(dev);
+  if (link === undefined) return { is: 'done' };
+  const isAnother = index !== undefined && link.index !== index;
+  if (subject.kind === 'link') {
+    if (isAnother) return { is: 'theirs', why: 'another device has that name now' };
+    return fates.goes(dev)
+      ? { is: 'undo' }
+      : { is: 'in use', why: `still used by ${fates.strangersOn(dev).join(', ')}` };
+  }
+  // It goes with the link that we made, or that link is another one by now.
+  if (isAnother || fates.goes(dev)) return { is: 'done' };
+  if (fates.isHeld(link) || (subject.kind === 'master' && fates.stays(String(to))))
+    return { is: 'in use', why: 'it carries what is still used' };
+  const observed = observe(subject, host);
+  if (observed === undefined || isSame(observed, before) || (before === null && isProperty(subject)))
+    return { is: 'done' };
+  const isOurs = isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore));
+  // What libvirt left down comes up again; what somebody brought up after we put it down is theirs.
+  const isLeftDown = byLibvirt && before === true;
+  if (!isOurs && !isLeftDown) return { is: 'theirs', why: 'somebody has changed it since' };
+  const users = subject.kind === 'up' && observed === true ? link.uppers.filter(upper => !fates.goes(upper)) : [];
+  return users.length === 0 ? { is: 'undo' } : { is: 'in use', why: `still used by ${users.join(', ')}` };
+}
+
+/** A card's VFs, what it holds for one of them, a PCI device's driver. Never anything that somebody else uses by now. */
+function judgeCard(entry: LedgerEntry, host: HostView): Verdict {
+  const { subject, before, to, toBefore, byLibvirt, index } = entry;
+  const observed = observe(subject, host);
+  const isAnother = index !== undefined && host.link(subject.dev)?.index !== index;
+  const isUntold = before === null && isVfSubject(subject);
+  if (observed === undefined || isAnother || isUntold || isSame(observed, before)) return { is: 'done' };
+  const why = hindranceFor(subject, host);
+  if (why !== undefined) return { is: 'in use', why };
+  const isOurs = isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore));
+  if (isOurs || (byLibvirt && isVfSubject(subject))) return { is: 'undo' };
+  return { is: 'theirs', why: `somebody has changed it since, to ${observed}` };
+}
+
+/** Why a subject of a card cannot be touched now. */
+export function hindranceFor(subject: Subject, host: HostView): string | undefined {
+  if (subject.kind === 'driver') return describeUser(userOf(subject.dev, host));
+  const pf = host.link(subject.dev)?.pci;
+  const vfs = (pf && host.pci(pf)?.vfs) || [];
+  if (subject.kind === 'vfs') {
+    const found = vfs.map(vf => ({ vf, why: hindranceOf(vf, host) })).find(({ why }) => why !== undefined);
+    return found && `VF ${found.vf}: ${found.why}`;
+  }
+  const vf = isVfSubject(subject) ? vfs[subject.vf] : undefined;
+  return vf && describeUser(userOf(vf, host));
+}
+
+function describeUser(user: string | undefined): string | undefined {
+  return user === undefined ? undefined : `it is in use by ${user}`;
+}
+
+function valueBefore({ subject, before }: LedgerEntry, host: HostView): Change['to'] {
+  if (subject.kind === 'link') return null;
+  const isGoneBridge = subject.kind === 'master' && typeof before === 'string' && host.link(before) === undefined;
+  return isGoneBridge ? null : before;
+}
+
+/** Every link has these; without a value from before there is nothing to go back to. */
+function isProperty({ kind }: LedgerEntry['subject']): boolean {
+  return kind !== 'master' && kind !== 'vlan';
+}
+
+/** Which links of ours go away, and which stay because somebody else stands on them or is plugged into them. */
+class LinkFates {
+  readonly #host: HostView;
+  readonly #plugged: ReadonlySet<string>;
+  readonly #going: Set<string>;
+  readonly #staying = new Set<string>();
+
+  constructor(entries: readonly LedgerEntry[], host: HostView) {
+    this.#host = host;
+    const pluggedByUs = entries.filter(({ subject }) => subject.kind === 'master');
+    this.#plugged = new Set(pluggedByUs.map(({ subject, to }) => `${subject.dev} ${to}`));
+    const made = entries.filter(({ subject, index }) => {
+      const link = host.link(subject.dev);
+      // Without an index we were killed before we could note it; the name was free when we announced it.
+      return subject.kind === 'link' && link !== undefined && (index === undefined || link.index === index);
+    });
+    this.#going = new Set(made.map(({ subject }) => subject.dev));
+    // A provided VLAN device carries its bridge; a guest's own tap is only plugged into it.
+    const carriers = new Set(made.filter(({ users }) => users.length > 0).map(({ subject }) => subject.dev));
+    const isCarrying = (dev: string) => carriers.has(dev) && this.#staying.has(host.link(dev)?.master ?? '');
+    for (let found = true; found; ) {
+      const held = [...this.#going].filter(dev => this.strangersOn(dev).length > 0 || isCarrying(dev));
+      for (const dev of held) {
+        this.#going.delete(dev);
+        this.#staying.add(dev);
+      }
+      found = held.length > 0;
+    }
+  }
+
+  goes(dev: string): boolean {
+    return this.#going.has(dev);
+  }
+
+  stays(dev: string): boolean {
+    return this.#staying.has(dev);
+  }
+
+  /** A link that stays, or that carries one that does. */
+  isHeld({ dev, uppers, master }: LinkState): boolean {
+    return [dev, ...uppers, ...(master === null ? [] : [master])].some(each => this.#staying.has(each));
+  }
+
+  strangersOn(dev: string): string[] {
+    const link = this.#host.link(dev);
+    if (link === undefined) return [];
+    const ports = link.isBridge ? link.lowers.filter(port => !this.#plugged.has(`${port} ${dev}`)) : [];
+    const above = link.uppers.filter(upper => upper !== link.master);
+    return [...ports, ...above].filter(other => !this.#going.has(other));
+  }
+}

@@ -1,0 +1,21 @@
+import type { AccessRules } from '../plan/access.ts';
+import { readFileIfAny } from './files.ts';
+import type { HostPaths } from './paths.ts';
+
+/** What libvirt allows when `cgroup_device_acl` is not set (its qemu_cgroup.c). */
+const defaultDeviceAcl = ['null', 'full', 'zero', 'random', 'urandom', 'ptmx', 'kvm', 'userfaultfd'];
+
+/** The rules in libvirt's `qemu.conf`: `KEY = [ "VALUE", ... ]`, `#` begins a comment. Without the file nothing is known. */
+export function readAccessRules(paths: HostPaths): AccessRules | undefined {
+  const content = readFileIfAny(paths.libvirtQemuConfig)?.toString();
+  if (content === undefined) return undefined;
+  const text = content.replace(/^\s*#.*$/gm, '');
+  const listOf = (key: string): string[] | undefined => {
+    const inside = new RegExp(`^\\s*${key}\\s*=\\s*\\[([^\\]]*)\\]`, 'm').exec(text)?.[1];
+    return inside === undefined ? undefined : [...inside.matchAll(/["']([^"']*)["']/g)].map(([, value]) => value!);
+  };
+  return {
+    deviceAcl: listOf('cgroup_device_acl') ?? defaultDeviceAcl.map(name => `/dev/${name}`),
+    privateDev: listOf('namespaces')?.includes('mount') ?? true,
+  };
+}

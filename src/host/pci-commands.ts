@@ -1,0 +1,141 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { CommandFailure } from '../apply/effects.ts';
+import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
+import { ActualnetError } from '../report/error.ts';
+import { runAbandonable } from './abandonable.ts';
+import { removeFile, writeFileForAll } from './files.ts';
+import type { HostPaths } from './paths.ts';
+import { pciDirectory } from './pci.ts';
+
+/** A driver that gives a device back waits for its user; so long, and no longer, do we. */
+const writeLimitMs = 5000;
+/** Making VFs, and udev naming their links. */
+const provisionLimitMs = 10_000;
+
+/** Carries out lines of the `pci` tool one after the other, up to the first that fails unless told to keep going. */
+export async function runPciCommands(
+  paths: HostPaths,
+  lines: readonly string[],
+  { keepGoing }: { readonly keepGoing: boolean },
+): Promise<CommandFailure[]> {
+  const failures: CommandFailure[] = [];
+  for (const [place, line] of lines.entries()) {
+    const message = await runLine(paths, line.split(' '));
+    if (message !== undefined) failures.push({ place, message });
+    if (message !== undefined && !keepGoing) break;
+  }
+  return failures;
+}
+
+/** The overrides of devices; a device that keeps its readers waiting counts as without one. */
+export async function readOverrides(
+  paths: HostPaths,
+  devices: readonly PciAddress[],
+): Promise<ReadonlyMap<PciAddress, string>> {
+  const overrides = new Map<PciAddress, string>();
+  for (const address of devices) {
+    const file = path.join(pciDirectory(paths.sys, address), 'driver_override');
+    const { stdout } = await runAbandonable('cat', [file], { limitMs: writeLimitMs });
+    const name = stdout.trim();
+    if (name !== '' && name !== '(null)') overrides.set(address, name);
+  }
+  return overrides;
+}
+
+/** The file whose presence says that network managers leave a PF's VFs alone. */
+export function unmanagedRuleFile(paths: HostPaths, pf: string): string {
+  return path.join(paths.udevRules, `85-actualnet-${pf}.rules`);
+}
+
+async function runLine(
+  paths: HostPaths,
+  [verb, subject = '', ...rest]: readonly string[],
+): Promise<string | undefined> {
+  switch (verb) {
+    case 'bind':
+      return bindDriver(paths, asAddress(subject), { driver: rest[0]!, override: rest[2] ?? '' });
+    case 'unbind':
+      return bindDriver(paths, asAddress(subject), { driver: undefined, override: '' });
+    case 'numvfs':
+      return provisionVfs(paths, subject, Number(rest[0]));
+    case 'unmanaged':
+      return rest[0] === 'on' ? addUnmanagedRule(paths, subject) : removeUnmanagedRule(paths, subject);
+    default:
+      throw new ActualnetError('BUG', `'${verb}' is nothing that can be done to a PCI device`);
+  }
+}
+
+/** The kernel's way since 3.16, as libvirt has it: reserve, unbind, ask the bus to probe. */
+async function bindDriver(
+  paths: HostPaths,
+  address: PciAddress,
+  { driver, override }: { driver: string | undefined; override: string },
+): Promise<string | undefined> {
+  const directory = pciDirectory(paths.sys, address);
+  const bound = () => driverOf(directory);
+  if (driver !== undefined && !fs.existsSync(path.join(paths.sys, 'bus/pci/drivers', driver))) {
+    await runAbandonable('modprobe', ['--', driver], { limitMs: writeLimitMs });
+  }
+  const reserved = await write(path.join(directory, 'driver_override'), `${override}\n`);
+  if (reserved !== undefined) return reserved;
+  if (bound() !== undefined && bound() !== driver) {
+    const released = await write(path.join(directory, 'driver/unbind'), address);
+    if (released !== undefined) return released;
+  }
+  if (driver === undefined || bound() === driver) return undefined;
+  const probed = await write(path.join(paths.sys, 'bus/pci/drivers_probe'), address);
+  if (probed !== undefined) return probed;
+  return bound() === driver ? undefined : `driver '${driver}' did not take it, it is on ${bound() ?? 'no driver'}`;
+}
+
+/** From one number to another only by way of none; the caller has made sure that no VF is in use. */
+async function provisionVfs(paths: HostPaths, pf: string, count: number): Promise<string | undefined> {
+  const device = path.join(paths.sys, 'class/net', pf, 'device');
+  const file = path.join(device, 'sriov_numvfs');
+  const present = fs.existsSync(device) ? fs.readdirSync(device).filter(name => /^virtfn\d+$/.test(name)).length : 0;
+  const numbers = present > 0 && count > 0 ? [0, count] : [count];
+  for (const number of numbers) {
+    const failed = await write(file, `${number}`, provisionLimitMs);
+    if (failed !== undefined) return failed;
+  }
+  await runAbandonable('udevadm', ['settle', '--timeout=8'], { limitMs: provisionLimitMs });
+  return undefined;
+}
+
+/** NetworkManager and systemd-networkd both go by what udev says of a link. */
+async function addUnmanagedRule(paths: HostPaths, pf: string): Promise<string | undefined> {
+  const rule = `ACTION!="remove", SUBSYSTEM=="net", TEST=="device/physfn/net/${pf}", ENV{NM_UNMANAGED}="1", ENV{ID_NET_MANAGED_BY}="actualnet"`;
+  writeFileForAll(unmanagedRuleFile(paths, pf), `# Made by actualnet, and removed by it.\n${rule}\n`);
+  await reloadRules();
+  return undefined;
+}
+
+async function removeUnmanagedRule(paths: HostPaths, pf: string): Promise<undefined> {
+  removeFile(unmanagedRuleFile(paths, pf));
+  await reloadRules();
+}
+
+async function reloadRules(): Promise<void> {
+  await runAbandonable('udevadm', ['control', '--reload'], { limitMs: writeLimitMs });
+}
+
+/** Writes through a child: a write that the kernel keeps waiting must not keep us. */
+async function write(file: string, text: string, limitMs = writeLimitMs): Promise<string | undefined> {
+  const { abandoned, status, complaint } = await runAbandonable('tee', [file], { input: text, limitMs });
+  if (abandoned) return `the kernel did not finish it within ${limitMs / 1000} s, so it was left to itself`;
+  return status === 0 ? undefined : (complaint.split(': ').at(-1) ?? 'it failed');
+}
+
+function driverOf(directory: string): string | undefined {
+  try {
+    return path.basename(fs.readlinkSync(path.join(directory, 'driver')));
+  } catch {
+    return undefined;
+  }
+}
+
+function asAddress(word: string): PciAddress {
+  if (isPciAddress(word)) return word;
+  throw new ActualnetError('BUG', `'${word}' is not a PCI address`);
+}

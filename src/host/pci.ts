@@ -1,0 +1,91 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
+import type { PciDevice } from '../plan/host-view.ts';
+
+/**
+ * A PCI device as sysfs shows it; undefined if there is none. Only files are read that do not take the device's lock:
+ * while a driver is being unbound, `driver_override`, `sriov_numvfs` and others keep every reader waiting.
+ */
+export function readPciDevice(sys: string, address: PciAddress): PciDevice | undefined {
+  const directory = pciDirectory(sys, address);
+  if (!fs.existsSync(directory)) return undefined;
+  try {
+    const names = fs.readdirSync(directory);
+    const linked = (name: string) =>
+      names.includes(name) ? path.basename(fs.readlinkSync(path.join(directory, name))) : undefined;
+    const physfn = linked('physfn');
+    const vfs = names.filter(name => /^virtfn\d+$/.test(name)).sort((a, b) => numberIn(a) - numberIn(b));
+    const numaNode = names.includes('numa_node') ? Number(read(directory, 'numa_node')) : -1;
+    return {
+      address,
+      driver: linked('driver') ?? null,
+      isBridge: read(directory, 'class').startsWith('0x0604'),
+      numaNode: numaNode < 0 ? null : numaNode,
+      group: names.includes('iommu_group') ? readGroup(directory) : null,
+      netdevs: names.includes('net') ? fs.readdirSync(path.join(directory, 'net')) : [],
+      pf: physfn !== undefined && isPciAddress(physfn) ? readPf(sys, physfn, address) : null,
+      vfs: vfs.flatMap(name => linked(name) ?? []).filter(isPciAddress),
+      vfioDevice: names.includes('vfio-dev') ? (fs.readdirSync(path.join(directory, 'vfio-dev'))[0] ?? null) : null,
+    };
+  } catch {
+    // Gone meanwhile.
+    return undefined;
+  }
+}
+
+export function pciDirectory(sys: string, address: PciAddress): string {
+  return path.join(sys, 'bus/pci/devices', address);
+}
+
+/** The addresses of all PFs that can have VFs, or none where there is no PCI. */
+export function listPfs(sys: string): PciAddress[] {
+  const devices = path.join(sys, 'bus/pci/devices');
+  if (!fs.existsSync(devices)) return [];
+  const canHaveVfs = (address: string) => fs.existsSync(path.join(devices, address, 'sriov_totalvfs'));
+  return fs.readdirSync(devices).filter(isPciAddress).filter(canHaveVfs).sort();
+}
+
+function readGroup(directory: string): NonNullable<PciDevice['group']> {
+  const group = path.join(directory, 'iommu_group');
+  const members = fs.readdirSync(path.join(group, 'devices')).filter(isPciAddress);
+  return { number: Number(path.basename(fs.readlinkSync(group))), members: members.sort() };
+}
+
+function readPf(sys: string, pf: PciAddress, vf: PciAddress): PciDevice['pf'] {
+  const directory = pciDirectory(sys, pf);
+  const own = fs
+    .readdirSync(directory)
+    .find(name => /^virtfn\d+$/.test(name) && path.basename(fs.readlinkSync(path.join(directory, name))) === vf);
+  return own === undefined ? null : { address: pf, dev: pfLink(directory), vf: numberIn(own) };
+}
+
+/**
+ * The link through which a PF's VFs are set. In switchdev mode the PF has one more link for each VF, its representor,
+ * which the kernel names `pf0vf1` and the like; a card with two ports on one function has its own first.
+ */
+export function pfLink(directory: string): string | null {
+  const net = path.join(directory, 'net');
+  const names = fs.existsSync(net) ? fs.readdirSync(net).sort() : [];
+  if (names.length < 2) return names[0] ?? null;
+  const own = names.filter(name => !/^(c\d+)?pf\d+(vf|sf)\d+$/.test(readIfTold(net, name, 'phys_port_name')));
+  const port = (name: string) => Number(readIfTold(net, name, 'dev_port'));
+  return own.sort((a, b) => port(a) - port(b))[0] ?? null;
+}
+
+/** Some drivers answer these with "not supported". */
+function readIfTold(...parts: string[]): string {
+  try {
+    return read(...parts);
+  } catch {
+    return '';
+  }
+}
+
+function read(...parts: string[]): string {
+  return fs.readFileSync(path.join(...parts), 'latin1').trim();
+}
+
+function numberIn(virtfn: string): number {
+  return Number(virtfn.slice('virtfn'.length));
+}

@@ -1,0 +1,48 @@
+/** A VF's VLAN as a PF holds it; id 0 is none. */
+export interface VfVlan {
+  readonly id: number;
+  readonly qos: number;
+  readonly proto: '802.1Q' | '802.1ad';
+}
+
+/** In Mbit/s; 0 is no limit. */
+export interface VfRate {
+  readonly max: number;
+  readonly min: number;
+}
+
+/** The driver a PCI device is bound to, and the one it is reserved for, if any. */
+export interface DriverState {
+  readonly driver: string | null;
+  readonly override: string | null;
+}
+
+export function formatVfVlan({ id, qos, proto }: VfVlan): string {
+  if (id === 0) return 'none';
+  return `${id}${qos === 0 ? '' : ` qos ${qos}`}${proto === '802.1Q' ? '' : ` proto ${proto}`}`;
+}
+
+export function parseVfVlan(text: string): VfVlan {
+  const [, id = '0', qos = '0', proto = '802.1Q'] = /^(\d+)(?: qos (\d+))?(?: proto (\S+))?$/.exec(text) ?? [];
+  return { id: Number(id), qos: Number(qos), proto: proto === '802.1ad' ? proto : '802.1Q' };
+}
+
+export function formatVfRate({ max, min }: VfRate): string {
+  return `max ${max} min ${min}`;
+}
+
+export function parseVfRate(text: string): VfRate {
+  const [, max = '0', min = '0'] = /^max (\d+) min (\d+)$/.exec(text) ?? [];
+  return { max: Number(max), min: Number(min) };
+}
+
+export function formatDriver({ driver, override }: DriverState): string | null {
+  return driver === null && override === null
+    ? null
+    : `${driver ?? 'none'}${override === null ? '' : ` override ${override}`}`;
+}
+
+export function parseDriver(value: string | null): DriverState {
+  const [, driver = 'none', override = null] = /^(\S+)(?: override (\S+))?$/.exec(value ?? 'none') ?? [];
+  return { driver: driver === 'none' ? null : driver, override };
+}

@@ -1,0 +1,62 @@
+import type { Domain } from '../model/domain.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { GuestDevice } from './guest-devices.ts';
+import type { HostView } from './host-view.ts';
+
+/** A device node that QEMU has to open for a guest. */
+export interface AccessNode {
+  readonly node: string;
+  /** Who needs it, for messages. */
+  readonly name: string;
+  /** libvirt lets QEMU at the nodes of devices it knows; those of the command line it does not see. */
+  readonly byLibvirt: boolean;
+}
+
+/** libvirt's own rules about device nodes, from its `qemu.conf`. */
+export interface AccessRules {
+  /** What every guest may open: `cgroup_device_acl`, or the list built into libvirt. */
+  readonly deviceAcl: readonly string[];
+  /** QEMU gets a `/dev` of its own, in which only the nodes are that libvirt allows. */
+  readonly privateDev: boolean;
+}
+
+/** Every node that a guest's host devices and command-line taps need, each once. */
+export function accessNodes(domain: Domain, devices: readonly GuestDevice[], host: HostView): AccessNode[] {
+  const nodes = new Map<string, AccessNode>();
+  const add = (node: string, name: string, byLibvirt: boolean) => {
+    const known = nodes.get(node);
+    // What libvirt opens for one device serves another one too.
+    if (known === undefined || (byLibvirt && !known.byLibvirt)) nodes.set(node, { node, name, byLibvirt });
+  };
+  for (const { hostdev, name } of devices) {
+    const device = hostdev && host.pci(hostdev.address);
+    if (hostdev === undefined || device === undefined) continue;
+    const byLibvirt = hostdev.as !== 'command line';
+    if (hostdev.iommufd) {
+      add('/dev/iommu', name, byLibvirt);
+      if (device.vfioDevice !== null) add(`/dev/vfio/devices/${device.vfioDevice}`, name, byLibvirt);
+    } else {
+      add('/dev/vfio/vfio', name, byLibvirt);
+      if (device.group !== null) add(`/dev/vfio/${device.group.number}`, name, byLibvirt);
+    }
+  }
+  const { netdevs } = domain.commandLine;
+  const isOpenedByQemu = ({ options }: (typeof netdevs)[number]) =>
+    !['fd', 'fds', 'helper'].some(option => options.has(option));
+  for (const { kind, options, id } of netdevs.filter(isOpenedByQemu)) {
+    if (kind === 'tap') add('/dev/net/tun', `tap '${options.get('ifname') ?? id}' of the command line`, false);
+  }
+  return [...nodes.values()];
+}
+
+/** The nodes that QEMU will not get at, each with the line that libvirt's configuration lacks. */
+export function findMissingAccess(nodes: readonly AccessNode[], { deviceAcl }: AccessRules): ActualnetError[] {
+  const missing = nodes.filter(({ node, byLibvirt }) => !byLibvirt && !deviceAcl.includes(node));
+  const line = `cgroup_device_acl = [ ${[...deviceAcl, ...missing.map(({ node }) => node)].map(node => `"${node}"`).join(', ')} ]`;
+  return missing.map(
+    ({ node, name }) =>
+      new ActualnetError('ACCESS_MISSING', `${name}: libvirt does not let QEMU open ${node}`, {
+        hint: `in qemu.conf: ${line}`,
+      }),
+  );
+}

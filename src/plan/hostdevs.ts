@@ -1,0 +1,117 @@
+import type { Config } from '../config/config.ts';
+import { formatDriver } from '../model/vf-values.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { Change } from './change.ts';
+import type { GuestDevice, HostdevUse } from './guest-devices.ts';
+import { type HostView, isVfioDriver, type PciDevice } from './host-view.ts';
+import { userOf, vfOf } from './vfs.ts';
+
+interface Context {
+  readonly devices: readonly GuestDevice[];
+  readonly config: Config;
+  readonly host: HostView;
+}
+
+/** The driver for devices that libvirt does not bind, where we are to do it. */
+export function bindDrivers({ devices, config, host }: Context): Change[] {
+  if (!config.hostdevs.bind) return [];
+  return devices.flatMap(({ hostdev, name, chosen }) => {
+    if (hostdev === undefined || hostdev.managed || !chosen) return [];
+    const device = host.pci(hostdev.address);
+    if (device === undefined || isVfioDriver(device.driver)) return [];
+    return {
+      subject: { kind: 'driver', dev: hostdev.address },
+      to: formatDriver({ driver: 'vfio-pci', override: 'vfio-pci' }),
+      why: `${name} needs it, and libvirt does not bind it`,
+      shared: true,
+    };
+  });
+}
+
+/**
+ * What keeps a guest's host devices from being given to it, each with the device, the reason and a remedy. libvirt or QEMU
+ * would fail on every one of them, later and in fewer words.
+ */
+export function findObstacles(context: Context): ActualnetError[] {
+  if (!context.host.hasPci) return [];
+  return context.devices.flatMap(device => {
+    const { hostdev, name } = device;
+    if (hostdev === undefined) return [];
+    const { address } = hostdev;
+    const found = context.host.pci(address);
+    const error =
+      found === undefined
+        ? new ActualnetError('DEVICE_MISSING', `there is no PCI device ${address}`, {
+            hint: 'look at lspci; VFs are made by sriov_numvfs, or by provide.vfs in the configuration',
+          })
+        : (inUse(found, context.host) ??
+          unfit(device, found, context) ??
+          unbound(hostdev, found, context) ??
+          unviable(found, context));
+    return error === undefined ? [] : new ActualnetError(error.code, `${name}: ${error.message}`, { hint: error.hint });
+  });
+}
+
+function inUse({ address }: PciDevice, host: HostView): ActualnetError | undefined {
+  const user = userOf(address, host);
+  if (user === undefined) return undefined;
+  return new ActualnetError('DEVICE_IN_USE', `PCI device ${address} is in use by ${user}`, {
+    hint: 'stop that first, or give the guest another device',
+  });
+}
+
+/** An interface gets its MAC through the PF, which must be up: libvirt checks and never brings it up. */
+function unfit(device: GuestDevice, { address, pf }: PciDevice, { config, host }: Context): ActualnetError | undefined {
+  if (device.hostdev?.as !== 'interface') return undefined;
+  if (pf === null) {
+    return new ActualnetError('NOT_A_VF', `PCI device ${address} is not a VF, so an interface cannot be made of it`, {
+      hint: 'use one of its VFs, or a plain <hostdev>',
+    });
+  }
+  if (pf.dev === null) {
+    return new ActualnetError('PF_DOWN', `the PF ${pf.address} of VF ${address} has no link`, {
+      hint: 'bind it to its network driver',
+    });
+  }
+  if (host.link(pf.dev)?.up || Object.hasOwn(config.provide.vfs, pf.dev)) return undefined;
+  return new ActualnetError('PF_DOWN', `'${pf.dev}', the PF of VF ${address}, is down`, {
+    hint: `ip link set ${pf.dev} up`,
+  });
+}
+
+function unbound({ managed }: HostdevUse, { address, driver }: PciDevice, { config }: Context) {
+  if (managed || config.hostdevs.bind || isVfioDriver(driver)) return undefined;
+  const present = driver === null ? 'bound to no driver' : `still bound to '${driver}'`;
+  return new ActualnetError('DEVICE_NOT_BOUND', `PCI device ${address} is not managed by libvirt and ${present}`, {
+    hint: `virsh nodedev-detach pci_${address.replace(/[:.]/g, '_')}, or managed='yes', or hostdevs.bind in the configuration`,
+  });
+}
+
+/** The kernel gives a group to user space only as a whole: every member unbound, a bridge, or on a VFIO driver. */
+function unviable({ address, group }: PciDevice, { devices, config, host }: Context): ActualnetError | undefined {
+  if (group === null) {
+    return new ActualnetError('GROUP_NOT_VIABLE', `PCI device ${address} is in no IOMMU group`, {
+      hint: 'switch the IOMMU on in firmware and kernel (intel_iommu=on, amd_iommu=on)',
+    });
+  }
+  const willBeBound = (member: string) =>
+    devices.some(({ hostdev }) => hostdev?.address === member && (hostdev.managed || config.hostdevs.bind));
+  const hinders = (member: PciDevice | undefined) =>
+    member !== undefined && member.driver !== null && !member.isBridge && !isVfioDriver(member.driver);
+  const other = group.members
+    .filter(member => member !== address && !willBeBound(member))
+    .map(member => host.pci(member))
+    .find(hinders);
+  if (other === undefined) return undefined;
+  return new ActualnetError(
+    'GROUP_NOT_VIABLE',
+    `PCI device ${address} shares IOMMU group ${group.number} with ${other.address}, which is on driver '${other.driver}'`,
+    { hint: `bind ${other.address} to vfio-pci, unbind it, or give it to this guest too` },
+  );
+}
+
+/** The PFs whose VFs the guest uses, where the configuration provides them. */
+export function providedPfs({ devices, config, host }: Context): string[] {
+  const pfs = devices.flatMap(device => (device.chosen ? (vfOf(device, host)?.pf ?? []) : []));
+  return pfs.filter(pf => Object.hasOwn(config.provide.vfs, pf));
+}

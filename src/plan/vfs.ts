@@ -1,0 +1,112 @@
+import type { Config } from '../config/config.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+import { formatVfRate, formatVfVlan } from '../model/vf-values.ts';
+import type { Change, Value, VfSetting } from './change.ts';
+import type { GuestDevice } from './guest-devices.ts';
+import { type HostView, isVfioDriver } from './host-view.ts';
+
+/** The VF behind a connection. */
+export interface VfUse {
+  readonly address: PciAddress;
+  readonly pf: string;
+  readonly vf: number;
+  /** libvirt sets its MAC and VLAN and puts them back, the MAC as the VF's link has it, the VLAN without its priority. */
+  readonly byLibvirt: boolean;
+}
+
+/** A guest's connection is a VF as a host device, or by a macvtap that has the VF's link for itself. */
+export function vfOf({ hostdev, macvtap }: GuestDevice, host: HostView): VfUse | undefined {
+  const address = hostdev?.address ?? (macvtap?.passthrough ? host.link(macvtap.physdev)?.pci : undefined);
+  const pf = address ? host.pci(address)?.pf : undefined;
+  if (!address || !pf?.dev) return undefined;
+  return { address, pf: pf.dev, vf: pf.vf, byLibvirt: hostdev === undefined || hostdev.as === 'interface' };
+}
+
+/** Who has a device in use, as messages name it: a process that holds it through VFIO, or a link upon its own. */
+export function userOf(address: PciAddress, host: HostView): string | undefined {
+  const device = host.pci(address);
+  if (device === undefined) return undefined;
+  if (isVfioDriver(device.driver)) return host.holders(address)[0];
+  for (const dev of device.netdevs) {
+    const { uppers = [] } = host.link(dev) ?? {};
+    if (uppers[0] !== undefined) return `'${uppers[0]}' on its link '${dev}'`;
+  }
+  return undefined;
+}
+
+/** Why a VF's PF must not be made to drop it: someone would lose it, and the kernel would keep the writer waiting. */
+export function hindranceOf(address: PciAddress, host: HostView): string | undefined {
+  const device = host.pci(address);
+  const user = userOf(address, host);
+  if (device === undefined || user !== undefined) return user && `it is used by ${user}`;
+  if (isVfioDriver(device.driver)) return `it is bound to '${device.driver}'`;
+  if (device.driver !== null && device.netdevs.length === 0) return 'its link was given to a container';
+  const up = device.netdevs.find(dev => host.link(dev)?.up);
+  return up === undefined ? undefined : `its link '${up}' is up`;
+}
+
+/** Before libvirt or the guest changes it: what a VF has is kept, to be put back in the end. */
+export function keepVf(device: GuestDevice, config: Config, host: HostView): Change[] {
+  const use = vfOf(device, host);
+  if (use === undefined || !(config.hostdevs.restore || asksForVf(device)) || userOf(use.address, host) !== undefined)
+    return [];
+  const by = use.byLibvirt ? 'libvirt' : 'the guest';
+  const kinds: readonly VfSetting[] = use.byLibvirt ? ['vf-mac', 'vf-vlan'] : ['vf-mac'];
+  return kinds.map(kind => ({
+    subject: { kind, dev: use.pf, vf: use.vf },
+    to: null,
+    why: `${by} may change it for ${device.name}`,
+    shared: true,
+    byLibvirt: true,
+  }));
+}
+
+/** What is asked for a VF, in the order in which drivers take it. The VLAN waits until libvirt has set its own. */
+export function setVf(
+  device: GuestDevice,
+  { config, host, withVlan }: { config: Config; host: HostView; withVlan: boolean },
+): Change[] {
+  const use = vfOf(device, host);
+  if (use === undefined) return [];
+  const { trust, spoofchk, queryRss, linkState } = device.settings;
+  const wanted: readonly (readonly [VfSetting, Value | undefined])[] = [
+    ['vf-trust', trust],
+    ['vf-vlan', withVlan ? wantedVlan(device) : undefined],
+    ['vf-spoofchk', spoofchk],
+    ['vf-query_rss', queryRss],
+    ['vf-rate', wantedRate(device)],
+    ['vf-state', linkState],
+  ];
+  return wanted.flatMap(([kind, to]) =>
+    to === undefined
+      ? []
+      : {
+          subject: { kind, dev: use.pf, vf: use.vf },
+          to,
+          why: `${device.name} is to have it`,
+          shared: true,
+          optional: config.hostdevs.refused === 'warn',
+        },
+  );
+}
+
+function asksForVf({ settings }: GuestDevice): boolean {
+  const { trust, spoofchk, queryRss, linkState, maxTxRate, minTxRate, vlan, vlanQos, vlanProto } = settings;
+  return [trust, spoofchk, queryRss, linkState, maxTxRate, minTxRate, vlan, vlanQos, vlanProto].some(
+    setting => setting !== undefined,
+  );
+}
+
+/** libvirt's VLAN with the priority and protocol it cannot set, or ours where it sets none. Without a VLAN neither means anything. */
+function wantedVlan({ settings, vlan }: GuestDevice): string | undefined {
+  const { vlanQos, vlanProto } = settings;
+  const own = settings.vlan?.length === 1 ? settings.vlan[0] : undefined;
+  const id = vlan || own;
+  if (id === undefined || (vlan && vlanQos === undefined && vlanProto === undefined)) return undefined;
+  return formatVfVlan({ id, qos: vlanQos ?? 0, proto: vlanProto ?? '802.1Q' });
+}
+
+function wantedRate({ settings: { maxTxRate, minTxRate } }: GuestDevice): string | undefined {
+  if (maxTxRate === undefined && minTxRate === undefined) return undefined;
+  return formatVfRate({ max: maxTxRate ?? 0, min: minTxRate ?? 0 });
+}

@@ -1,0 +1,35 @@
+import type { HostView, LinkState } from '../../src/plan/host-view.ts';
+
+/** A link that is up and has nothing special, apart from `facts`. */
+export const link = (dev: string, facts: Partial<LinkState> = {}): LinkState => ({
+  dev,
+  index: 9,
+  up: true,
+  mtu: 1500,
+  mac: '02:00:00:00:00:09',
+  master: null,
+  isBridge: false,
+  isTap: false,
+  lowers: [],
+  uppers: [],
+  pci: null,
+  vfs: 0,
+  vlanFiltering: false,
+  ...facts,
+});
+
+/** A host that has these links, and no PCI device unless one is given. */
+export function hostView(links: readonly LinkState[], facts: Partial<HostView> = {}): HostView {
+  return {
+    link: dev => links.find(other => other.dev === dev),
+    fdb: [],
+    vlans: [],
+    pci: () => undefined,
+    hasPci: true,
+    vf: () => undefined,
+    unmanaged: () => false,
+    driver: () => null,
+    holders: () => [],
+    ...facts,
+  };
+}
