@@ -1,9 +1,9 @@
 import { type Change, describeChange, isVfSubject, keyOf, type Value } from '../plan/change.ts';
-import { type Command, commandFor } from '../plan/command.ts';
+import { type Command, commandFor, tools } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
-import { foldLedger, intend } from './ledger.ts';
+import { compactLines, foldLedger, intend, type LedgerEntry } from './ledger.ts';
 import { closeEntries, undoTogether } from './undo.ts';
 import { hindranceFor } from './verdict.ts';
 
@@ -24,8 +24,11 @@ export interface Applying {
 interface Step {
   readonly change: Change;
   readonly before: { readonly value: Value; readonly index: number | undefined };
+  /** What the ledger holds of it from an earlier call. */
+  readonly known: LedgerEntry | undefined;
   readonly file: LedgerFile;
-  readonly command: Command;
+  /** None for what libvirt does. */
+  readonly command: Command | undefined;
 }
 
 /**
@@ -51,7 +54,7 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     announce(steps, joins, applying);
     // What is shared is there already: a slow guest need not keep the others waiting for it.
     if (!steps.some(({ change }) => change.shared)) unlockShared();
-    const acted = steps.filter(({ change }) => !change.byLibvirt);
+    const acted = steps.filter(isOurs);
     const { failed, ran } = await act(acted, applying).catch(async error => {
       throw applying.keepGoing
         ? error
@@ -83,6 +86,12 @@ export function needsOf(changes: readonly Pick<Change, 'subject'>[]): Needs {
   };
 }
 
+type OwnStep = Step & { readonly command: Command };
+
+function isOurs(step: Step): step is OwnStep {
+  return step.command !== undefined;
+}
+
 interface Join {
   readonly file: LedgerFile;
   readonly key: string;
@@ -105,7 +114,8 @@ function decide(
     const key = keyOf(subject);
     const observed = made.has(subject.dev) ? null : observe(subject, host);
     const problem = findProblem(change, observed, host);
-    const entry = change.shared ? foldLedger(file.read()).get(key) : undefined;
+    const known = foldLedger(file.read()).get(key);
+    const entry = change.shared ? known : undefined;
     if (problem !== undefined) {
       const error = new ActualnetError('DEVICE_MISSING', `${context.owner}: ${problem} (${change.why})`);
       if (!context.keepGoing) throw error;
@@ -118,7 +128,7 @@ function decide(
     } else if (made.has(subject.dev) || !isMet(change, observed)) {
       if (subject.kind === 'link' && to !== null) made.add(subject.dev);
       const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
-      steps.push({ change, before, file, command: commandFor(change) });
+      steps.push({ change, before, known, file, command: change.byLibvirt ? undefined : commandFor(change) });
     }
   }
   return { steps, joins, problems };
@@ -173,7 +183,7 @@ interface Acted {
  * One process for each tool, in the order in which the plan first needs them: a port is plugged in before it gets VLANs,
  * and gets its entry before it stops learning.
  */
-async function act(steps: readonly Step[], { effects, keepGoing }: Applying): Promise<Acted> {
+async function act(steps: readonly OwnStep[], { effects, keepGoing }: Applying): Promise<Acted> {
   const failed = new Map<Step, string>();
   const ran = new Set<Step>();
   for (const tool of new Set(steps.map(({ command }) => command.tool))) {
@@ -202,28 +212,51 @@ async function act(steps: readonly Step[], { effects, keepGoing }: Applying): Pr
   return { failed, ran };
 }
 
-/** Undoes what was run, forgets what was only announced, and answers the error with what could not be undone. */
+/**
+ * Undoes what was run, forgets what was only announced, and answers the error with what could not be undone. What an
+ * earlier call had in force already goes back to how this one found it, and stays in the ledger.
+ */
 async function rollBack(
   steps: readonly Step[],
   ran: ReadonlySet<Step>,
   { error, applying }: { error: ActualnetError; applying: Applying },
 ): Promise<ActualnetError> {
   const { effects, owner } = applying;
+  const problems = await goBack(steps, ran, effects);
   const undoings = steps.flatMap(step => {
     const entry = foldLedger(step.file.read()).get(keyOf(step.change.subject));
     // Others that joined need it as it is.
-    return entry === undefined || entry.users.length > 1 ? [] : [{ entry, file: step.file, step }];
+    return step.known || entry === undefined || entry.users.length > 1 ? [] : [{ entry, file: step.file, step }];
   });
   closeEntries(
     undoings.filter(({ step }) => !ran.has(step)),
     effects,
   );
-  const { problems } = await undoTogether(
+  const undone = await undoTogether(
     undoings.filter(({ step }) => ran.has(step)),
     effects,
   );
+  problems.push(...undone.problems);
   const leftovers = problems.length === 0 ? '' : `; left behind: ${problems.join(', ')}`;
   return new ActualnetError(error.code, `${owner}: ${error.message}${leftovers}`, { hint: error.hint, cause: error });
+}
+
+/** For what was in force before this call: the host first, so that a kill in between leaves it ours. */
+async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: Effects): Promise<string[]> {
+  const problems: string[] = [];
+  const again = steps.filter(({ known }) => known !== undefined);
+  for (const tool of tools) {
+    const own = [...again].reverse().flatMap(step => {
+      const change = { subject: step.change.subject, to: step.before.value };
+      return ran.has(step) && step.command?.tool === tool ? { change, line: commandFor(change).line } : [];
+    });
+    if (own.length === 0) continue;
+    const lines = own.map(({ line }) => line);
+    for (const { place, message } of await effects.run(tool, lines, { keepGoing: true }))
+      problems.push(`${describeChange(own[place]!.change)}: ${message}`);
+  }
+  for (const { file, known } of again) file.append(compactLines([known!]));
+  return problems;
 }
 
 async function noteDone(steps: readonly Step[], { effects }: Applying): Promise<void> {

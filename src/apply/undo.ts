@@ -152,7 +152,10 @@ const otherMac = '02:00:00:00:00:00';
 /** Some drivers do not take back the all-zero MAC they began with; then libvirt's substitute must do: the guest's has to go. */
 async function settleForOtherMac(failed: readonly FailedUndo[], effects: Effects): Promise<FailedUndo[]> {
   const refused = failed.filter(
-    ({ change: { subject, to } }) => subject.kind === 'vf-mac' && /^[0:]+$/.test(String(to)),
+    ({ change: { subject, to }, message }) =>
+      subject.kind === 'vf-mac' &&
+      /^[0:]+$/.test(String(to)) &&
+      /Invalid argument|Cannot assign|not supported/.test(message),
   );
   if (refused.length === 0) return [];
   const lines = refused.map(({ change: { subject } }) => commandFor({ subject, to: otherMac }).line);

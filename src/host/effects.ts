@@ -70,7 +70,11 @@ async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Pro
     hasPci: exists(path.join(sys, 'bus/pci/devices')),
     vf: (pf, vf) => states.get(`${pf} ${vf}`),
     unmanaged: pf => exists(unmanagedRuleFile(paths, pf)),
-    driver: address => formatDriver({ driver: pci(address)?.driver ?? null, override: overrides.get(address) ?? null }),
+    driver: address => {
+      const { driver = null, pf = null, netdevs = [] } = pci(address) ?? {};
+      const mac = pf === null || netdevs[0] === undefined ? null : (link(netdevs[0])?.mac ?? null);
+      return formatDriver({ driver, override: overrides.get(address) ?? null, mac });
+    },
     holders: remember((address: PciAddress) => {
       const device = pci(address);
       return device === undefined ? [] : findHolders(paths.proc, vfioNodes(device));

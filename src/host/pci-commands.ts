@@ -4,9 +4,11 @@ import type { CommandFailure } from '../apply/effects.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import { ActualnetError } from '../report/error.ts';
 import { runAbandonable } from './abandonable.ts';
+import { readBatch } from './commands.ts';
 import { removeFile, writeFileForAll } from './files.ts';
 import type { HostPaths } from './paths.ts';
-import { pciDirectory } from './pci.ts';
+import { pciDirectory, readPciDevice } from './pci.ts';
+import { readVfs } from './vfs.ts';
 
 /** A driver that gives a device back waits for its user; so long, and no longer, do we. */
 const writeLimitMs = 5000;
@@ -54,7 +56,11 @@ async function runLine(
 ): Promise<string | undefined> {
   switch (verb) {
     case 'bind':
-      return bindDriver(paths, asAddress(subject), { driver: rest[0]!, override: rest[2] ?? '' });
+      return bindWithMac(paths, asAddress(subject), {
+        driver: rest[0]!,
+        override: after('override', rest) ?? '',
+        mac: after('mac', rest),
+      });
     case 'unbind':
       return bindDriver(paths, asAddress(subject), { driver: undefined, override: '' });
     case 'numvfs':
@@ -64,6 +70,30 @@ async function runLine(
     default:
       throw new ActualnetError('BUG', `'${verb}' is nothing that can be done to a PCI device`);
   }
+}
+
+/**
+ * A VF's link takes its MAC address from the PF when its driver is bound, or a new one each time if the PF has none for it.
+ * So that it comes back as it was, the PF has its old one for that moment.
+ */
+async function bindWithMac(
+  paths: HostPaths,
+  address: PciAddress,
+  { mac, ...binding }: { driver: string; override: string; mac: string | undefined },
+): Promise<string | undefined> {
+  const pf = readPciDevice(paths.sys, address)?.pf;
+  if (mac === undefined || !pf?.dev) return bindDriver(paths, address, binding);
+  const setMac = async (to: string) => {
+    const words = ['link', 'set', 'dev', pf.dev!, 'vf', `${pf.vf}`, 'mac', to];
+    const { status, complaint } = await runAbandonable('ip', words, { limitMs: writeLimitMs });
+    return status === 0 ? undefined : complaint;
+  };
+  const [shown] = await readBatch('ip', [`link show dev ${pf.dev}`]);
+  const held = readVfs(shown).find(([vf]) => vf === pf.vf)?.[1]['vf-mac'];
+  const refused = await setMac(mac);
+  if (refused !== undefined) return refused;
+  const failed = await bindDriver(paths, address, binding);
+  return failed ?? (typeof held === 'string' && held !== mac ? setMac(held) : undefined);
 }
 
 /** The kernel's way since 3.16, as libvirt has it: reserve, unbind, ask the bus to probe. */
@@ -125,6 +155,11 @@ async function write(file: string, text: string, limitMs = writeLimitMs): Promis
   const { abandoned, status, complaint } = await runAbandonable('tee', [file], { input: text, limitMs });
   if (abandoned) return `the kernel did not finish it within ${limitMs / 1000} s, so it was left to itself`;
   return status === 0 ? undefined : (complaint.split(': ').at(-1) ?? 'it failed');
+}
+
+function after(word: string, words: readonly string[]): string | undefined {
+  const at = words.indexOf(word);
+  return at === -1 ? undefined : words[at + 1];
 }
 
 function driverOf(directory: string): string | undefined {

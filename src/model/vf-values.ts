@@ -11,10 +11,11 @@ export interface VfRate {
   readonly min: number;
 }
 
-/** The driver a PCI device is bound to, and the one it is reserved for, if any. */
+/** The driver a PCI device is bound to, the one it is reserved for, if any, and the MAC address that a VF's link has from it. */
 export interface DriverState {
   readonly driver: string | null;
   readonly override: string | null;
+  readonly mac: string | null;
 }
 
 export function formatVfVlan({ id, qos, proto }: VfVlan): string {
@@ -36,13 +37,14 @@ export function parseVfRate(text: string): VfRate {
   return { max: Number(max), min: Number(min) };
 }
 
-export function formatDriver({ driver, override }: DriverState): string | null {
-  return driver === null && override === null
-    ? null
-    : `${driver ?? 'none'}${override === null ? '' : ` override ${override}`}`;
+export function formatDriver({ driver, override, mac }: DriverState): string | null {
+  if (driver === null && override === null) return null;
+  const words = [override === null ? '' : ` override ${override}`, mac === null ? '' : ` mac ${mac}`];
+  return `${driver ?? 'none'}${words.join('')}`;
 }
 
 export function parseDriver(value: string | null): DriverState {
-  const [, driver = 'none', override = null] = /^(\S+)(?: override (\S+))?$/.exec(value ?? 'none') ?? [];
-  return { driver: driver === 'none' ? null : driver, override };
+  const [, driver = 'none', override = null, mac = null] =
+    /^(\S+)(?: override (\S+))?(?: mac (\S+))?$/.exec(value ?? 'none') ?? [];
+  return { driver: driver === 'none' ? null : driver, override, mac };
 }

@@ -8,7 +8,7 @@ import type { Change, LinkSpec, Subject, Value, VfSetting } from './change.ts';
 export const tools = ['bridge', 'pci', 'ip'] as const;
 
 /**
- * One line for `ip -batch` or `bridge -batch`, or `bind ADDRESS DRIVER`, `unbind ADDRESS`, `numvfs PF NUMBER`,
+ * One line for `ip -batch` or `bridge -batch`, or `bind ADDRESS DRIVER [override DRIVER] [mac MAC]`, `unbind ADDRESS`, `numvfs PF NUMBER`,
  * `unmanaged PF on|off`.
  */
 export interface Command {
@@ -95,10 +95,11 @@ function vfWords(kind: VfSetting, to: Value): string {
 }
 
 function driverLine(address: PciAddress, to: Value): string {
-  const { driver, override } = parseDriver(to === null ? null : String(to));
+  const { driver, override, mac: own } = parseDriver(to === null ? null : String(to));
   if (!isPciAddress(address)) throw new ActualnetError('BUG', `'${address}' is not a PCI address`);
   if (driver === null) return `unbind ${address}`;
-  return `bind ${address} ${driverName(driver)}${override === null ? '' : ` override ${driverName(override)}`}`;
+  const words = [override === null ? '' : ` override ${driverName(override)}`, own === null ? '' : ` mac ${mac(own)}`];
+  return `bind ${address} ${driverName(driver)}${words.join('')}`;
 }
 
 function driverName(name: string): string {

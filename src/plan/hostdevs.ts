@@ -21,7 +21,7 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
     if (device === undefined || isVfioDriver(device.driver)) return [];
     return {
       subject: { kind: 'driver', dev: hostdev.address },
-      to: formatDriver({ driver: 'vfio-pci', override: 'vfio-pci' }),
+      to: formatDriver({ driver: 'vfio-pci', override: 'vfio-pci', mac: null }),
       why: `${name} needs it, and libvirt does not bind it`,
       shared: true,
     };

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { HookContext, Outcome } from '../../src/hook/dispatch.ts';
-import { failing, KillSwitch, killable } from './crash.ts';
+import { failing, KillSwitch, killable } from '../helpers/crash.ts';
 import { type Connection, guest, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
 import { hostState, inNamespace, World } from './world.ts';
 

@@ -1,0 +1,90 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Effects } from '../../src/apply/effects.ts';
+import { actOnGuest, guestAtHand } from '../../src/apply/guest.ts';
+import { foldRecord } from '../../src/apply/record.ts';
+import { recover } from '../../src/apply/recover.ts';
+import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch.ts';
+import { hostEffects } from '../../src/host/effects.ts';
+import { type HostPaths, hostPaths } from '../../src/host/paths.ts';
+import { hookContext } from '../../src/main/hook.ts';
+import { survivors } from '../../src/main/survivors.ts';
+import { readDomain } from '../../src/model/domain.ts';
+import { parseXml } from '../../src/xml/document.ts';
+
+/** A host whose files are all below a private directory, and the hooks called in this process. */
+export class World {
+  readonly root = mkdtempSync(path.join(tmpdir(), 'actualnet-world-'));
+  paths: HostPaths = hostPaths(this.root);
+  nowMs = Date.now();
+
+  constructor(config = '') {
+    mkdirSync(path.join(this.root, 'var/log'), { recursive: true });
+    mkdirSync(this.paths.config, { recursive: true });
+    if (config !== '') writeFileSync(path.join(this.paths.config, 'config.yaml'), config);
+  }
+
+  destroy(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  effects(): Effects {
+    return hostEffects(this.paths, () => this.nowMs);
+  }
+
+  context(effects = this.effects()): HookContext {
+    return { ...hookContext(this.paths), now: () => this.nowMs, effects };
+  }
+
+  qemu(operation: string, xml: string, context = this.context()): Promise<Outcome> {
+    return this.hook('qemu', 'g1', { operation, xml, context });
+  }
+
+  network(name: string, operation: string, xml: string, context = this.context()): Promise<Outcome> {
+    return this.hook('network', name, { operation, xml, context });
+  }
+
+  async recover(effects = this.effects()): Promise<string[]> {
+    const { memory } = this.context();
+    const { done, problems } = await recover(survivors(this.paths, memory, 0), effects);
+    return [...done, ...problems];
+  }
+
+  /** What `actualnet reachable` and `unreachable` do. */
+  async reach(to: 'reachable' | 'unreachable', xml: string, context = this.context()): Promise<string[]> {
+    const { memory, effects, libvirtVersion: version } = context;
+    const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
+    return actOnGuest(to, guestAtHand(readDomain(parseXml(xml)), planning));
+  }
+
+  /** The records that exist, added up. */
+  records() {
+    const { memory } = this.context();
+    return memory.listRecords().flatMap(guest => foldRecord(guest, memory.readRecord(guest)) ?? []);
+  }
+
+  log(): string {
+    try {
+      return readFileSync(this.paths.log, 'utf8');
+    } catch {
+      return '';
+    }
+  }
+
+  private hook(
+    driver: 'qemu' | 'network',
+    object: string,
+    { operation, xml, context }: { operation: string; xml: string; context: HookContext },
+  ): Promise<Outcome> {
+    const invocation = {
+      driver,
+      object,
+      operation,
+      subOperation: 'begin',
+      extra: '-',
+      readStdin: () => Buffer.from(xml),
+    };
+    return runHook(invocation, context);
+  }
+}
