@@ -1,4 +1,5 @@
 import type { Uuid } from '../model/values.ts';
+import type { QemuAccess } from '../plan/access.ts';
 import type { Command } from '../plan/command.ts';
 import type { HostView, Needs } from '../plan/host-view.ts';
 
@@ -32,6 +33,8 @@ export interface Effects {
   /** The ledger of a device that several guests or networks may need. */
   readonly sharedLedger: (dev: string) => LedgerFile;
   readonly sharedDevices: () => readonly string[];
+  /** What the QEMU of a running guest has and may have open. */
+  readonly qemuAccess: (guest: string) => Promise<QemuAccess | undefined>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

@@ -4,7 +4,7 @@ import type { Domain } from '../model/domain.ts';
 import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
-import { type AccessRules, accessNodes, findMissingAccess } from '../plan/access.ts';
+import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
 import { type Change, isVfSubject, type Subject } from '../plan/change.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
@@ -162,6 +162,16 @@ export async function obstaclesOf(
   // Without a private /dev only the cgroup stands in between, and nobody knows yet whether there will be one.
   const access = rules?.privateDev ? findMissingAccess(nodes, rules) : [];
   return [...findObstacles(context), ...access];
+}
+
+/** QEMU runs: whether it has the device nodes that its devices need, and no other. */
+export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
+  const { domain, view, effects } = guest;
+  if (view.hostdevs.length === 0 && !hasCommandLine(domain)) return [];
+  const { devices, host } = contextOf(guest, await effects.view({}));
+  const nodes = accessNodes(domain, devices, host);
+  const access = nodes.length === 0 ? undefined : await effects.qemuAccess(domain.name);
+  return access === undefined ? [] : compareAccess(nodes, access);
 }
 
 function hasCommandLine({ commandLine }: Domain): boolean {

@@ -2,7 +2,7 @@ import type { NetworkPort } from '../model/network-port.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { describeChange } from '../plan/change.ts';
 import type { Actual } from '../resolve/actual.ts';
-import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
+import type { GuestView, HostdevView, InterfaceView } from '../transform/guest-view.ts';
 import { foldLedger } from './ledger.ts';
 
 /** One line of a guest's record: a call and what was learnt from it. Times are ISO 8601. */
@@ -159,9 +159,32 @@ export function compareViews(foreseen: GuestView, chosen: GuestView): string[] {
       if (was === undefined) return [`${name} was not foreseen`];
       const alias =
         iface.alias === was.alias ? [] : [`${name}: libvirt's alias is '${iface.alias}', foreseen was '${was.alias}'`];
-      return [...alias, ...compareActuals(name, was.actual, iface.actual)];
+      return [...alias, ...comparePlaces(name, was, iface), ...compareActuals(name, was.actual, iface.actual)];
     }),
+    ...compareHostdevs(foreseen, chosen),
   ];
+}
+
+/** A plain host device must stay what and where it is; one of an interface is compared with it. */
+function compareHostdevs(foreseen: GuestView, chosen: GuestView): string[] {
+  const plain = ({ hostdevs }: GuestView) => hostdevs.filter(entry => entry.interface === null);
+  const before = plain(foreseen);
+  return plain(chosen).flatMap((entry, index) => {
+    const was = before[index];
+    const name = `host device ${entry.address ?? index}`;
+    if (was === undefined || was.address !== entry.address) return [`${name} was not foreseen`];
+    const alias =
+      was.alias === entry.alias ? [] : [`${name}: libvirt's alias is '${entry.alias}', foreseen was '${was.alias}'`];
+    return [...alias, ...comparePlaces(name, was, entry)];
+  });
+}
+
+type Placed = Pick<HostdevView, 'guestAddress'>;
+
+function comparePlaces(name: string, { guestAddress: was }: Placed, { guestAddress: is }: Placed): string[] {
+  return was === undefined || is === undefined || was === is
+    ? []
+    : [`${name}: moved in the guest from ${was} to ${is}`];
 }
 
 /** The same for a guest that has been running: interfaces may have come and gone, but one that stayed must not change. */

@@ -1,4 +1,5 @@
 import {
+  accessFindings,
   actOnGuest,
   closeReach,
   type GuestAtHand,
@@ -15,6 +16,7 @@ import {
   type GuestRecord,
   type RecordLine,
 } from '../apply/record.ts';
+import { defaultConfig } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -134,11 +136,22 @@ async function follow(
   // A daemon that restarts often shows the same again and again.
   const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
   write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
+  const atHand = { uuid: guest, domain, view, incoming: before?.incoming ?? false };
+  const access = operation === 'start' ? [] : await accessOf(atHand, context);
   const problems =
     operation === 'reconnect'
       ? await repairGuest({ uuid: guest, domain, effects: context.effects })
-      : await act(operation, { uuid: guest, domain, view, incoming: before?.incoming ?? false }, context);
-  if (problems.length > 0) write(guest, lineOf(operation, domain, context, { findings: problems }), context);
+      : await act(operation, atHand, context);
+  const told = [...access, ...problems].filter(finding => !before?.findings.includes(finding));
+  if (told.length > 0) write(guest, lineOf(operation, domain, context, { findings: told }), context);
+}
+
+/** Looking is not worth failing for: the guest runs. */
+async function accessOf(guest: AtHand, { effects, log }: HookContext): Promise<string[]> {
+  return accessFindings({ ...guest, config: defaultConfig, wishes: [], effects }).catch(error => {
+    log.warn(`${guest.domain.owner}: ${errorLine(error)}`);
+    return [];
+  });
 }
 
 /** Plans and carries out, unless the configuration asks for nothing. */

@@ -11,8 +11,9 @@ import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
 import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
 import type { HostPaths } from './paths.ts';
-import { readPciDevice } from './pci.ts';
+import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
+import { readQemuAccess } from './qemu-access.ts';
 import { readVfs } from './vfs.ts';
 
 /** The programs through which a host is read and set. */
@@ -39,6 +40,7 @@ export function hostEffects(paths: HostPaths, clock: () => number, programs: Pro
     sharedLedger: dev => ledgerFile(sharedFile(dev)),
     sharedDevices: () =>
       listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
+    qemuAccess: guest => readQemuAccess(paths, guest),
     now: clock,
   };
 }
@@ -67,6 +69,7 @@ async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Pro
     fdb: needs.fdb ? readFdb(tables[0]) : [],
     vlans: needs.vlans ? readVlans(tables[needs.fdb ? 1 : 0]) : [],
     pci,
+    pfs: () => listPfs(sys),
     hasPci: exists(path.join(sys, 'bus/pci/devices')),
     vf: (pf, vf) => states.get(`${pf} ${vf}`),
     unmanaged: pf => exists(unmanagedRuleFile(paths, pf)),

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { type Domain, readDomain } from '../model/domain.ts';
 import { type Network, readNetwork } from '../model/network.ts';
 import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
@@ -38,6 +39,37 @@ export function readPortFiles(directory: string): NetworkPort[] {
         return [];
       }
     });
+}
+
+/** The guests that libvirt's status files say are running; one whose file cannot be read is left out. */
+export function readRunningGuests(paths: HostPaths): Domain[] {
+  return listDirectory(paths.libvirtGuestStatus)
+    .filter(entry => entry.endsWith('.xml'))
+    .flatMap(entry => {
+      try {
+        return readDomain(parseXml(readFileIfAny(path.join(paths.libvirtGuestStatus, entry)) ?? ''));
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** The networks that run, with their ports. */
+export function readRunningNetworks(paths: HostPaths): NetworkState[] {
+  return listDirectory(paths.libvirtNetworkStatus)
+    .filter(entry => entry.endsWith('.xml'))
+    .flatMap(entry => {
+      try {
+        return findNetworkInLibvirtFiles(paths, entry.slice(0, -'.xml'.length)) ?? [];
+      } catch {
+        return [];
+      }
+    });
+}
+
+/** The VFs whose state libvirt has put aside, as `PF_vfN`, the names of its files. */
+export function listKeptByLibvirt(paths: HostPaths): string[] {
+  return listDirectory(paths.libvirtHostdevState);
 }
 
 /** libvirt's version from where its library's link points, `libvirt.so.0.11003.0`; the oldest known one if there is none. */

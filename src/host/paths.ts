@@ -2,6 +2,8 @@ import path from 'node:path';
 
 /** Every place outside the program that actualnet reads or writes. */
 export interface HostPaths {
+  /** What all the others are below. */
+  readonly root: string;
   /** The administrator's: what actualnet is to do. Read only. */
   readonly config: string;
   /** Ours: what the hooks remember, until the next boot. */
@@ -22,6 +24,8 @@ export interface HostPaths {
   readonly libvirtQemuConfig: string;
   /** libvirt's: status of running guests. Read only. */
   readonly libvirtGuestStatus: string;
+  /** libvirt's: what it has put aside of VFs that guests have. Read only. */
+  readonly libvirtHostdevState: string;
   /** Where the dynamic linker finds libvirt; its file name tells the version. */
   readonly libraries: string;
 }
@@ -29,6 +33,7 @@ export interface HostPaths {
 /** The usual places, all below `root`: `/` on a host, a private directory in tests and the demo (`ACTUALNET_ROOT`). */
 export function hostPaths(root: string): HostPaths {
   return {
+    root,
     config: path.join(root, 'etc/actualnet'),
     state: path.join(root, 'run/actualnet'),
     log: path.join(root, 'var/log/actualnet.log'),
@@ -39,6 +44,7 @@ export function hostPaths(root: string): HostPaths {
     udevRules: path.join(root, 'run/udev/rules.d'),
     libvirtQemuConfig: path.join(root, 'etc/libvirt/qemu.conf'),
     libvirtGuestStatus: path.join(root, 'run/libvirt/qemu'),
+    libvirtHostdevState: path.join(root, 'run/libvirt/hostdevmgr'),
     libraries: path.join(root, 'usr'),
   };
 }

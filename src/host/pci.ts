@@ -23,6 +23,7 @@ export function readPciDevice(sys: string, address: PciAddress): PciDevice | und
       isBridge: read(directory, 'class').startsWith('0x0604'),
       numaNode: numaNode < 0 ? null : numaNode,
       group: names.includes('iommu_group') ? readGroup(directory) : null,
+      ownLink: pfLink(directory),
       netdevs: names.includes('net') ? fs.readdirSync(path.join(directory, 'net')) : [],
       pf: physfn !== undefined && isPciAddress(physfn) ? readPf(sys, physfn, address) : null,
       vfs: vfs.flatMap(name => linked(name) ?? []).filter(isPciAddress),
@@ -64,7 +65,7 @@ function readPf(sys: string, pf: PciAddress, vf: PciAddress): PciDevice['pf'] {
  * The link through which a PF's VFs are set. In switchdev mode the PF has one more link for each VF, its representor,
  * which the kernel names `pf0vf1` and the like; a card with two ports on one function has its own first.
  */
-export function pfLink(directory: string): string | null {
+function pfLink(directory: string): string | null {
   const net = path.join(directory, 'net');
   const names = fs.existsSync(net) ? fs.readdirSync(net).sort() : [];
   if (names.length < 2) return names[0] ?? null;

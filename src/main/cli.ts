@@ -8,7 +8,12 @@ import { hookDrivers } from '../hook/phases.ts';
 import { readConfigFiles } from '../host/config-files.ts';
 import { hostEffects } from '../host/effects.ts';
 import { listDirectory } from '../host/files.ts';
-import { findLibvirtVersion } from '../host/libvirt-files.ts';
+import {
+  findLibvirtVersion,
+  listKeptByLibvirt,
+  readRunningGuests,
+  readRunningNetworks,
+} from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
@@ -155,10 +160,41 @@ async function main(): Promise<void> {
     .command(
       'status [guest]',
       'what is known about the guests of this host',
-      y => y.positional('guest', { type: 'string', describe: 'name or uuid' }).option('format', tableOrJson),
+      y =>
+        y
+          .positional('guest', { type: 'string', describe: 'name or uuid' })
+          .option('pool', {
+            type: 'boolean',
+            default: false,
+            describe: 'the VFs of this host instead, and who has them',
+          })
+          .option('format', tableOrJson),
       async argv => {
+        if (argv.pool && argv.guest !== undefined)
+          throw new ActualnetError('USAGE', '--pool is about all guests, so it takes no guest');
+        if (argv.pool) {
+          const { poolCommand } = await import('../cli/pool.ts');
+          const sources = {
+            effects: hostEffects(paths, Date.now),
+            memory,
+            running: () => readRunningGuests(paths),
+            networks: () => readRunningNetworks(paths),
+            keptByLibvirt: () => listKeptByLibvirt(paths),
+          };
+          return poolCommand({ format: argv.format, ...sources }, io);
+        }
         const { statusCommand } = await import('../cli/status.ts');
         statusCommand({ guest: argv.guest, format: argv.format, memory, effects: hostEffects(paths, Date.now) }, io);
+      },
+    )
+    .command(
+      'vfs [pf]',
+      'makes the VFs that the configuration provides, as a network start does',
+      y => y.positional('pf', { type: 'string', describe: 'only those of this PF' }),
+      async argv => {
+        const { vfsCommand } = await import('../cli/vfs.ts');
+        const { config, effects } = await planningContext();
+        await vfsCommand({ pf: argv.pf, config, effects }, io);
       },
     )
     .command(

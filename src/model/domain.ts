@@ -6,15 +6,18 @@ import {
   type HostDevice,
   type Interface,
   readAlias,
+  readGuestAddress,
   readHostDevice,
   readInterface,
 } from './interface.ts';
+import type { PciAddress } from './pci-address.ts';
 import { checkListLength, dropUndefined, type Owner, readName, readUuid, type Uuid } from './values.ts';
 
 /** A plain `<hostdev>`; the ones that belong to an interface are derived from it, see `transform/hostdevs`. */
 export interface Hostdev extends HostDevice {
   readonly element: XmlElement;
   readonly alias?: string;
+  readonly guestAddress?: PciAddress;
 }
 
 export interface Domain {
@@ -67,5 +70,6 @@ function readHostdev(element: XmlElement, context: { owner: Owner; form: Documen
     type,
     element,
     alias: readAlias(element, context.form),
+    guestAddress: readGuestAddress(context.owner, element),
   });
 }

@@ -87,6 +87,8 @@ export interface Interface extends Connection {
   readonly index: number;
   readonly mac?: MacAddress;
   readonly alias?: string;
+  /** Where the guest sees it, if it is on its PCI bus. */
+  readonly guestAddress?: PciAddress;
   readonly target: { readonly dev?: string; readonly managed: boolean };
   readonly model?: string;
   readonly queues?: number;
@@ -124,6 +126,7 @@ export function readInterface(
     ...connection,
     type,
     alias: readAlias(element, form),
+    guestAddress: readGuestAddress(owner, element),
     target: readTarget(owner, element, form),
     model: element.child('model')?.attribute('type'),
     queues: readChildInteger(owner, element.child('driver'), 'queues'),
@@ -139,6 +142,14 @@ export function readInterface(
 export function readAlias(device: XmlElement, form: DocumentForm): string | undefined {
   const alias = device.child('alias')?.attribute('name');
   return alias === undefined || form !== 'inactive' || isUserAlias(alias) ? alias : undefined;
+}
+
+/** The `<address type='pci'>` of a device itself, not of its source. */
+export function readGuestAddress(owner: Owner, device: XmlElement): PciAddress | undefined {
+  const address = device.child('address');
+  // Half an address is libvirt's to complain about; it is nothing we act on.
+  const isWhole = ['bus', 'slot', 'function'].every(name => address?.attribute(name) !== undefined);
+  return address?.attribute('type') === 'pci' && isWhole ? readPciAddress(owner, address) : undefined;
 }
 
 /** `ua-` and then letters, digits, `_` and `-` only (libvirt's virDomainDeviceAliasIsUserAlias). */

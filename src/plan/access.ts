@@ -60,3 +60,27 @@ export function findMissingAccess(nodes: readonly AccessNode[], { deviceAcl }: A
       }),
   );
 }
+
+/** What a guest's QEMU has open, and what its cgroup lets it open. */
+export interface QemuAccess {
+  readonly files: readonly string[];
+  /** Undefined where nobody can tell. */
+  readonly allows: (node: string) => boolean | undefined;
+}
+
+/** One line for each node that is not as it should be once QEMU runs. */
+export function compareAccess(nodes: readonly AccessNode[], { files, allows }: QemuAccess): string[] {
+  const held = new Set(files.filter(file => /^\/dev\/(vfio\/|iommu$)/.test(file)));
+  const wanted = new Set(nodes.map(({ node }) => node));
+  return [
+    ...nodes
+      .filter(({ node }) => !files.includes(node))
+      .map(({ node, name }) => `${name}: QEMU does not have ${node} open`),
+    ...nodes
+      .filter(({ node }) => allows(node) === false)
+      .map(({ node, name }) => `${name}: QEMU's cgroup does not allow ${node}`),
+    ...[...held]
+      .filter(node => !wanted.has(node))
+      .map(node => `QEMU has ${node} open, which none of its devices needs`),
+  ];
+}

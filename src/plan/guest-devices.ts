@@ -75,12 +75,11 @@ export function portDevice(
   const address = plug?.type === 'hostdev-pci' ? plug.address : undefined;
   const passthrough = plug?.type === 'direct' && plug.mode === 'passthrough' ? plug.dev : undefined;
   if (address === undefined && passthrough === undefined) return undefined;
-  const group = port.group ?? network.portgroups.find(({ isDefault }) => isDefault)?.name;
   const context: Context = { guest: ownerName, config, wishes: [], host };
   const settings = settingsOf(context, {
     mac,
     network: network.name,
-    ...(group && { portgroup: group }),
+    ...(port.group && { portgroup: port.group }),
     ...hostdevMatch(address ?? host.link(passthrough!)?.pci ?? undefined, host),
   });
   return {

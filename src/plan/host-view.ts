@@ -47,6 +47,8 @@ export interface PciDevice {
   readonly numaNode: number | null;
   /** Null where there is no IOMMU. */
   readonly group: { readonly number: number; readonly members: readonly PciAddress[] } | null;
+  /** For a PF, the link through which its VFs are set. */
+  readonly ownLink: string | null;
   /** Its links: none while it is bound to no network driver, or when they were given to a container. */
   readonly netdevs: readonly string[];
   /** For a VF: its PF, and the number it has there. `dev` is null while the PF has no link. */
@@ -76,6 +78,8 @@ export interface HostView {
   readonly fdb: readonly FdbEntry[];
   readonly vlans: readonly PortVlan[];
   readonly pci: (address: PciAddress) => PciDevice | undefined;
+  /** The PCI devices that can have VFs. */
+  readonly pfs: () => readonly PciAddress[];
   /** Whether there is a PCI bus to look at; a device that is not seen may otherwise be there. */
   readonly hasPci: boolean;
   readonly vf: (pf: string, vf: number) => VfState | undefined;

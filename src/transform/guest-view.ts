@@ -22,6 +22,8 @@ export interface InterfaceView {
   readonly network: string | null;
   readonly portgroup: string | null;
   readonly alias: string;
+  /** Where the guest sees it; absent before libvirt has said so. */
+  readonly guestAddress?: PciAddress;
   readonly actual: Actual | null;
   readonly because: readonly string[];
   readonly error?: ErrorView;
@@ -32,6 +34,7 @@ export interface HostdevView {
   readonly type: string;
   readonly address?: PciAddress;
   readonly alias: string;
+  readonly guestAddress?: PciAddress;
   /** The interface that this entry belongs to, by index; null for a plain `<hostdev>`. */
   readonly interface: number | null;
 }
@@ -68,6 +71,7 @@ function viewInterface(resolution: InterfaceResolution, alias: string): Interfac
     network: iface.source.network ?? null,
     portgroup: iface.source.portgroup ?? null,
     alias,
+    guestAddress: iface.guestAddress,
     actual: actual ?? null,
     because,
     error: error && viewError(error),

@@ -1,5 +1,6 @@
 import type { Domain } from '../model/domain.ts';
 import type { HostDevice } from '../model/interface.ts';
+import { dropUndefined } from '../model/values.ts';
 import type { InterfaceResolution } from '../resolve/guest.ts';
 import type { GuestView, HostdevView } from './guest-view.ts';
 
@@ -20,17 +21,15 @@ export function listHostdevs(
   const ofInterface = (resolution: InterfaceResolution): Omit<HostdevView, 'index'>[] => {
     const device = deviceOf(resolution);
     if (device === undefined) return [];
-    const { index } = resolution.iface;
+    const { index, guestAddress } = resolution.iface;
     const { type, address } = device;
-    return [{ type, ...(address && { address }), alias: aliases.interfaces[index]!, interface: index }];
+    const alias = aliases.interfaces[index]!;
+    return [dropUndefined({ type, address, alias, guestAddress, interface: index })];
   };
   const isInDocument = ({ iface }: InterfaceResolution) => (iface.actual ?? iface).hostDevice !== undefined;
-  const plain = domain.hostdevs.map(({ type, address }, index) => ({
-    type,
-    ...(address && { address }),
-    alias: aliases.hostdevs[index]!,
-    interface: null,
-  }));
+  const plain = domain.hostdevs.map(({ type, address, guestAddress }, index) =>
+    dropUndefined({ type, address, alias: aliases.hostdevs[index]!, guestAddress, interface: null }),
+  );
   return [
     ...resolutions.filter(isInDocument).flatMap(ofInterface),
     ...plain,
@@ -70,6 +69,8 @@ export function checkHostdevs(view: Pick<GuestView, 'interfaces' | 'hostdevs'>):
   const plain = view.hostdevs.filter(entry => entry.interface === null);
   const aliases = [...view.interfaces, ...plain].map(({ alias }) => alias);
   for (const alias of repeated(aliases)) findings.push(`alias '${alias}' is used twice`);
+  const places = [...view.interfaces, ...plain].flatMap(({ guestAddress }) => guestAddress ?? []);
+  for (const place of repeated(places)) findings.push(`guest address ${place} is used twice`);
   return findings;
 }
 

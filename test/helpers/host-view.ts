@@ -25,6 +25,7 @@ export function hostView(links: readonly LinkState[], facts: Partial<HostView> =
     fdb: [],
     vlans: [],
     pci: () => undefined,
+    pfs: () => [],
     hasPci: true,
     vf: () => undefined,
     unmanaged: () => false,

@@ -108,14 +108,19 @@ describe.skipIf(!hasShared)('recorded scenarios through the built hooks', () => 
     scenario => {
       const hosts = new Map<string, TestHost>();
       const alive = new Map<string, Set<string>>();
-      for (const call of recordedCalls(scenario)) {
+      const calls = recordedCalls(scenario);
+      for (const [place, call] of calls.entries()) {
         const host = hosts.get(call.host) ?? new TestHost();
         hosts.set(call.host, host);
-        expect(host.hook(call.driver, call.words, call.stdin), call.label).toEqual({
-          status: 0,
-          stdout: '',
-          stderr: '',
-        });
+        const answer = host.hook(call.driver, call.words, call.stdin);
+        // libvirt itself went no further with a guest for which the pool had nothing left.
+        const next = calls.slice(place + 1).find(({ driver, object }) => driver === 'qemu' && object === call.object);
+        const isRefused = answer.status === 1 && call.operation === 'prepare' && next?.operation === 'stopped';
+        expect(answer, call.label).toEqual(
+          isRefused
+            ? { status: 1, stdout: '', stderr: expect.stringMatching(/^guest '\S+', prepare: .*\[POOL_EXHAUSTED\]\n$/) }
+            : { status: 0, stdout: '', stderr: '' },
+        );
         if (call.driver !== 'qemu') continue;
         const names = alive.get(call.host) ?? new Set();
         alive.set(call.host, names);

@@ -1,0 +1,196 @@
+import type { Effects } from '../apply/effects.ts';
+import { foldLedger, type LedgerEntry } from '../apply/ledger.ts';
+import { foldRecord } from '../apply/record.ts';
+import type { Memory } from '../host/memory.ts';
+import type { Domain } from '../model/domain.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+import { isVfSubject } from '../plan/change.ts';
+import { type HostView, isVfioDriver, type VfState } from '../plan/host-view.ts';
+import { userOf } from '../plan/vfs.ts';
+import { asActualnetError, printable } from '../report/error.ts';
+import { formatTable } from '../report/table.ts';
+import type { NetworkState } from '../resolve/network-state.ts';
+import type { CommandIo } from './io.ts';
+
+export interface PoolOptions {
+  readonly format: 'table' | 'json';
+  readonly effects: Effects;
+  readonly memory: Pick<Memory, 'listRecords' | 'readRecord'>;
+  /** What libvirt's own files say. */
+  readonly running: () => readonly Domain[];
+  readonly networks: () => readonly NetworkState[];
+  readonly keptByLibvirt: () => readonly string[];
+}
+
+/** One VF; described by schemas/pool.schema.json. */
+interface VfRow {
+  readonly vf: number;
+  readonly address: PciAddress;
+  readonly netdev: string | null;
+  readonly driver: string | null;
+  readonly group: number | null;
+  readonly numaNode: number | null;
+  /** Null where the PF has no link, or does not answer. */
+  readonly settings: VfState | null;
+  /** Everybody who says he uses it, each with how it is known. */
+  readonly usedBy: readonly { readonly who: string; readonly by: string }[];
+  /** Actualnet keeps these settings as they were, to put them back. */
+  readonly kept: Readonly<Record<string, LedgerEntry['before']>>;
+}
+
+interface PfRow {
+  readonly pf: PciAddress;
+  readonly dev: string | null;
+  readonly up: boolean;
+  readonly driver: string | null;
+  readonly numaNode: number | null;
+  readonly vfs: readonly VfRow[];
+}
+
+/** `actualnet status --pool`: the VFs of this host, how they are set, and who has them. */
+export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<void> {
+  const { effects } = options;
+  const first = await effects.view({});
+  const links = first.pfs().flatMap(pf => first.pci(pf)?.ownLink ?? []);
+  const problems: string[] = [];
+  const host = await effects.view({ vfs: links }).catch(error => {
+    problems.push(asActualnetError(error).message);
+    return first;
+  });
+  const users = listUsers(options);
+  const pfs = host.pfs().flatMap(pf => describePf(pf, { host, users, options }) ?? []);
+  io.write(
+    options.format === 'json'
+      ? `${JSON.stringify({ pfs, problems }, null, 2)}\n`
+      : `${[...table(pfs), ...problems.map(problem => `problem: ${printable(problem)}`)].join('\n')}\n`,
+  );
+}
+
+interface Context {
+  readonly host: HostView;
+  readonly users: ReadonlyMap<string, VfRow['usedBy']>;
+  readonly options: PoolOptions;
+}
+
+function describePf(pf: PciAddress, context: Context): PfRow | undefined {
+  const { host, options } = context;
+  const device = host.pci(pf);
+  if (device === undefined) return undefined;
+  const { driver, numaNode, vfs, ownLink: dev } = device;
+  const entries = dev === null ? [] : [...foldLedger(options.effects.sharedLedger(dev).read()).values()];
+  const kept = new Set(options.keptByLibvirt());
+  return {
+    pf,
+    dev,
+    up: dev !== null && host.link(dev)?.up === true,
+    driver,
+    numaNode,
+    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, dev, entries, kept, context }) ?? []),
+  };
+}
+
+function describeVf(
+  address: PciAddress,
+  at: {
+    readonly vf: number;
+    readonly dev: string | null;
+    readonly entries: readonly LedgerEntry[];
+    readonly kept: ReadonlySet<string>;
+    readonly context: Context;
+  },
+): VfRow | undefined {
+  const { vf, dev, entries, kept, context } = at;
+  const { host, users } = context;
+  const device = host.pci(address);
+  if (device === undefined) return undefined;
+  const user = userOf(address, host);
+  const own = entries.filter(({ subject }) => isVfSubject(subject) && subject.vf === vf);
+  return {
+    vf,
+    address,
+    netdev: device.netdevs[0] ?? null,
+    driver: device.driver,
+    group: device.group?.number ?? null,
+    numaNode: device.numaNode,
+    settings: (dev !== null && host.vf(dev, vf)) || null,
+    usedBy: [
+      ...(user === undefined ? [] : [{ who: user, by: isVfioDriver(device.driver) ? 'VFIO' : 'the kernel' }]),
+      ...(users.get(address) ?? []),
+      ...device.netdevs.flatMap(netdev => users.get(netdev) ?? []),
+      ...(kept.has(`${dev}_vf${vf}`) ? [{ who: 'libvirt', by: 'the state it has put aside' }] : []),
+    ],
+    kept: Object.fromEntries(own.map(({ subject, before }) => [subject.kind.slice('vf-'.length), before])),
+  };
+}
+
+/** By PCI address, or by the link below a macvtap. */
+function listUsers({ memory, running, networks }: PoolOptions): Map<string, VfRow['usedBy']> {
+  const users = new Map<string, VfRow['usedBy']>();
+  const add = (device: string | undefined, who: string, by: string) => {
+    const known = (device && users.get(device)) || [];
+    if (device !== undefined) users.set(device, [...known, { who, by }]);
+  };
+  for (const uuid of memory.listRecords()) {
+    const record = foldRecord(uuid, memory.readRecord(uuid));
+    const view = record?.chosen ?? record?.foreseen;
+    for (const { address } of view?.hostdevs ?? [])
+      add(address, `guest '${record!.name}'`, `our record (${record!.phase})`);
+    for (const { actual } of view?.interfaces ?? [])
+      if (actual?.type === 'direct') add(actual.dev, `guest '${record!.name}'`, `our record (${record!.phase})`);
+  }
+  for (const { name, interfaces, hostdevs } of running()) {
+    for (const connection of interfaces.map(iface => iface.actual ?? iface)) {
+      add(connection.hostDevice?.address, `guest '${name}'`, "libvirt's status");
+      add(connection.source.dev, `guest '${name}'`, "libvirt's status");
+    }
+    for (const { address } of hostdevs) add(address, `guest '${name}'`, "libvirt's status");
+  }
+  for (const { network, ports } of networks()) {
+    for (const { plug, ownerName } of ports) {
+      const device = plug?.type === 'hostdev-pci' ? plug.address : plug?.type === 'direct' ? plug.dev : undefined;
+      add(device, `guest '${ownerName}'`, `a port of ${network.owner}`);
+    }
+  }
+  return users;
+}
+
+function table(pfs: readonly PfRow[]): string[] {
+  if (pfs.length === 0) return ['no device here can have VFs'];
+  const head = ['PF', 'VF', 'ADDRESS', 'LINK', 'DRIVER', 'GROUP', 'NUMA', 'MAC', 'VLAN', 'SETTINGS', 'USED BY'];
+  const rows = pfs.flatMap(({ dev, pf, up, vfs }) => {
+    const name = `${dev ?? pf}${up ? '' : ' (down)'}`;
+    if (vfs.length === 0) return [[name, ...head.slice(1).map(() => '-')]];
+    return vfs.map((row, place) => [
+      place === 0 ? name : '',
+      `${row.vf}`,
+      row.address,
+      row.netdev ?? '-',
+      row.driver ?? '-',
+      `${row.group ?? '-'}`,
+      `${row.numaNode ?? '-'}`,
+      `${row.settings?.['vf-mac'] ?? '-'}`,
+      `${row.settings?.['vf-vlan'] ?? '-'}`,
+      describeSettings(row.settings),
+      [...new Set(row.usedBy.map(({ who }) => who))].join(', ') || '-',
+    ]);
+  });
+  return [
+    formatTable(
+      head,
+      rows.map(row => row.map(printable)),
+    ),
+  ];
+}
+
+/** What differs from a fresh VF. */
+function describeSettings(settings: VfState | null): string {
+  if (settings === null) return '-';
+  const words = [
+    settings['vf-trust'] === true ? 'trusted' : '',
+    settings['vf-spoofchk'] === false ? 'no spoof check' : '',
+    settings['vf-rate'] === 'max 0 min 0' ? '' : `rate ${settings['vf-rate']}`,
+    settings['vf-state'] === 'auto' || settings['vf-state'] === null ? '' : `link ${settings['vf-state']}`,
+    settings['vf-query_rss'] === true ? 'RSS query' : '',
+  ];
+  return words.filter(word => word !== '').join(', ') || '-';
+}

@@ -1,0 +1,12 @@
+import { afterAll, inject } from 'vitest';
+import { Machine } from './machine.ts';
+
+/** Why there is no machine to test with; undefined if there is one. */
+export const missingMachine = inject('machine').missing;
+
+/** The tier's machine, for one test file. Call it at the file's top level or in a `describe`. */
+export function useMachine(): Machine {
+  const machine = new Machine(inject('machine').agent ?? '');
+  afterAll(() => machine.disconnect());
+  return machine;
+}
