@@ -35,6 +35,8 @@ export interface PretendedPf {
   readonly vfs: number;
   /** Settings the driver answers with "not supported". */
   readonly refuses?: readonly string[];
+  /** The driver does not take an all-zero MAC back. */
+  readonly refusesZeroMac?: boolean;
   /** In switchdev mode there is a representor for each VF. */
   readonly representors?: boolean;
   /** All VFs are in one IOMMU group, with this device too if there is one. */
@@ -281,6 +283,7 @@ export class PretendedCards {
     const after = (word: string) => words[words.indexOf(word) + 1];
     switch (key) {
       case 'mac':
+        if (value === fresh().mac && this.#pf(dev).refusesZeroMac) return 'RTNETLINK answers: Invalid argument';
         held.mac = value;
         return undefined;
       case 'vlan':
