@@ -182,6 +182,14 @@ export class PretendedCards {
     rmSync(path.join(this.#root, 'proc', `${pid}`), { recursive: true });
   }
 
+  /** A VF's link goes where this host does not see it. */
+  moveLinkAway(dev: string, number: number): void {
+    const net = this.#device(this.addressOf(dev, number), 'net');
+    for (const link of readdirSync(net)) rmSync(this.#sys('class/net', link), { recursive: true });
+    rmSync(net, { recursive: true });
+    mkdirSync(net);
+  }
+
   groupOf(address: string): number {
     return Number(path.basename(readlinkSync(this.#device(address, 'iommu_group'))));
   }

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { vfsCommand } from '../../src/cli/vfs.ts';
+import { domainXml } from '../helpers/documents.ts';
+import type { PretendedPf } from './pretended-cards.ts';
+import { CardWorld } from './world.ts';
+
+const card = (vfs: number): PretendedPf => ({
+  dev: 'ens1f0',
+  address: '0000:5e:00.0',
+  driver: 'igb',
+  vfDriver: 'igbvf',
+  vfs,
+});
+const config = 'provide: { vfs: { ens1f0: { count: 4, unmanaged: true } } }\n';
+const network = `<hookData><network><name>vfs</name><forward mode='hostdev'><pf dev='ens1f0'/></forward></network></hookData>`;
+const fine = { status: 0, stdout: '', stderr: '' };
+
+let world: CardWorld;
+afterEach(() => world.destroy());
+
+const count = () => world.cards.state().length;
+const rule = () => existsSync(path.join(world.root, 'run/udev/rules.d/85-actualnet-ens1f0.rules'));
+
+describe('VFs that the configuration provides', () => {
+  test('are there before libvirt looks for them, and go with the network', async () => {
+    world = new CardWorld(config, [card(0)]);
+    world.cards.byHand('link set dev ens1f0 down');
+    expect(await world.network('vfs', 'start', network)).toEqual(fine);
+    expect([count(), rule()]).toEqual([4, true]);
+    expect(world.cards.commands).toEqual(['unmanaged ens1f0 on', 'numvfs ens1f0 4', 'link set dev ens1f0 up']);
+    await world.network('vfs', 'stopped', network);
+    expect([count(), rule()]).toEqual([0, false]);
+  });
+
+  test('stay while a guest has one, and go by recover', async () => {
+    world = new CardWorld(config, [card(0)]);
+    await world.network('vfs', 'start', network);
+    const giveBack = world.cards.libvirtTakes('ens1f0', 2, { mac: '52:54:00:00:00:01' });
+    await world.network('vfs', 'stopped', network);
+    expect(count()).toBe(4);
+    expect(world.log()).toContain("VF 0000:5e:01.2: it is bound to 'vfio-pci'");
+    giveBack();
+    await world.recover();
+    expect(count()).toBe(0);
+  });
+
+  test.each([
+    { name: 'enough', vfs: 4 },
+    { name: 'more', vfs: 6 },
+  ])('$name are there already: nothing is made and nothing taken away', async ({ vfs }) => {
+    world = new CardWorld('provide: { vfs: { ens1f0: { count: 4 } } }', [card(vfs)]);
+    await world.network('vfs', 'start', network);
+    await world.network('vfs', 'stopped', network);
+    expect(world.cards.commands).toEqual([]);
+    expect(count()).toBe(vfs);
+  });
+
+  test('too few are made anew by way of none', async () => {
+    world = new CardWorld(config, [card(2)]);
+    expect(await world.network('vfs', 'start', network)).toEqual(fine);
+    expect(count()).toBe(4);
+  });
+
+  test.each<{ name: string; use: () => void; why: string }>([
+    {
+      name: 'a guest has',
+      use: () => world.cards.libvirtTakes('ens1f0', 1, { mac: '52:54:00:00:00:01' }),
+      why: "VF 0000:5e:01.1: it is bound to 'vfio-pci'",
+    },
+    {
+      name: 'the host uses',
+      use: () => world.cards.byHand('link set dev ens1f0v1 up'),
+      why: "its link 'ens1f0v1' is up",
+    },
+    {
+      name: 'a container has',
+      use: () => world.cards.moveLinkAway('ens1f0', 1),
+      why: 'its link was given to a container',
+    },
+  ])('too few, of which $name one: refused, and nothing is written', async ({ use, why }) => {
+    world = new CardWorld(config, [card(2)]);
+    use();
+    const answer = await world.network('vfs', 'start', network);
+    expect(answer).toMatchObject({ status: 1, stderr: expect.stringContaining(why) });
+    expect(answer.stderr).toContain("there are only 2 VFs on 'ens1f0', and their number cannot be changed now");
+    expect(world.cards.commands).toEqual([]);
+  });
+
+  test('by hand, and then they are the administrator’s', async () => {
+    world = new CardWorld(config, [card(0)]);
+    const { config: read, effects } = world.context();
+    const written: string[] = [];
+    const io = { write: (text: string) => void written.push(text) } as never;
+    await vfsCommand({ pf: undefined, config: await read(), effects }, io);
+    expect(written).toEqual(['ens1f0: 4 VFs\n']);
+    await world.network('vfs', 'start', network);
+    await world.network('vfs', 'stopped', network);
+    expect([count(), rule()]).toEqual([4, true]);
+    await expect(vfsCommand({ pf: 'eth9', config: await read(), effects }, io)).rejects.toThrow("no VFs on 'eth9'");
+  });
+
+  test('a guest with an interface of its own brings its PF up', async () => {
+    world = new CardWorld('provide: { vfs: { ens1f0: { count: 2 } } }', [card(2)]);
+    world.cards.byHand('link set dev ens1f0 down');
+    const xml = domainXml(
+      `<interface type='hostdev' managed='yes'><mac address='52:54:00:00:00:01'/><source><address type='pci' domain='0x0000' bus='0x5e' slot='0x01' function='0x0'/></source></interface>`,
+    );
+    expect(await world.qemu('prepare', xml)).toEqual(fine);
+    expect(world.cards.commands).toEqual(['link set dev ens1f0 up']);
+    await world.qemu('release', xml);
+    expect(world.cards.commands.at(-1)).toBe('link set dev ens1f0 down');
+  });
+});
