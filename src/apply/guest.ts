@@ -164,6 +164,18 @@ export async function obstaclesOf(
   return [...findObstacles(context), ...access];
 }
 
+/** The nodes that libvirt will not let QEMU open and its configuration leaves to the cgroup alone. */
+export async function nodesToGrant(guest: GuestAtHand, readRules: () => AccessRules | undefined): Promise<string[]> {
+  const { domain, effects } = guest;
+  if (!hasCommandLine(domain)) return [];
+  const rules = readRules();
+  if (rules === undefined || rules.privateDev) return [];
+  const { devices, host } = contextOf(guest, await effects.view({}));
+  return accessNodes(domain, devices, host).flatMap(({ node, byLibvirt }) =>
+    byLibvirt || rules.deviceAcl.includes(node) ? [] : node,
+  );
+}
+
 /** QEMU runs: whether it has the device nodes that its devices need, and no other. */
 export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
   const { domain, view, effects } = guest;

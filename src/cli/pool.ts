@@ -4,7 +4,7 @@ import { foldRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
 import type { Domain } from '../model/domain.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { isVfSubject } from '../plan/change.ts';
+import { isVfSubject, type Value } from '../plan/change.ts';
 import { type HostView, isVfioDriver, type VfState } from '../plan/host-view.ts';
 import { userOf } from '../plan/vfs.ts';
 import { asActualnetError, printable } from '../report/error.ts';
@@ -31,12 +31,15 @@ interface VfRow {
   readonly group: number | null;
   readonly numaNode: number | null;
   /** Null where the PF has no link, or does not answer. */
-  readonly settings: VfState | null;
+  readonly settings: Settings | null;
   /** Everybody who says he uses it, each with how it is known. */
   readonly usedBy: readonly { readonly who: string; readonly by: string }[];
   /** Actualnet keeps these settings as they were, to put them back. */
-  readonly kept: Readonly<Record<string, LedgerEntry['before']>>;
+  readonly kept: Settings;
 }
+
+/** By iproute2's words. */
+type Settings = Readonly<Record<string, Value>>;
 
 interface PfRow {
   readonly pf: PciAddress;
@@ -112,7 +115,7 @@ function describeVf(
     driver: device.driver,
     group: device.group?.number ?? null,
     numaNode: device.numaNode,
-    settings: (dev !== null && host.vf(dev, vf)) || null,
+    settings: settingsOf((dev !== null && host.vf(dev, vf)) || undefined),
     usedBy: [
       ...(user === undefined ? [] : [{ who: user, by: isVfioDriver(device.driver) ? 'VFIO' : 'the kernel' }]),
       ...(users.get(address) ?? []),
@@ -121,6 +124,12 @@ function describeVf(
     ],
     kept: Object.fromEntries(own.map(({ subject, before }) => [subject.kind.slice('vf-'.length), before])),
   };
+}
+
+function settingsOf(state: VfState | undefined): Settings | null {
+  return state === undefined
+    ? null
+    : Object.fromEntries(Object.entries(state).map(([kind, value]) => [kind.slice('vf-'.length), value]));
 }
 
 /** By PCI address, or by the link below a macvtap. */
@@ -168,8 +177,8 @@ function table(pfs: readonly PfRow[]): string[] {
       row.driver ?? '-',
       `${row.group ?? '-'}`,
       `${row.numaNode ?? '-'}`,
-      `${row.settings?.['vf-mac'] ?? '-'}`,
-      `${row.settings?.['vf-vlan'] ?? '-'}`,
+      `${row.settings?.mac ?? '-'}`,
+      `${row.settings?.vlan ?? '-'}`,
       describeSettings(row.settings),
       [...new Set(row.usedBy.map(({ who }) => who))].join(', ') || '-',
     ]);
@@ -183,14 +192,15 @@ function table(pfs: readonly PfRow[]): string[] {
 }
 
 /** What differs from a fresh VF. */
-function describeSettings(settings: VfState | null): string {
+function describeSettings(settings: Settings | null): string {
   if (settings === null) return '-';
+  const { trust, spoofchk, rate, state, query_rss } = settings;
   const words = [
-    settings['vf-trust'] === true ? 'trusted' : '',
-    settings['vf-spoofchk'] === false ? 'no spoof check' : '',
-    settings['vf-rate'] === 'max 0 min 0' ? '' : `rate ${settings['vf-rate']}`,
-    settings['vf-state'] === 'auto' || settings['vf-state'] === null ? '' : `link ${settings['vf-state']}`,
-    settings['vf-query_rss'] === true ? 'RSS query' : '',
+    trust === true ? 'trusted' : '',
+    spoofchk === false ? 'no spoof check' : '',
+    rate === 'max 0 min 0' ? '' : `rate ${rate}`,
+    state === 'auto' || state === null ? '' : `link ${state}`,
+    query_rss === true ? 'RSS query' : '',
   ];
   return words.filter(word => word !== '').join(', ') || '-';
 }

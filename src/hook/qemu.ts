@@ -3,6 +3,7 @@ import {
   actOnGuest,
   closeReach,
   type GuestAtHand,
+  nodesToGrant,
   obstaclesOf,
   type PlannedPhase,
   repairGuest,
@@ -137,13 +138,20 @@ async function follow(
   const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
   write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
   const atHand = { uuid: guest, domain, view, incoming: before?.incoming ?? false };
-  const access = operation === 'start' ? [] : await accessOf(atHand, context);
+  const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
   const problems =
     operation === 'reconnect'
       ? await repairGuest({ uuid: guest, domain, effects: context.effects })
       : await act(operation, atHand, context);
   const told = [...access, ...problems].filter(finding => !before?.findings.includes(finding));
   if (told.length > 0) write(guest, lineOf(operation, domain, context, { findings: told }), context);
+}
+
+/** QEMU opens its devices before anybody calls us again. */
+async function grantAccess(guest: AtHand, { effects, accessRules, letQemuOpen }: HookContext): Promise<string[]> {
+  const nodes = await nodesToGrant({ ...guest, config: defaultConfig, wishes: [], effects }, accessRules);
+  if (nodes.length > 0) letQemuOpen(guest.domain.name, nodes);
+  return [];
 }
 
 /** Looking is not worth failing for: the guest runs. */

@@ -106,6 +106,15 @@ export function createMarker(file: string): boolean {
   }
 }
 
+/** A file of /proc or /sys; empty once what it is about is gone. */
+export function readKernelFile(...parts: readonly string[]): string {
+  try {
+    return fs.readFileSync(path.join(...parts), 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** Where a symbolic link points, or undefined if there is no such link. */
 export function readLinkIfAny(file: string): string | undefined {
   try {

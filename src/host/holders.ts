@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { PciDevice } from '../plan/host-view.ts';
+import { readKernelFile, readLinkIfAny } from './files.ts';
 
 /** The nodes through which a device can be held, as `/proc/PID/fd` shows them. */
 export function vfioNodes({ group, vfioDevice }: Pick<PciDevice, 'group' | 'vfioDevice'>): string[] {
@@ -24,31 +25,15 @@ export function findHolders(proc: string, nodes: readonly string[]): string[] {
 export function openFiles(proc: string, pid: string): string[] {
   const directory = path.join(proc, pid, 'fd');
   try {
-    return fs.readdirSync(directory).flatMap(fd => readLink(path.join(directory, fd)));
+    return fs.readdirSync(directory).flatMap(fd => readLinkIfAny(path.join(directory, fd)) ?? []);
   } catch {
     return [];
   }
 }
 
 function describeProcess(proc: string, pid: string): string {
-  const words = readText(path.join(proc, pid, 'cmdline')).split('\0');
+  const words = readKernelFile(proc, pid, 'cmdline').split('\0');
   const guest = /^guest=([^,]+)/.exec(words[words.indexOf('-name') + 1] ?? '')?.[1];
-  const program = readText(path.join(proc, pid, 'comm')).trim() || 'unknown';
+  const program = readKernelFile(proc, pid, 'comm').trim() || 'unknown';
   return guest === undefined ? `process ${pid} (${program})` : `guest '${guest}' (process ${pid})`;
-}
-
-function readLink(file: string): string[] {
-  try {
-    return [fs.readlinkSync(file)];
-  } catch {
-    return [];
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

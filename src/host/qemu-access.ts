@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { QemuAccess } from '../plan/access.ts';
 import { runAbandonable } from './abandonable.ts';
-import { listDirectory, readFileIfAny } from './files.ts';
+import { listDirectory, readFileIfAny, readKernelFile } from './files.ts';
 import { openFiles } from './holders.ts';
 import type { HostPaths } from './paths.ts';
 
@@ -10,12 +10,9 @@ const readLimitMs = 2000;
 
 /** What a running guest's QEMU has open, and what its devices cgroup lets it open. Undefined if it does not run. */
 export async function readQemuAccess(paths: HostPaths, guest: string): Promise<QemuAccess | undefined> {
-  const file = `${guest}.pid`;
-  if (!listDirectory(paths.libvirtGuestStatus).includes(file)) return undefined;
-  const pid = readFileIfAny(path.join(paths.libvirtGuestStatus, file))?.toString().trim() ?? '';
-  if (!/^\d+$/.test(pid)) return undefined;
-  const cgroup = readText(path.join(paths.proc, pid, 'cgroup'));
-  if (cgroup === '') return undefined;
+  const pid = findQemu(paths, guest);
+  const cgroup = pid === undefined ? '' : readKernelFile(paths.proc, pid, 'cgroup');
+  if (pid === undefined || cgroup === '') return undefined;
   const allowed = readDevicesList(paths, cgroup) ?? (await readDeviceProgram(paths, cgroup));
   return {
     files: openFiles(paths.proc, pid),
@@ -24,6 +21,14 @@ export async function readQemuAccess(paths: HostPaths, guest: string): Promise<Q
       return allowed === undefined || number === undefined ? undefined : allowed(number);
     },
   };
+}
+
+/** The process id of a guest's QEMU, from the file libvirt keeps of it. */
+export function findQemu(paths: HostPaths, guest: string): string | undefined {
+  const file = `${guest}.pid`;
+  if (!listDirectory(paths.libvirtGuestStatus).includes(file)) return undefined;
+  const pid = readFileIfAny(path.join(paths.libvirtGuestStatus, file))?.toString().trim() ?? '';
+  return /^\d+$/.test(pid) ? pid : undefined;
 }
 
 type Allows = (number: DeviceNumber) => boolean;
@@ -36,7 +41,7 @@ interface DeviceNumber {
 /** Version 1: `c 10:196 rw` for each node, `a *:* rwm` where nothing is denied. */
 function readDevicesList(paths: HostPaths, cgroup: string): Allows | undefined {
   const directory = devicesCgroup(paths, cgroup);
-  const list = directory === undefined ? '' : readText(path.join(directory, 'devices.list'));
+  const list = directory === undefined ? '' : readKernelFile(directory, 'devices.list');
   if (list === '') return undefined;
   const rules = list
     .trim()
@@ -100,19 +105,12 @@ function asNumber(bytes: readonly string[]): bigint {
   return [...bytes].reverse().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 }
 
-function numberOf(node: string): DeviceNumber | undefined {
+/** The number of a character device's node. */
+export function numberOf(node: string): DeviceNumber | undefined {
   const status = fs.statSync(node, { throwIfNoEntry: false });
   if (status === undefined || !status.isCharacterDevice()) return undefined;
   // glibc's layout of a device number.
   const { rdev } = status;
   const low = rdev % 2 ** 32;
   return { major: (low >>> 8) & 0xfff, minor: (low & 0xff) | ((low >>> 12) & 0xfff00) };
-}
-
-function readText(file: string): string {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

@@ -1,3 +1,7 @@
-import { answerHook, deliver } from './hook.ts';
+import { grantAccess } from '../host/grant-access.ts';
+import { answerHook, deliver, thisHost } from './hook.ts';
 
-answerHook(process.argv.slice(2)).then(deliver);
+const [driver, guest = '', ...nodes] = process.argv.slice(2);
+// What the hook itself leaves behind.
+if (driver === 'grant-access') grantAccess(thisHost(), guest, nodes);
+else answerHook(process.argv.slice(2)).then(deliver);

@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { hostEffects } from '../host/effects.ts';
+import { leaveGrantBehind } from '../host/grant-access.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
@@ -30,6 +32,10 @@ export function hookContext(paths: HostPaths): HookContext {
     config: () => loadConfig(paths),
     effects: hostEffects(paths, Date.now),
     accessRules: () => readAccessRules(paths),
+    letQemuOpen(guest, nodes) {
+      const program = process.argv[1] ?? '';
+      if (path.basename(program) === 'hook.cjs') leaveGrantBehind(paths, program, guest, nodes);
+    },
   };
 }
 

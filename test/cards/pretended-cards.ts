@@ -77,7 +77,7 @@ export class PretendedCards {
     for (const pf of pfs) this.#makePf(pf);
   }
 
-  readonly programs: Programs = {
+  readonly programs: { -readonly [K in keyof Programs]: Programs[K] } = {
     runBatch: async (tool, lines, options) => this.#runAll(lines, options, line => this.#ip(tool, line)),
     readBatch: async (tool, lines) => lines.map(line => (tool === 'ip' ? this.#show(line) : [])),
     runPciCommands: async (_, lines, options) => this.#runAll(lines, options, line => this.#pci(line)),
