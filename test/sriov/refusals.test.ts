@@ -98,12 +98,14 @@ describe.skipIf(missingMachine)(titled('guests that cannot be started', missingM
     const names = [1, 2, 3, 4, 5, 6, 7].map(number => `g${number}`);
     for (const [place, name] of names.entries())
       await define(machine, bareGuestXml({ name, devices: [onNetwork('pool', mac(place + 1))] }));
-    await machine.sh(names.map(name => `virsh start ${name} & `).join('') + 'wait', { timeoutMs: 900_000 });
+    const all = (command: string) =>
+      machine.run(`${names.map(name => `virsh ${command} ${name} &`).join(' ')} wait`, { timeoutMs: 900_000 });
+    expect((await all('start')).stderr).toBe('');
     expect((await machine.sh('virsh list --name')).trim().split('\n').sort()).toEqual(names);
     const macs = (await cardState(machine)).flatMap(line => / vf \d .* mac (\S+) .*vfio-pci/.exec(line)?.[1] ?? []);
     expect(macs.sort()).toEqual(names.map((_, place) => mac(place + 1)));
     expect(await refuse([onNetwork('pool', mac(8))], 'g8')).toContain("network 'pool': all 7 devices are in use");
-    await machine.sh(names.map(name => `virsh destroy ${name} & `).join('') + 'wait', { timeoutMs: 900_000 });
+    await all('destroy');
     await expect.poll(() => cardState(machine), { timeout: 120_000, interval: 2000 }).toEqual(before);
   });
 });
