@@ -33,8 +33,8 @@ export interface HookContext {
   readonly effects: Effects;
   /** libvirt's rules about device nodes; undefined where they are not known. */
   readonly accessRules: () => AccessRules | undefined;
-  /** Lets the QEMU of a guest that is about to start open nodes, where that is ours to do. Does not wait. */
-  readonly letQemuOpen: (guest: string, nodes: readonly string[]) => void;
+  /** Lets the QEMU of a guest that is about to start open nodes, where that is ours to do. */
+  readonly letQemuOpen: (guest: string, nodes: readonly string[]) => Promise<void>;
 }
 
 /** What libvirt gets back. */

@@ -150,7 +150,7 @@ async function follow(
 /** QEMU opens its devices before anybody calls us again. */
 async function grantAccess(guest: AtHand, { effects, accessRules, letQemuOpen }: HookContext): Promise<string[]> {
   const nodes = await nodesToGrant({ ...guest, config: defaultConfig, wishes: [], effects }, accessRules);
-  if (nodes.length > 0) letQemuOpen(guest.domain.name, nodes);
+  if (nodes.length > 0) await letQemuOpen(guest.domain.name, nodes);
   return [];
 }
 

@@ -32,9 +32,9 @@ export function hookContext(paths: HostPaths): HookContext {
     config: () => loadConfig(paths),
     effects: hostEffects(paths, Date.now),
     accessRules: () => readAccessRules(paths),
-    letQemuOpen(guest, nodes) {
+    async letQemuOpen(guest, nodes) {
       const program = process.argv[1] ?? '';
-      if (path.basename(program) === 'hook.cjs') leaveGrantBehind(paths, program, guest, nodes);
+      if (path.basename(program) === 'hook.cjs') await leaveGrantBehind(paths, program, guest, nodes);
     },
   };
 }
