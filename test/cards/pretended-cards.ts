@@ -167,7 +167,7 @@ export class PretendedCards {
   }
 
   /** A process that has a device's node open, as /proc shows it. */
-  hold(pid: number, node: string, guest: string): void {
+  hold(pid: number, node: string, guest: string, fd = 33): void {
     const directory = path.join(this.#root, 'proc', `${pid}`);
     mkdirSync(path.join(directory, 'fd'), { recursive: true });
     writeFileSync(path.join(directory, 'comm'), 'qemu-system-x86\n');
@@ -175,7 +175,7 @@ export class PretendedCards {
       path.join(directory, 'cmdline'),
       `/usr/bin/qemu-system-x86_64\0-name\0guest=${guest},debug-threads=on\0`,
     );
-    symlinkSync(node, path.join(directory, 'fd/33'));
+    symlinkSync(node, path.join(directory, 'fd', `${fd}`));
   }
 
   letGo(pid: number): void {

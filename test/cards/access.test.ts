@@ -1,0 +1,128 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { domainXml, guestUuid } from '../helpers/documents.ts';
+import type { PretendedPf } from './pretended-cards.ts';
+import { CardWorld } from './world.ts';
+
+const card: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 2 };
+const fine = { status: 0, stdout: '', stderr: '' };
+const defaults = ['null', 'full', 'zero', 'random', 'urandom', 'ptmx', 'kvm', 'userfaultfd'];
+const listed = (...more: string[]) =>
+  [...defaults.map(name => `/dev/${name}`), ...more].map(node => `"${node}"`).join(', ');
+
+let world: CardWorld;
+afterEach(() => world.destroy());
+
+function begin(qemuConf: string, facts: Partial<PretendedPf> = {}): CardWorld {
+  world = new CardWorld('', [{ ...card, ...facts }]);
+  mkdirSync(path.dirname(world.paths.libvirtQemuConfig), { recursive: true });
+  writeFileSync(world.paths.libvirtQemuConfig, qemuConf);
+  world.cards.bind('0000:5e:01.0', 'vfio-pci', 'vfio-pci');
+  return world;
+}
+
+function guest(words: readonly string[], devices = '', attributes = ''): string {
+  const line = words.map(word => `<qemu:arg value='${word}'/>`).join('');
+  return domainXml(devices, `type='kvm'${attributes} xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'`).replace(
+    '</domain>',
+    `<qemu:commandline>${line}</qemu:commandline></domain>`,
+  );
+}
+
+const vf = ['-device', 'vfio-pci,host=5e:01.0'];
+const vfByFd = [
+  '-object',
+  'iommufd,id=i0',
+  '-device',
+  'vfio-pci,sysfsdev=/sys/bus/pci/devices/0000:5e:01.0,iommufd=i0',
+];
+const tap = ['-netdev', 'tap,id=n0,ifname=t0,script=no'];
+const asHostdev = `<hostdev mode='subsystem' type='pci' managed='yes'><source><address bus='0x5e' slot='0x01' function='0x1'/></source></hostdev>`;
+
+describe('a node that libvirt does not let QEMU at is told before QEMU fails on it', () => {
+  test.each<{
+    name: string;
+    conf?: string;
+    xml: string;
+    facts?: Partial<PretendedPf>;
+    missing: (group: number) => string[];
+  }>([
+    { name: 'a VF', xml: guest(vf), missing: group => ['/dev/vfio/vfio', `/dev/vfio/${group}`] },
+    {
+      name: 'a VF, and the comment that Debian ships',
+      conf: '#cgroup_device_acl = [\n#    "/dev/vfio/vfio"\n#]\n',
+      xml: guest(vf),
+      missing: group => ['/dev/vfio/vfio', `/dev/vfio/${group}`],
+    },
+    {
+      name: 'a VF beside a host device that libvirt knows',
+      xml: guest(vf, asHostdev),
+      missing: group => [`/dev/vfio/${group}`],
+    },
+    {
+      name: 'a VF by IOMMUFD',
+      facts: { iommufd: true },
+      xml: guest(vfByFd),
+      missing: () => ['/dev/iommu', '/dev/vfio/devices/vfio0'],
+    },
+    { name: 'a tap', xml: guest(tap), missing: () => ['/dev/net/tun'] },
+    { name: 'a tap by descriptor', xml: guest(['-netdev', 'tap,id=n0,fd=3']), missing: () => [] },
+    {
+      name: 'a tap that is allowed',
+      conf: 'cgroup_device_acl = [\n  "/dev/null",\n  "/dev/net/tun" ]\n',
+      xml: guest(tap),
+      missing: () => [],
+    },
+    { name: 'a tap, where QEMU sees all of /dev', conf: 'namespaces = [ ]\n', xml: guest(tap), missing: () => [] },
+  ])('$name', async ({ conf = '', xml, facts, missing }) => {
+    begin(conf, facts);
+    const nodes = missing(world.cards.groupOf('0000:5e:01.0'));
+    const answer = await world.qemu('prepare', xml);
+    if (nodes.length === 0) return expect(answer).toEqual(fine);
+    expect(answer).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`libvirt does not let QEMU open ${nodes[0]}`),
+    });
+    expect(answer.stderr).toContain(
+      `(hint: in qemu.conf: cgroup_device_acl = [ ${listed(...nodes)} ]) [ACCESS_MISSING]`,
+    );
+  });
+});
+
+describe('what QEMU has open is compared with what it needs', () => {
+  /** QEMU runs as process 4711, in a devices cgroup of version 1. */
+  function run(files: readonly string[], list: string): void {
+    const at = (...parts: string[]) => path.join(world.root, ...parts);
+    const put = (file: string, text: string) => {
+      mkdirSync(path.dirname(file), { recursive: true });
+      writeFileSync(file, text);
+    };
+    for (const [place, file] of files.entries()) world.cards.hold(4711, file, 'g1', place);
+    put(at('run/libvirt/qemu/g1.pid'), '4711\n');
+    put(at('proc/4711/cgroup'), '5:devices:/machine/qemu-1-g1\n');
+    put(at('sys/fs/cgroup/devices/machine/qemu-1-g1/devices.list'), list);
+  }
+
+  test.each<{ name: string; files: (group: number) => string[]; findings: (group: number) => string[] }>([
+    { name: 'all it needs', files: group => ['/dev/vfio/vfio', `/dev/vfio/${group}`, '/dev/null'], findings: () => [] },
+    {
+      name: 'one too few',
+      files: () => ['/dev/vfio/vfio'],
+      findings: group => [`host device 0000:5e:01.1: QEMU does not have /dev/vfio/${group} open`],
+    },
+    {
+      name: 'one too many',
+      files: group => ['/dev/vfio/vfio', `/dev/vfio/${group}`, '/dev/vfio/9999'],
+      findings: () => ['QEMU has /dev/vfio/9999 open, which none of its devices needs'],
+    },
+  ])('$name', async ({ files, findings }) => {
+    begin('');
+    const group = world.cards.groupOf('0000:5e:01.1');
+    run(files(group), 'c 10:200 rw\n');
+    const xml = domainXml(asHostdev, "type='kvm' id='1'");
+    expect(await world.qemu('started', xml)).toEqual(fine);
+    expect(world.records()[0]?.findings).toEqual(findings(group));
+    expect(world.records()[0]?.uuid).toBe(guestUuid);
+  });
+});
