@@ -137,6 +137,27 @@ describe('what a driver refuses', () => {
   });
 });
 
+describe('what a guest asks for in its metadata', () => {
+  test.each([
+    { name: 'counts, where it may ask', allow: '[trust, maxTxRate]', is: { trust: true, maxTx: 300, spoofchk: true } },
+    { name: 'is refused, where it may not', allow: '[maxTxRate]', is: { trust: false, maxTx: 300, spoofchk: true } },
+  ])('$name', async ({ allow, is }) => {
+    begin(`guests: { allow: ${allow} }\n${settings('trust: false', 'maxTxRate: 100')}`);
+    const before = world.cards.state();
+    const wish = `<interface mac='${mac}' trust='yes' spoofchk='no' maxTxRate='300'/>`;
+    const metadata = `<metadata><interfaces xmlns='urn:actualnet:guest:1'>${wish}</interfaces></metadata>`;
+    const xml = asInterface(0).replace('<devices>', `${metadata}<devices>`);
+    expect(await world.qemu('prepare', xml)).toEqual(fine);
+    const giveBack = world.cards.libvirtTakes('ens1f0', 0, { mac });
+    expect(await world.qemu('start', xml)).toEqual(fine);
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject(is);
+    expect(world.records()[0]?.findings.join()).toContain("does not let guests choose 'spoofchk'");
+    giveBack();
+    await world.qemu('release', xml);
+    expect(world.cards.state()).toEqual(before);
+  });
+});
+
 describe('what other cards can', () => {
   test('every setting, in the order in which drivers take them, and back', async () => {
     begin(

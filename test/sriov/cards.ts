@@ -33,7 +33,7 @@ interface VfDevice {
 }
 
 /**
- * Gives a card this many VFs, up and with the MACs of `vfMac`. They get them before their driver comes, so that it takes them
+ * Gives a card this many VFs instead of those it may have, up and with the MACs of `vfMac`. They get them before their driver comes, so that it takes them
  * over: of a VF with a random MAC, libvirt leaves another one behind than it found.
  */
 export async function makeVfs(machine: Machine, card: Card, count: number): Promise<void> {
@@ -42,6 +42,7 @@ export async function makeVfs(machine: Machine, card: Card, count: number): Prom
     set -e
     device=/sys/class/net/${card}/device
     ip link set ${card} up
+    [ ! -e $device/virtfn0 ] || echo 0 >$device/sriov_numvfs
     echo 0 >$device/sriov_drivers_autoprobe
     echo ${count} >$device/sriov_numvfs
     echo 1 >$device/sriov_drivers_autoprobe

@@ -101,3 +101,48 @@ describe('comparing', () => {
     expect(compareRunning(view('br0'), view('br1'))).toHaveLength(1);
   });
 });
+
+describe('host devices', () => {
+  const hostdev = (facts: Partial<GuestView['hostdevs'][number]> = {}): GuestView => ({
+    ...view('br0'),
+    hostdevs: [
+      { index: 0, type: 'pci', address: '0000:05:00.0' as never, alias: 'hostdev0', interface: null, ...facts },
+    ],
+  });
+  const [here, there] = ['0000:06:00.0', '0000:07:00.0'] as never[];
+
+  test.each([
+    { name: 'as foreseen', was: {}, is: {}, findings: [] },
+    { name: 'in a place now known', was: {}, is: { guestAddress: here! }, findings: [] },
+    {
+      name: 'in another place',
+      was: { guestAddress: here! },
+      is: { guestAddress: there! },
+      findings: ['host device 0000:05:00.0: moved in the guest from 0000:06:00.0 to 0000:07:00.0'],
+    },
+    {
+      name: 'under another alias',
+      was: {},
+      is: { alias: 'hostdev1' },
+      findings: ["host device 0000:05:00.0: libvirt's alias is 'hostdev1', foreseen was 'hostdev0'"],
+    },
+    {
+      name: 'another device',
+      was: {},
+      is: { address: there! },
+      findings: ['host device 0000:07:00.0 was not foreseen'],
+    },
+  ])('a plain one $name', ({ was, is, findings }) => {
+    expect(compareViews(hostdev(was), hostdev(is))).toEqual(findings);
+  });
+
+  test('an interface that moves in the guest is found', () => {
+    const at = (guestAddress: never): GuestView => ({
+      ...view('br0'),
+      interfaces: [{ ...view('br0').interfaces[0]!, guestAddress }],
+    });
+    expect(compareViews(at(here!), at(there!))).toEqual([
+      'interface 52:54:00:00:00:01: moved in the guest from 0000:06:00.0 to 0000:07:00.0',
+    ]);
+  });
+});

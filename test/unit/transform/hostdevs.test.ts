@@ -150,6 +150,7 @@ test('a host device interface with two entries is found', () => {
 });
 
 const userAlias = "<alias name='ua-twice'/>";
+const place = "<address type='pci' domain='0x0000' bus='0x07' slot='0x00' function='0x0'/>";
 
 test.each([
   {
@@ -174,12 +175,22 @@ test.each([
     devices: hostdev(1, userAlias) + hostdev(2, userAlias),
     says: "'ua-twice'",
   },
+  {
+    name: 'the same place in the guest for an interface and a plain host device',
+    devices: `<interface type='user'>${place}</interface>${hostdev(1, place)}`,
+    says: 'guest address 0000:07:00.0',
+  },
+  {
+    name: 'the same place in the guest for two interfaces',
+    devices: hostdevNic(1, place) + hostdevNic(2, place),
+    says: 'guest address 0000:07:00.0',
+  },
 ])('a document that breaks a rule is found out: $name', ({ devices, says }) => {
   const findings = checkHostdevs(resolve(devices, networks).view);
   expect(findings).toHaveLength(1);
   expect(findings[0]).toContain(says);
 });
 
-test('an alias that a hostdev interface shares with its own entry is used once', () => {
-  expect(checkHostdevs(resolve(hostdevNic(1, userAlias), networks).view)).toEqual([]);
+test('what a hostdev interface shares with its own entry is used once', () => {
+  expect(checkHostdevs(resolve(hostdevNic(1, userAlias + place), networks).view)).toEqual([]);
 });
