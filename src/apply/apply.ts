@@ -1,4 +1,4 @@
-import { type Change, describeChange, isVfSubject, keyOf, type Value } from '../plan/change.ts';
+import { type Change, describeChange, isVfSubject, keyOf, sharedNameOf, type Value } from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
@@ -38,7 +38,7 @@ interface Step {
 export async function carryOut(changes: readonly Change[], applying: Applying): Promise<string[]> {
   const { effects, ledger, user, inspect } = applying;
   if (changes.length === 0 && inspect === undefined) return [];
-  const shared = [...new Set(changes.filter(change => change.shared).map(({ subject }) => subject.dev))];
+  const shared = [...new Set(changes.filter(change => change.shared).map(({ subject }) => sharedNameOf(subject)))];
   const unlock = await effects.lock([user]);
   const unlockShared = await effects.lock(shared).catch(error => {
     unlock();
@@ -48,8 +48,8 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     const needs = needsOf(changes);
     const host = await effects.view({ ...needs, fdb: needs.fdb === true || inspect !== undefined });
     inspect?.(host);
-    const files = new Map(shared.map(dev => [dev, effects.sharedLedger(dev)]));
-    const fileOf = (change: Change) => (change.shared ? files.get(change.subject.dev)! : ledger);
+    const files = new Map(shared.map(name => [name, effects.sharedLedger(name)]));
+    const fileOf = (change: Change) => (change.shared ? files.get(sharedNameOf(change.subject))! : ledger);
     const { steps, joins, problems } = decide(changes, host, { ...applying, fileOf });
     announce(steps, joins, applying);
     // What is shared is there already: a slow guest need not keep the others waiting for it.

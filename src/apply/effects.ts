@@ -30,9 +30,9 @@ export interface Effects {
   readonly lock: (names: readonly string[]) => Promise<() => void>;
   readonly guestLedger: (guest: Uuid) => LedgerFile;
   readonly guestsWithLedger: () => readonly Uuid[];
-  /** The ledger of a device that several guests or networks may need. */
-  readonly sharedLedger: (dev: string) => LedgerFile;
-  readonly sharedDevices: () => readonly string[];
+  /** The ledger of what several guests or networks may need, by its `sharedNameOf`. */
+  readonly sharedLedger: (name: string) => LedgerFile;
+  readonly sharedNames: () => readonly string[];
   /** What the QEMU of a running guest has and may have open. */
   readonly qemuAccess: (guest: string) => Promise<QemuAccess | undefined>;
   /** Milliseconds since 1970. */

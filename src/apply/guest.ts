@@ -5,7 +5,7 @@ import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
-import { type Change, isVfSubject, type Subject } from '../plan/change.ts';
+import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
@@ -136,12 +136,8 @@ export async function leavePort(port: NetworkPort, network: Network, effects: Ef
 
 /** A VF has one user: what another one has in the ledger is from a life whose end we missed. */
 async function clearStale(changes: readonly Change[], user: string, effects: Effects): Promise<string[]> {
-  const begun = changes.map(({ subject }) => subject).filter(isVfSubject);
-  const { left, problems } = await undoStale(
-    begun.map(({ dev }) => dev),
-    effects,
-    ({ subject, users }) => !users.includes(user) && begun.some(({ dev, vf }) => isOnVf(subject, { pf: dev, vf })),
-  );
+  const begun = changes.flatMap(({ subject }) => (isVfSubject(subject) ? sharedNameOf(subject) : []));
+  const { left, problems } = await undoStale(begun, effects, ({ users }) => !users.includes(user));
   return [...left, ...problems];
 }
 

@@ -54,7 +54,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
       survivors.removeRecord(guest);
     }
   }
-  const entries = effects.sharedDevices().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
+  const entries = effects.sharedNames().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
   for (const user of new Set(entries.flatMap(({ users }) => users))) {
     const network = /^network:(.*)$/s.exec(user)?.[1];
     const isNew = entries.some(({ users, at }) => users.includes(user) && isYoung(at));

@@ -52,7 +52,7 @@ export async function leaveShared(
   only: (entry: LedgerEntry) => boolean = () => true,
 ): Promise<Undone> {
   const concerns = (entry: LedgerEntry) => (entry.users.length === 0 || entry.users.includes(user)) && only(entry);
-  const devices = effects.sharedDevices().filter(dev => entriesOf(effects.sharedLedger(dev)).some(concerns));
+  const devices = effects.sharedNames().filter(dev => entriesOf(effects.sharedLedger(dev)).some(concerns));
   if (devices.length === 0) return nothing;
   const unlock = await effects.lock(devices);
   try {
@@ -84,16 +84,16 @@ export async function leaveShared(
  * what is kept for it must not be what they have left.
  */
 export async function undoStale(
-  devs: readonly string[],
+  names: readonly string[],
   effects: Effects,
   isStale: (entry: LedgerEntry) => boolean,
 ): Promise<Undone> {
-  const devices = [...new Set(devs)].filter(dev => entriesOf(effects.sharedLedger(dev)).some(isStale));
-  if (devices.length === 0) return nothing;
-  const unlock = await effects.lock(devices);
+  const stale = [...new Set(names)].filter(name => entriesOf(effects.sharedLedger(name)).some(isStale));
+  if (stale.length === 0) return nothing;
+  const unlock = await effects.lock(stale);
   try {
-    const undoings = devices.flatMap(dev => {
-      const file = effects.sharedLedger(dev);
+    const undoings = stale.flatMap(name => {
+      const file = effects.sharedLedger(name);
       return entriesOf(file)
         .filter(isStale)
         .map(entry => ({ entry, file }));

@@ -1,10 +1,10 @@
 import type { Effects } from '../apply/effects.ts';
-import { foldLedger, type LedgerEntry } from '../apply/ledger.ts';
+import { foldLedger } from '../apply/ledger.ts';
 import { foldRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
 import type { Domain } from '../model/domain.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { isVfSubject, type Value } from '../plan/change.ts';
+import { sharedNameOf, type Value } from '../plan/change.ts';
 import { type HostView, isVfioDriver, type VfState } from '../plan/host-view.ts';
 import { userOf } from '../plan/vfs.ts';
 import { asActualnetError, printable } from '../report/error.ts';
@@ -80,7 +80,6 @@ function describePf(pf: PciAddress, context: Context): PfRow | undefined {
   const device = host.pci(pf);
   if (device === undefined) return undefined;
   const { driver, numaNode, vfs, ownLink: dev } = device;
-  const entries = dev === null ? [] : [...foldLedger(options.effects.sharedLedger(dev).read()).values()];
   const kept = new Set(options.keptByLibvirt());
   return {
     pf,
@@ -88,7 +87,7 @@ function describePf(pf: PciAddress, context: Context): PfRow | undefined {
     up: dev !== null && host.link(dev)?.up === true,
     driver,
     numaNode,
-    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, dev, entries, kept, context }) ?? []),
+    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, dev, kept, context }) ?? []),
   };
 }
 
@@ -97,17 +96,16 @@ function describeVf(
   at: {
     readonly vf: number;
     readonly dev: string | null;
-    readonly entries: readonly LedgerEntry[];
     readonly kept: ReadonlySet<string>;
     readonly context: Context;
   },
 ): VfRow | undefined {
-  const { vf, dev, entries, kept, context } = at;
-  const { host, users } = context;
+  const { vf, dev, kept, context } = at;
+  const { host, users, options } = context;
   const device = host.pci(address);
   if (device === undefined) return undefined;
   const user = userOf(address, host);
-  const own = entries.filter(({ subject }) => isVfSubject(subject) && subject.vf === vf);
+  const ledger = dev === null ? [] : options.effects.sharedLedger(sharedNameOf({ kind: 'vf-mac', dev, vf })).read();
   return {
     vf,
     address,
@@ -122,7 +120,9 @@ function describeVf(
       ...device.netdevs.flatMap(netdev => users.get(netdev) ?? []),
       ...(kept.has(`${dev}_vf${vf}`) ? [{ who: 'libvirt', by: 'the state it has put aside' }] : []),
     ],
-    kept: Object.fromEntries(own.map(({ subject, before }) => [subject.kind.slice('vf-'.length), before])),
+    kept: Object.fromEntries(
+      [...foldLedger(ledger).values()].map(({ subject, before }) => [subject.kind.slice('vf-'.length), before]),
+    ),
   };
 }
 

@@ -38,7 +38,7 @@ export function hostEffects(paths: HostPaths, clock: () => number, programs: Pro
     guestsWithLedger: () =>
       listDirectory(path.join(paths.state, 'ledgers')).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []),
     sharedLedger: dev => ledgerFile(sharedFile(dev)),
-    sharedDevices: () =>
+    sharedNames: () =>
       listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
     qemuAccess: guest => readQemuAccess(paths, guest),
     now: clock,

@@ -73,6 +73,11 @@ export function keyOf(subject: Subject): string {
   return `${subject.kind} ${subject.dev}${detail}`;
 }
 
+/** What is locked and has a ledger of its own when it is shared: a device, or one VF of a card, so that guests do not wait for each other. */
+export function sharedNameOf(subject: Subject): string {
+  return isVfSubject(subject) ? `${subject.dev} vf ${subject.vf}` : subject.dev;
+}
+
 /** `tap0: master br0`, as a plan prints it. */
 export function describeChange({ subject, to }: Pick<Change, 'subject' | 'to'>): string {
   const { dev } = subject;

@@ -193,7 +193,7 @@ describe.skipIf(!inNamespace)('ledgers', () => {
     const isSound = new Ajv({ allowUnionTypes: true }).compile(ledgerSchema);
     const effects = world.effects();
     await live(connections, () => {
-      const shared = effects.sharedDevices().flatMap(dev => effects.sharedLedger(dev).read());
+      const shared = effects.sharedNames().flatMap(dev => effects.sharedLedger(dev).read());
       const own = effects
         .guestLedger(guestUuid as never)
         .read()
