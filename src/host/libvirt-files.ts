@@ -5,7 +5,7 @@ import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
 import { type LibvirtVersion, oldestLibvirtVersion, parseLibvirtVersion } from '../resolve/version.ts';
-import { parseXml } from '../xml/document.ts';
+import { parseXml, type XmlDocument } from '../xml/document.ts';
 import { listDirectory, readFileIfAny, readLinkIfAny } from './files.ts';
 import type { HostPaths } from './paths.ts';
 
@@ -29,42 +29,36 @@ export function readLibvirtPorts(paths: HostPaths, name: string): NetworkPort[] 
 
 /** Every `UUID.xml` in a directory, libvirt's or ours; one that cannot be read is not counted. */
 export function readPortFiles(directory: string): NetworkPort[] {
-  return listDirectory(directory)
-    .filter(entry => entry.endsWith('.xml'))
-    .flatMap(entry => {
-      try {
-        const content = readFileIfAny(path.join(directory, entry));
-        return content === undefined ? [] : [readNetworkPort(parseXml(content).root)];
-      } catch {
-        return [];
-      }
-    });
+  return readXmlFiles(directory, file => readNetworkPort(parseFile(file).root));
 }
 
 /** The guests that libvirt's status files say are running; one whose file cannot be read is left out. */
 export function readRunningGuests(paths: HostPaths): Domain[] {
-  return listDirectory(paths.libvirtGuestStatus)
+  return readXmlFiles(paths.libvirtGuestStatus, file => readDomain(parseFile(file)));
+}
+
+/** The networks that run, with their ports; likewise. */
+export function readRunningNetworks(paths: HostPaths): NetworkState[] {
+  return readXmlFiles(paths.libvirtNetworkStatus, file =>
+    findNetworkInLibvirtFiles(paths, path.basename(file, '.xml')),
+  );
+}
+
+/** What `read` makes of each `*.xml` in a directory, without those of which it can make nothing. */
+function readXmlFiles<T>(directory: string, read: (file: string) => T | undefined): T[] {
+  return listDirectory(directory)
     .filter(entry => entry.endsWith('.xml'))
     .flatMap(entry => {
       try {
-        return readDomain(parseXml(readFileIfAny(path.join(paths.libvirtGuestStatus, entry)) ?? ''));
+        return read(path.join(directory, entry)) ?? [];
       } catch {
         return [];
       }
     });
 }
 
-/** The networks that run, with their ports. */
-export function readRunningNetworks(paths: HostPaths): NetworkState[] {
-  return listDirectory(paths.libvirtNetworkStatus)
-    .filter(entry => entry.endsWith('.xml'))
-    .flatMap(entry => {
-      try {
-        return findNetworkInLibvirtFiles(paths, entry.slice(0, -'.xml'.length)) ?? [];
-      } catch {
-        return [];
-      }
-    });
+function parseFile(file: string): XmlDocument {
+  return parseXml(readFileIfAny(file) ?? '');
 }
 
 /** The VFs whose state libvirt has put aside, as `PF_vfN`, the names of its files. */

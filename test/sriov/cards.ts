@@ -56,6 +56,20 @@ export async function removeVfs(machine: Machine, card: Card): Promise<void> {
   await machine.sh(`echo 0 >/sys/class/net/${card}/device/sriov_numvfs && udevadm settle`);
 }
 
+/** A tagged link on the other card, with an address for guests to reach; `removeWire` takes it away. */
+export async function makeWire(machine: Machine, card: Card, { vlan, address }: { vlan: number; address: string }) {
+  await machine.sh(`
+    set -e
+    ip link set ${card} up
+    ip link add link ${card} name wire${vlan} type vlan id ${vlan}
+    ip address add ${address}/24 dev wire${vlan}
+    ip link set wire${vlan} up`);
+}
+
+export async function removeWire(machine: Machine, card: Card, vlan: number): Promise<void> {
+  await machine.sh(`ip link delete wire${vlan}; ip link set ${card} down`);
+}
+
 /** The MAC that a VF has from `makeVfs`. */
 export function vfMac(card: Card, vf: number): string {
   return `52:54:00:0f:0${cards.indexOf(card) + 1}:0${vf}`;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { titled } from '../libvirt/expectations.ts';
-import { cardState, cards, makeVfs, removeVfs, vfAddress } from './cards.ts';
+import { cardState, cards, makeVfs, makeWire, removeVfs, removeWire, vfAddress } from './cards.ts';
 import { bareGuestXml, hostdevNetwork, onNetwork, smallOsGuestXml, vlanTag } from './documents.ts';
 import { attach, define, detach, forgetAll, GuestConsole, installSmallOs, startNetwork } from './guests.ts';
 import { hookLog, installHooks, removeHooks, restartDaemon } from './hooks.ts';
@@ -22,19 +22,14 @@ describe.skipIf(missingMachine || !isFull)(
       await installHooks(machine, config);
       await installSmallOs(machine);
       await makeVfs(machine, card, 2);
-      await machine.sh(`
-      set -e
-      ip link set ${card} vf 0 vlan 99 qos 5
-      ip link set ${otherCard} up
-      ip link add link ${otherCard} name wire42 type vlan id 42
-      ip address add ${addresses.peer}/24 dev wire42
-      ip link set wire42 up`);
+      await machine.sh(`ip link set ${card} vf 0 vlan 99 qos 5`);
+      await makeWire(machine, otherCard, { vlan: 42, address: addresses.peer });
       await startNetwork(machine, hostdevNetwork('pool', { pf: card }));
     });
     afterAll(async () => {
       await forgetAll(machine);
       await removeVfs(machine, card);
-      await machine.sh(`ip link delete wire42; ip link set ${otherCard} down`);
+      await removeWire(machine, otherCard, 42);
       await removeHooks(machine);
     });
 

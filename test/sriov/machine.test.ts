@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { titled } from '../libvirt/expectations.ts';
-import { cardState, cards, makeVfs, removeVfs } from './cards.ts';
+import { cardState, cards, makeVfs, makeWire, removeVfs, removeWire } from './cards.ts';
 import { bareGuestXml, hostdevNetwork, onNetwork, smallOsGuestXml, vlanTag } from './documents.ts';
 import { attach, define, detach, forgetAll, GuestConsole, installSmallOs, startNetwork } from './guests.ts';
 import { hookLog, installHooks, removeHooks } from './hooks.ts';
@@ -20,7 +20,7 @@ describe.skipIf(missingMachine)(titled('the machine with SR-IOV cards', missingM
   afterAll(async () => {
     await forgetAll(machine);
     await removeVfs(machine, card);
-    await machine.sh(`ip link delete wire42; ip link set ${otherCard} down`);
+    await removeWire(machine, otherCard, 42);
     await removeHooks(machine);
   });
 
@@ -41,12 +41,7 @@ describe.skipIf(missingMachine)(titled('the machine with SR-IOV cards', missingM
 
   test('traffic goes through a VF in its VLAN, until it is unplugged and again after that', async () => {
     await installSmallOs(machine);
-    await machine.sh(`
-      set -e
-      ip link set ${otherCard} up
-      ip link add link ${otherCard} name wire42 type vlan id 42
-      ip address add ${addresses.peer}/24 dev wire42
-      ip link set wire42 up`);
+    await makeWire(machine, otherCard, { vlan: 42, address: addresses.peer });
     const before = await cardState(machine);
     const device = onNetwork('pool', '52:54:00:c0:00:02', vlanTag(42));
     await define(machine, smallOsGuestXml({ name: 'small', devices: [device] }, addresses));
