@@ -1,4 +1,12 @@
-import { type Change, describeChange, isVfSubject, keyOf, sharedNameOf, type Value } from '../plan/change.ts';
+import {
+  type Change,
+  describeChange,
+  isVfSubject,
+  keyOf,
+  type Subject,
+  sharedNameOf,
+  type Value,
+} from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
@@ -123,6 +131,11 @@ function decide(
       if (subject.kind === 'fdb') sealed.add(subject.dev);
     } else if (sealed.has(subject.dev) && (subject.kind === 'learning' || subject.kind === 'flood')) {
       // Without an entry a port that neither learns nor gets floods would cut the guest off.
+    } else if (subject.kind === 'vfs' && !isMet(change, observed) && hindranceOfMore(subject, host, context.effects)) {
+      const why = hindranceOfMore(subject, host, context.effects);
+      problems.push(
+        `there are only ${observed} VFs on '${subject.dev}' instead of ${to}, and more cannot be made now: ${why}`,
+      );
     } else if (entry !== undefined && (change.byLibvirt || isMet(change, observed))) {
       if (!entry.users.includes(context.user)) joins.push({ file, key });
     } else if (made.has(subject.dev) || !isMet(change, observed)) {
@@ -150,12 +163,6 @@ function findProblem({ subject, to }: Change, observed: Value | undefined, host:
     return isVfSubject(subject)
       ? `there is no VF ${subject.vf} of '${subject.dev}'`
       : `there is no device '${subject.dev}'`;
-  if (subject.kind === 'vfs' && observed !== 0) {
-    // A VF in use keeps whoever changes their number waiting in the kernel, where nothing ends him.
-    const why = hindranceFor(subject, host);
-    if (why !== undefined && !isMet({ subject, to }, observed))
-      return `there are only ${observed} VFs on '${subject.dev}', and their number cannot be changed now: ${why}`;
-  }
   if (subject.kind !== 'fdb' || subject.table !== 'bridge' || to !== true) return undefined;
   const bridge = host.link(subject.dev)?.master;
   const taken = host.fdb.find(
@@ -163,6 +170,17 @@ function findProblem({ subject, to }: Change, observed: Value | undefined, host:
       mac === subject.mac && dev !== subject.dev && table === 'bridge' && fixed && host.link(dev)?.master === bridge,
   );
   return taken && `${subject.mac} has a fixed entry on '${taken.dev}' already`;
+}
+
+/** A VF in use keeps whoever changes their number waiting in the kernel, where nothing ends him. */
+function hindranceOfMore(subject: Subject, host: HostView, { sharedLedger }: Effects): string | undefined {
+  const count = host.link(subject.dev)?.vfs ?? 0;
+  const isTaken = (vf: number) =>
+    [...foldLedger(sharedLedger(sharedNameOf({ kind: 'vf-mac', dev: subject.dev, vf })).read()).values()].some(
+      ({ users }) => users.length > 0,
+    );
+  const taken = Array.from({ length: count }, (_, vf) => vf).find(isTaken);
+  return hindranceFor(subject, host) ?? (taken === undefined ? undefined : `VF ${taken} is being given to a guest`);
 }
 
 function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {
@@ -206,7 +224,8 @@ async function act(steps: readonly OwnStep[], { effects, keepGoing }: Applying):
     own.forEach((step, place) => {
       const message = failures.get(place);
       if (message !== undefined) failed.set(step, message);
-      else if (place < end) ran.add(step);
+      // A batch line is run or not; binding a driver can end half-way.
+      if (place < end ? message === undefined || tool === 'pci' : tool === 'pci' && place === end) ran.add(step);
     });
   }
   return { failed, ran };

@@ -91,8 +91,9 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   const { effects, uuid, domain } = guest;
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
-  const findings = phase === 'prepare' ? await clearStale(changes, uuid, effects) : [];
   const { devices } = contextOf(guest, host);
+  const chosen = devices.filter(device => device.chosen).flatMap(device => vfOf(device, host) ?? []);
+  const findings = phase === 'prepare' ? await clearStale(chosen, uuid, effects) : [];
   const verifies = phase === 'started' && !guest.incoming && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
   const problems = await carryOut(changes, {
     owner: domain.owner,
@@ -117,9 +118,11 @@ export async function actOnPort(
 ): Promise<string[]> {
   const host = await effects.view({});
   const device = portDevice(port, network, { config, host });
-  const changes = device === undefined ? [] : planPort(device, { config, host });
+  if (device === undefined) return [];
   const user = port.ownerUuid;
-  const undone = await clearStale(changes, user, effects);
+  const use = vfOf(device, host);
+  const undone = use === undefined ? [] : await clearStale([use], user, effects);
+  const changes = planPort(device, { config, host });
   const ledger = effects.guestLedger(user);
   const owner = `guest '${port.ownerName}'`;
   return [...undone, ...(await carryOut(changes, { owner, user, ledger, effects, keepGoing: false }))];
@@ -134,15 +137,18 @@ export async function leavePort(port: NetworkPort, network: Network, effects: Ef
   return leaveShared(port.ownerUuid, effects, ({ subject }) => isOnVf(subject, use));
 }
 
-/** A VF has one user: what another one has in the ledger is from a life whose end we missed. */
-async function clearStale(changes: readonly Change[], user: string, effects: Effects): Promise<string[]> {
-  const begun = changes.flatMap(({ subject }) => (isVfSubject(subject) ? sharedNameOf(subject) : []));
-  const { left, problems } = await undoStale(begun, effects, ({ users }) => !users.includes(user));
+/** A VF has one user: what one that is gone has left on it is from a life whose end we missed. */
+async function clearStale(uses: readonly VfUse[], user: string, effects: Effects): Promise<string[]> {
+  const names = uses.map(({ pf, vf }) => sharedNameOf({ kind: 'vf-mac', dev: pf, vf }));
+  const isStale = ({ users }: LedgerEntry) => !users.includes(user) && users.every(each => effects.isGone(each));
+  const { left, problems } = await undoStale(names, effects, isStale);
   return [...left, ...problems];
 }
 
-function isOnVf(subject: Subject, { pf, vf }: Pick<VfUse, 'pf' | 'vf'>): boolean {
-  return isVfSubject(subject) && subject.dev === pf && subject.vf === vf;
+function isOnVf(subject: Subject, { pf, vf, address }: VfUse): boolean {
+  return isVfSubject(subject)
+    ? subject.dev === pf && subject.vf === vf
+    : subject.kind === 'driver' && subject.dev === address;
 }
 
 /** What keeps a guest's host devices, foreseen or chosen, from being given to it. */
@@ -179,7 +185,9 @@ export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
   const { devices, host } = contextOf(guest, await effects.view({}));
   const nodes = accessNodes(domain, devices, host);
   const access = nodes.length === 0 ? undefined : await effects.qemuAccess(domain.name);
-  return access === undefined ? [] : compareAccess(nodes, access);
+  // Other kinds of host devices have nodes below /dev/vfio, too.
+  const isAll = domain.hostdevs.every(({ type }) => type === 'pci');
+  return access === undefined ? [] : compareAccess(nodes, access, isAll);
 }
 
 function hasCommandLine({ commandLine }: Domain): boolean {

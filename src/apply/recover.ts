@@ -54,12 +54,14 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
       survivors.removeRecord(guest);
     }
   }
+  const isAliveGuest = (guest: Uuid | undefined) =>
+    guest !== undefined && (alive.has(guest) || survivors.isRunning(guest));
   const entries = effects.sharedNames().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
   for (const user of new Set(entries.flatMap(({ users }) => users))) {
     const network = /^network:(.*)$/s.exec(user)?.[1];
     const isNew = entries.some(({ users, at }) => users.includes(user) && isYoung(at));
     const isAlive =
-      network === undefined ? alive.has(parseUuid(user) ?? user) : isNew || survivors.isNetworkActive(network);
+      isNew || (network === undefined ? isAliveGuest(parseUuid(user)) : survivors.isNetworkActive(network));
     if (isAlive) continue;
     const name = network === undefined ? `guest ${user}` : `network '${network}'`;
     await note(`${name} does not run: its shared parts are given up`, () => leaveShared(user, effects));

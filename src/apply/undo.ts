@@ -3,7 +3,7 @@ import { type Change, describeChange } from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
 import { asActualnetError } from '../report/error.ts';
 import { needsOf, timeOf } from './apply.ts';
-import type { Effects, LedgerFile } from './effects.ts';
+import type { CommandFailure, Effects, LedgerFile } from './effects.ts';
 import { compactLines, foldLedger, type LedgerEntry } from './ledger.ts';
 import { decideUndo } from './verdict.ts';
 
@@ -124,9 +124,7 @@ export async function undoTogether(undoings: readonly Undoing[], effects: Effect
     const own = commands.filter(({ command }) => command.tool === tool);
     if (own.length === 0) continue;
     const lines = own.map(({ command }) => command.line);
-    const failures = new Map(
-      (await effects.run(tool, lines, { keepGoing: true })).map(({ place, message }) => [place, message]),
-    );
+    const failures = new Map((await runAll(tool, lines, effects)).map(({ place, message }) => [place, message]));
     own.forEach(({ undoing, change }, place) => {
       const message = failures.get(place);
       if (message === undefined) closed.push(undoing);
@@ -139,6 +137,14 @@ export async function undoTogether(undoings: readonly Undoing[], effects: Effect
   for (const step of failed.filter(each => !settled.includes(each)))
     problems.push(`${describeChange(step.change)}: ${step.message}`);
   return { left, problems };
+}
+
+/** One tool that cannot be run must not keep the others from their part: what is not undone stays in the ledger. */
+function runAll(tool: Command['tool'], lines: readonly string[], effects: Effects): Promise<readonly CommandFailure[]> {
+  return effects.run(tool, lines, { keepGoing: true }).catch(error => {
+    const { message } = asActualnetError(error);
+    return lines.map((_, place) => ({ place, message }));
+  });
 }
 
 interface FailedUndo {

@@ -1,4 +1,5 @@
-import { type Change, describeChange, isCardSubject, isVfSubject, type Subject } from '../plan/change.ts';
+import { parseDriver } from '../model/vf-values.ts';
+import { type Change, describeChange, isCardSubject, isVfSubject, type Subject, type Value } from '../plan/change.ts';
 import { type HostView, isSame, type LinkState, observe } from '../plan/host-view.ts';
 import { hindranceOf, userOf } from '../plan/vfs.ts';
 import type { LedgerEntry } from './ledger.ts';
@@ -54,7 +55,11 @@ function judge(entry: LedgerEntry, host: HostView, fates: LinkFates): Verdict {
   // What libvirt left down comes up again; what somebody brought up after we put it down is theirs.
   const isLeftDown = byLibvirt && before === true;
   if (!isOurs && !isLeftDown) return { is: 'theirs', why: 'somebody has changed it since' };
-  const users = subject.kind === 'up' && observed === true ? link.uppers.filter(upper => !fates.goes(upper)) : [];
+  if (subject.kind !== 'up' || observed !== true) return { is: 'undo' };
+  // VFs are dead while their PF is down, and no link tells.
+  const needed = hindranceFor({ kind: 'vfs', dev }, host);
+  if (needed !== undefined) return { is: 'in use', why: needed };
+  const users = link.uppers.filter(upper => !fates.goes(upper));
   return users.length === 0 ? { is: 'undo' } : { is: 'in use', why: `still used by ${users.join(', ')}` };
 }
 
@@ -63,13 +68,24 @@ function judgeCard(entry: LedgerEntry, host: HostView): Verdict {
   const { subject, before, to, toBefore, byLibvirt, index } = entry;
   const observed = observe(subject, host);
   const isAnother = index !== undefined && host.link(subject.dev)?.index !== index;
-  const isUntold = before === null && isVfSubject(subject);
-  if (observed === undefined || isAnother || isUntold || isSame(observed, before)) return { is: 'done' };
+  if (observed === undefined || isAnother || isSame(observed, before)) return { is: 'done' };
+  if (before === null && isVfSubject(subject))
+    return { is: 'theirs', why: 'the driver does not tell what it was before' };
   const why = hindranceFor(subject, host);
   if (why !== undefined) return { is: 'in use', why };
-  const isOurs = isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore));
+  const isOurs =
+    isSame(observed, to) ||
+    (toBefore !== undefined && isSame(observed, toBefore)) ||
+    isHalfBound(subject, observed, to);
   if (isOurs || (byLibvirt && isVfSubject(subject))) return { is: 'undo' };
   return { is: 'theirs', why: `somebody has changed it since, to ${observed}` };
+}
+
+/** Reserved as we wanted it, but not bound, or not to that: a binding of ours that did not come to its end. */
+function isHalfBound(subject: Subject, observed: Value, to: Value): boolean {
+  if (subject.kind !== 'driver' || typeof observed !== 'string' || typeof to !== 'string') return false;
+  const { override } = parseDriver(to);
+  return override !== null && parseDriver(observed).override === override;
 }
 
 /** Why a subject of a card cannot be touched now. */

@@ -5,7 +5,7 @@ import type { Memory } from '../host/memory.ts';
 import type { Domain } from '../model/domain.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { sharedNameOf, type Value } from '../plan/change.ts';
-import { type HostView, isVfioDriver, type VfState } from '../plan/host-view.ts';
+import { type HostView, isOnVfio, type VfState } from '../plan/host-view.ts';
 import { userOf } from '../plan/vfs.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
@@ -115,7 +115,7 @@ function describeVf(
     numaNode: device.numaNode,
     settings: settingsOf((dev !== null && host.vf(dev, vf)) || undefined),
     usedBy: [
-      ...(user === undefined ? [] : [{ who: user, by: isVfioDriver(device.driver) ? 'VFIO' : 'the kernel' }]),
+      ...(user === undefined ? [] : [{ who: user, by: isOnVfio(device) ? 'VFIO' : 'the kernel' }]),
       ...(users.get(address) ?? []),
       ...device.netdevs.flatMap(netdev => users.get(netdev) ?? []),
       ...(kept.has(`${dev}_vf${vf}`) ? [{ who: 'libvirt', by: 'the state it has put aside' }] : []),

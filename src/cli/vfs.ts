@@ -22,7 +22,9 @@ export async function vfsCommand(
   const ledger = { read: () => [], append: () => {}, replace: () => {} };
   for (const name of pf === undefined ? provided : [pf]) {
     const changes = provideParts([name], config).map(({ shared: _, ...change }) => change);
-    await carryOut(changes, { owner: `PF '${name}'`, user: `vfs:${name}`, ledger, effects, keepGoing: false });
+    const owner = `PF '${name}'`;
+    const [problem] = await carryOut(changes, { owner, user: `vfs:${name}`, ledger, effects, keepGoing: false });
+    if (problem !== undefined) throw new ActualnetError('DEVICE_IN_USE', `${owner}: ${problem}`);
     io.write(`${name}: ${(await effects.view({})).link(name)?.vfs ?? 0} VFs\n`);
   }
 }

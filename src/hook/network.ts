@@ -6,7 +6,7 @@ import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
 import { planNetworkStart } from '../plan/parts.ts';
 import { isPassive } from '../plan/plan.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
 import type { NetworkOperation } from './phases.ts';
@@ -43,13 +43,14 @@ export async function handleNetwork(
 }
 
 /** Makes what the network stands on and the configuration provides; the network cannot start without it. */
-async function provideFor(network: Network, { config, effects }: HookContext): Promise<void> {
+async function provideFor(network: Network, { config, effects, log }: HookContext): Promise<void> {
   const changes = planNetworkStart(network, await config());
   // All of it is shared: the ledgers are those of the devices.
   const ledger = { read: () => [], append: () => {}, replace: () => {} };
   const user = userOf(network);
   try {
-    await carryOut(changes, { owner: network.owner, user, ledger, effects, keepGoing: false });
+    const problems = await carryOut(changes, { owner: network.owner, user, ledger, effects, keepGoing: false });
+    for (const line of problems) log.warn(`${network.owner}, start: ${line}`);
   } catch (error) {
     // Nobody says so when a network does not start: what it joined already must not wait for it.
     await leaveShared(user, effects);
@@ -68,22 +69,30 @@ function report({ left, problems }: Undone, network: Network, { log }: HookConte
 /** What is set on the device comes first: a port that is refused has never been. */
 async function portCreated(network: Network, port: NetworkPort, context: HookContext): Promise<void> {
   const { memory, log } = context;
-  const config = await context.config();
-  const problems = isPassive(config) ? [] : await actOnPort(port, network, { config, effects: context.effects });
+  const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
+  // A daemon that restarts announces every port again; one that is refused then is lost to libvirt, and given away twice.
+  const isNew = record !== undefined && record.ports.every(({ uuid }) => uuid !== port.uuid);
+  const problems = await setUp(port, network, context).catch(error => {
+    if (isNew) throw error;
+    return [errorLine(error)];
+  });
   for (const line of problems) log.warn(`guest '${port.ownerName}', port-created: ${line}`);
   remember(network, context);
   memory.rememberPort(network.name, { uuid: port.uuid, xml: port.element.outerXml });
-  const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
   // Without a record (installed while the guest ran) the port file is enough; `start` or `reconnect` makes one.
   if (record === undefined) return;
   const view: PortView = { uuid: port.uuid, network: network.name, mac: port.mac, plug: port.plug ?? null };
-  // A daemon that restarts announces every port again.
   const known = record.ports.find(({ uuid }) => uuid === view.uuid);
   if (JSON.stringify(known) === JSON.stringify(view)) return;
   const running = record.chosen !== null;
   const findings = running || record.foreseen === null ? [] : comparePort(record.foreseen, view);
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-created', port: view, findings });
   for (const finding of findings) log.warn(`guest '${port.ownerName}', port-created: ${finding}`);
+}
+
+async function setUp(port: NetworkPort, network: Network, { config: read, effects }: HookContext): Promise<string[]> {
+  const config = await read();
+  return isPassive(config) ? [] : actOnPort(port, network, { config, effects });
 }
 
 /** libvirt has given the device back by now, as it does it. */

@@ -95,8 +95,8 @@ async function refuseImpossible(guest: AtHand, context: HookContext): Promise<vo
   const { domain } = guest;
   const first = await findRefusals(guest, context);
   const isForeseen = guest.view.interfaces.some(({ network }) => network !== null);
-  const again = { ...guest, view: viewOf(domain, context, context.memory.findLibvirtNetwork) };
-  const refusals = first.length > 0 && isForeseen ? await findRefusals(again, context) : first;
+  const again = () => ({ ...guest, view: viewOf(domain, context, context.memory.findLibvirtNetwork) });
+  const refusals = first.length > 0 && isForeseen ? await findRefusals(again(), context) : first;
   const [refusal, ...others] = refusals;
   if (refusal === undefined) return;
   const findings = others.map(errorLine);

@@ -5,8 +5,8 @@ import { ActualnetError } from '../report/error.ts';
 import { listDirectory, readFileIfAny, writeFileAtomically } from './files.ts';
 import type { HostPaths } from './paths.ts';
 
-/** Raised when the form of `Config` changes: a cache made by another version of actualnet is not used then. */
-const cacheVersion = 1;
+/** A cache made by another version of actualnet, whose `Config` has another form, is not used. */
+const cacheVersion = JSON.stringify(defaultConfig);
 
 /** More is not read: `parseConfig` refuses such a file. */
 const maxBytes = 1024 * 1024 + 1;
@@ -100,7 +100,7 @@ function readConfigFile(file: string): ReadFile {
 }
 
 interface Cache {
-  readonly version: number;
+  readonly version: string;
   readonly files: readonly Identity[];
   readonly config: unknown;
 }

@@ -6,7 +6,7 @@ import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { readBatch, runBatch } from './commands.ts';
 import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
-import { findHolders, vfioNodes } from './holders.ts';
+import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
 import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
@@ -40,6 +40,8 @@ export function hostEffects(paths: HostPaths, clock: () => number, programs: Pro
     sharedLedger: dev => ledgerFile(sharedFile(dev)),
     sharedNames: () =>
       listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
+    // For the program to know better.
+    isGone: () => false,
     qemuAccess: guest => readQemuAccess(paths, guest),
     now: clock,
   };
@@ -50,6 +52,7 @@ async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Pro
   const { sys } = paths;
   const link = remember((dev: string): LinkState | undefined => readLink(sys, dev));
   const pci = remember((address: PciAddress): PciDevice | undefined => readPciDevice(sys, address));
+  const allHolders = once(() => listHolders(paths.proc));
   const lines = [...(needs.fdb ? ['fdb show'] : []), ...(needs.vlans ? ['vlan show'] : [])];
   const tables = lines.length === 0 ? [] : await programs.readBatch('bridge', lines);
   const pfs = [...new Set(needs.vfs)].filter(pf => link(pf) !== undefined);
@@ -72,16 +75,25 @@ async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Pro
     pfs: () => listPfs(sys),
     hasPci: exists(path.join(sys, 'bus/pci/devices')),
     vf: (pf, vf) => states.get(`${pf} ${vf}`),
+    keptByLibvirt: (pf, vf) => exists(path.join(paths.libvirtHostdevState, `${pf}_vf${vf}`)),
     unmanaged: pf => exists(unmanagedRuleFile(paths, pf)),
     driver: address => {
       const { driver = null, pf = null, netdevs = [] } = pci(address) ?? {};
       const mac = pf === null || netdevs[0] === undefined ? null : (link(netdevs[0])?.mac ?? null);
       return formatDriver({ driver, override: overrides.get(address) ?? null, mac });
     },
-    holders: remember((address: PciAddress) => {
+    holders: address => {
       const device = pci(address);
-      return device === undefined ? [] : findHolders(paths.proc, vfioNodes(device));
-    }),
+      return device === undefined ? [] : vfioNodes(device).flatMap(node => allHolders().get(node) ?? []);
+    },
+  };
+}
+
+function once<V>(read: () => V): () => V {
+  let known: { value: V } | undefined;
+  return () => {
+    known ??= { value: read() };
+    return known.value;
   };
 }
 

@@ -9,10 +9,12 @@ const defaultDeviceAcl = ['null', 'full', 'zero', 'random', 'urandom', 'ptmx', '
 export function readAccessRules(paths: HostPaths): AccessRules | undefined {
   const content = readFileIfAny(paths.libvirtQemuConfig)?.toString();
   if (content === undefined) return undefined;
-  const text = content.replace(/^\s*#.*$/gm, '');
+  const text = content.replace(/("[^"\n]*"|'[^'\n]*')|#.*$/gm, (_, quoted = '') => quoted);
   const listOf = (key: string): string[] | undefined => {
     const inside = new RegExp(`^\\s*${key}\\s*=\\s*\\[([^\\]]*)\\]`, 'm').exec(text)?.[1];
-    return inside === undefined ? undefined : [...inside.matchAll(/["']([^"']*)["']/g)].map(([, value]) => value!);
+    return inside === undefined
+      ? undefined
+      : [...inside.matchAll(/"([^"]*)"|'([^']*)'/g)].map(([, double, single]) => (double ?? single)!);
   };
   return {
     deviceAcl: listOf('cgroup_device_acl') ?? defaultDeviceAcl.map(name => `/dev/${name}`),

@@ -26,6 +26,7 @@ export function readLink(sys: string, dev: string): LinkState | undefined {
       master: names.includes('master') ? path.basename(fs.readlinkSync(path.join(directory, 'master'))) : null,
       isBridge,
       isTap: names.includes('tun_flags'),
+      isMacvtap: names.includes('macvtap'),
       lowers: after('lower_'),
       uppers: after('upper_'),
       ...(names.includes('brport') && {

@@ -12,8 +12,9 @@ import { readVfs } from './vfs.ts';
 
 /** A driver that gives a device back waits for its user; so long, and no longer, do we. */
 const writeLimitMs = 5000;
-/** Making VFs, and udev naming their links. */
-const provisionLimitMs = 10_000;
+/** Making VFs, and udev naming their links: two writes and a wait must be over before the launcher ends the call. */
+const provisionLimitMs = 7000;
+const settleLimitMs = 4000;
 
 /** Carries out lines of the `pci` tool one after the other, up to the first that fails unless told to keep going. */
 export async function runPciCommands(
@@ -62,7 +63,7 @@ async function runLine(
         mac: after('mac', rest),
       });
     case 'unbind':
-      return bindDriver(paths, asAddress(subject), { driver: undefined, override: '' });
+      return bindDriver(paths, asAddress(subject), { driver: undefined, override: after('override', rest) ?? '' });
     case 'numvfs':
       return provisionVfs(paths, subject, Number(rest[0]));
     case 'unmanaged':
@@ -93,7 +94,8 @@ async function bindWithMac(
   const refused = await setMac(mac);
   if (refused !== undefined) return refused;
   const failed = await bindDriver(paths, address, binding);
-  return failed ?? (typeof held === 'string' && held !== mac ? setMac(held) : undefined);
+  const back = typeof held === 'string' && held !== mac ? await setMac(held) : undefined;
+  return failed ?? back;
 }
 
 /** The kernel's way since 3.16, as libvirt has it: reserve, unbind, ask the bus to probe. */
@@ -103,34 +105,40 @@ async function bindDriver(
   { driver, override }: { driver: string | undefined; override: string },
 ): Promise<string | undefined> {
   const directory = pciDirectory(paths.sys, address);
-  const bound = () => driverOf(directory);
-  if (driver !== undefined && !fs.existsSync(path.join(paths.sys, 'bus/pci/drivers', driver))) {
+  const before = driverOf(directory);
+  if (driver !== undefined && !hasDriver(paths, driver)) {
     await runAbandonable('modprobe', ['--', driver], { limitMs: writeLimitMs });
+    if (!hasDriver(paths, driver)) return `there is no driver '${driver}'`;
   }
-  const reserved = await write(path.join(directory, 'driver_override'), `${override}\n`);
-  if (reserved !== undefined) return reserved;
-  if (bound() !== undefined && bound() !== driver) {
+  const reserve = (name: string) => write(path.join(directory, 'driver_override'), `${name}\n`);
+  const probe = () => write(path.join(paths.sys, 'bus/pci/drivers_probe'), address);
+  const reserved = await reserve(override);
+  if (reserved !== undefined || before === driver) return reserved;
+  if (before !== undefined) {
     const released = await write(path.join(directory, 'driver/unbind'), address);
     if (released !== undefined) return released;
   }
-  if (driver === undefined || bound() === driver) return undefined;
-  const probed = await write(path.join(paths.sys, 'bus/pci/drivers_probe'), address);
-  if (probed !== undefined) return probed;
-  return bound() === driver ? undefined : `driver '${driver}' did not take it, it is on ${bound() ?? 'no driver'}`;
+  if (driver === undefined) return undefined;
+  const probed = await probe();
+  if (probed === undefined && driverOf(directory) === driver) return undefined;
+  const why = probed ?? `driver '${driver}' did not take it, it is on ${driverOf(directory) ?? 'no driver'}`;
+  // Rather what it had than nothing.
+  if (driverOf(directory) === undefined && (await reserve('')) === undefined) await probe();
+  return why;
 }
 
 /** From one number to another only by way of none; the caller has made sure that no VF is in use. */
 async function provisionVfs(paths: HostPaths, pf: string, count: number): Promise<string | undefined> {
   const device = path.join(paths.sys, 'class/net', pf, 'device');
-  const file = path.join(device, 'sriov_numvfs');
-  const present = fs.existsSync(device) ? fs.readdirSync(device).filter(name => /^virtfn\d+$/.test(name)).length : 0;
-  const numbers = present > 0 && count > 0 ? [0, count] : [count];
+  const present = () =>
+    fs.existsSync(device) ? fs.readdirSync(device).filter(name => /^virtfn\d+$/.test(name)).length : 0;
+  const numbers = present() > 0 && count > 0 ? [0, count] : [count];
   for (const number of numbers) {
-    const failed = await write(file, `${number}`, provisionLimitMs);
+    const failed = await write(path.join(device, 'sriov_numvfs'), `${number}`, provisionLimitMs);
     if (failed !== undefined) return failed;
   }
-  await runAbandonable('udevadm', ['settle', '--timeout=8'], { limitMs: provisionLimitMs });
-  return undefined;
+  await runAbandonable('udevadm', ['settle', '--timeout=3'], { limitMs: settleLimitMs });
+  return present() === count ? undefined : `the driver made ${present()} of them`;
 }
 
 /** NetworkManager and systemd-networkd both go by what udev says of a link. */
@@ -155,6 +163,10 @@ async function write(file: string, text: string, limitMs = writeLimitMs): Promis
   const { abandoned, status, complaint } = await runAbandonable('tee', [file], { input: text, limitMs });
   if (abandoned) return `the kernel did not finish it within ${limitMs / 1000} s, so it was left to itself`;
   return status === 0 ? undefined : (complaint.split(': ').at(-1) ?? 'it failed');
+}
+
+function hasDriver(paths: HostPaths, driver: string): boolean {
+  return fs.existsSync(path.join(paths.sys, 'bus/pci/drivers', driver));
 }
 
 function after(word: string, words: readonly string[]): string | undefined {

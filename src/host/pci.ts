@@ -7,7 +7,7 @@ import type { PciDevice } from '../plan/host-view.ts';
  * A PCI device as sysfs shows it; undefined if there is none. Only files are read that do not take the device's lock:
  * while a driver is being unbound, `driver_override`, `sriov_numvfs` and others keep every reader waiting.
  */
-export function readPciDevice(sys: string, address: PciAddress): PciDevice | undefined {
+export function readPciDevice(sys: string, address: PciAddress, again = true): PciDevice | undefined {
   const directory = pciDirectory(sys, address);
   if (!fs.existsSync(directory)) return undefined;
   try {
@@ -30,8 +30,8 @@ export function readPciDevice(sys: string, address: PciAddress): PciDevice | und
       vfioDevice: names.includes('vfio-dev') ? (fs.readdirSync(path.join(directory, 'vfio-dev'))[0] ?? null) : null,
     };
   } catch {
-    // Gone meanwhile.
-    return undefined;
+    // It has changed meanwhile, or has gone.
+    return again ? readPciDevice(sys, address, false) : undefined;
   }
 }
 

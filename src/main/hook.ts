@@ -10,6 +10,7 @@ import { fileLog } from '../host/log-file.ts';
 import { fileMemory } from '../host/memory.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
+import { isGone } from './survivors.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export async function answerHook(argv: readonly string[]): Promise<Outcome> {
@@ -24,13 +25,14 @@ export function thisHost(): HostPaths {
 }
 
 export function hookContext(paths: HostPaths): HookContext {
+  const memory = fileMemory(paths, Date.now);
   return {
-    memory: fileMemory(paths, Date.now),
+    memory,
     log: fileLog(paths.log, Date.now),
     now: Date.now,
     libvirtVersion: () => findLibvirtVersion(paths),
     config: () => loadConfig(paths),
-    effects: hostEffects(paths, Date.now),
+    effects: { ...hostEffects(paths, Date.now), isGone: guest => isGone(guest, { paths, memory, nowMs: Date.now() }) },
     accessRules: () => readAccessRules(paths),
     async letQemuOpen(guest, nodes) {
       const program = process.argv[1] ?? '';

@@ -68,8 +68,8 @@ export interface QemuAccess {
   readonly allows: (node: string) => boolean | undefined;
 }
 
-/** One line for each node that is not as it should be once QEMU runs. */
-export function compareAccess(nodes: readonly AccessNode[], { files, allows }: QemuAccess): string[] {
+/** One line for each node that is not as it should be once QEMU runs; `isAll` if `nodes` are all that it needs. */
+export function compareAccess(nodes: readonly AccessNode[], { files, allows }: QemuAccess, isAll: boolean): string[] {
   const held = new Set(files.filter(file => /^\/dev\/(vfio\/|iommu$)/.test(file)));
   const wanted = new Set(nodes.map(({ node }) => node));
   return [
@@ -80,7 +80,7 @@ export function compareAccess(nodes: readonly AccessNode[], { files, allows }: Q
       .filter(({ node }) => allows(node) === false)
       .map(({ node, name }) => `${name}: QEMU's cgroup does not allow ${node}`),
     ...[...held]
-      .filter(node => !wanted.has(node))
+      .filter(node => isAll && !wanted.has(node))
       .map(node => `QEMU has ${node} open, which none of its devices needs`),
   ];
 }

@@ -8,7 +8,7 @@ import type { Change, LinkSpec, Subject, Value, VfSetting } from './change.ts';
 export const tools = ['bridge', 'pci', 'ip'] as const;
 
 /**
- * One line for `ip -batch` or `bridge -batch`, or `bind ADDRESS DRIVER [override DRIVER] [mac MAC]`, `unbind ADDRESS`, `numvfs PF NUMBER`,
+ * One line for `ip -batch` or `bridge -batch`, or `bind ADDRESS DRIVER [override DRIVER] [mac MAC]`, `unbind ADDRESS [override DRIVER]`, `numvfs PF NUMBER`,
  * `unmanaged PF on|off`.
  */
 export interface Command {
@@ -97,9 +97,8 @@ function vfWords(kind: VfSetting, to: Value): string {
 function driverLine(address: PciAddress, to: Value): string {
   const { driver, override, mac: own } = parseDriver(to === null ? null : String(to));
   if (!isPciAddress(address)) throw new ActualnetError('BUG', `'${address}' is not a PCI address`);
-  if (driver === null) return `unbind ${address}`;
   const words = [override === null ? '' : ` override ${driverName(override)}`, own === null ? '' : ` mac ${mac(own)}`];
-  return `bind ${address} ${driverName(driver)}${words.join('')}`;
+  return driver === null ? `unbind ${address}${words[0]}` : `bind ${address} ${driverName(driver)}${words.join('')}`;
 }
 
 function driverName(name: string): string {

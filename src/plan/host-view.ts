@@ -11,6 +11,7 @@ export interface LinkState {
   readonly master: string | null;
   readonly isBridge: boolean;
   readonly isTap: boolean;
+  readonly isMacvtap: boolean;
   /** Links below (a macvtap's physdev, a bond's members, a vlan's link, a bridge's ports) and above. */
   readonly lowers: readonly string[];
   readonly uppers: readonly string[];
@@ -83,6 +84,8 @@ export interface HostView {
   /** Whether there is a PCI bus to look at; a device that is not seen may otherwise be there. */
   readonly hasPci: boolean;
   readonly vf: (pf: string, vf: number) => VfState | undefined;
+  /** Whether libvirt has put aside the state of a VF. */
+  readonly keptByLibvirt: (pf: string, vf: number) => boolean;
   /** Whether a rule of ours tells network managers to leave a PF's VFs alone. */
   readonly unmanaged: (pf: string) => boolean;
   /** As a driver's value is written, override included. */
@@ -91,9 +94,10 @@ export interface HostView {
   readonly holders: (address: PciAddress) => readonly string[];
 }
 
-/** Whether a driver gives its devices to user space: QEMU opens those. */
-export function isVfioDriver(driver: string | null): boolean {
-  return driver !== null && /^(vfio-pci|pci-stub|(xen-)?pciback)$|[-_]vfio[-_]pci$/.test(driver);
+/** Whether a device is with a driver that gives it to user space, whatever its name (libvirt's rule since 9.7). */
+export function isOnVfio({ driver, vfioDevice }: Pick<PciDevice, 'driver' | 'vfioDevice'>): boolean {
+  const isStub = driver !== null && /^(vfio-pci|pci-stub|(xen-)?pciback)$|[-_]vfio[-_]pci$/.test(driver);
+  return isStub || vfioDevice !== null;
 }
 
 /** The present value of a subject; undefined when the device it belongs to is not there. */

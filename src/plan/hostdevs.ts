@@ -3,7 +3,7 @@ import { formatDriver } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import type { GuestDevice, HostdevUse } from './guest-devices.ts';
-import { type HostView, isVfioDriver, type PciDevice } from './host-view.ts';
+import { type HostView, isOnVfio, type PciDevice } from './host-view.ts';
 import { userOf, vfOf } from './vfs.ts';
 
 interface Context {
@@ -18,7 +18,7 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
   return devices.flatMap(({ hostdev, name, chosen }) => {
     if (hostdev === undefined || hostdev.managed || !chosen) return [];
     const device = host.pci(hostdev.address);
-    if (device === undefined || isVfioDriver(device.driver)) return [];
+    if (device === undefined || isOnVfio(device)) return [];
     return {
       subject: { kind: 'driver', dev: hostdev.address },
       to: formatDriver({ driver: 'vfio-pci', override: 'vfio-pci', mac: null }),
@@ -79,8 +79,9 @@ function unfit(device: GuestDevice, { address, pf }: PciDevice, { config, host }
   });
 }
 
-function unbound({ managed }: HostdevUse, { address, driver }: PciDevice, { config }: Context) {
-  if (managed || config.hostdevs.bind || isVfioDriver(driver)) return undefined;
+function unbound({ managed }: HostdevUse, device: PciDevice, { config }: Context) {
+  const { address, driver } = device;
+  if (managed || config.hostdevs.bind || isOnVfio(device)) return undefined;
   const present = driver === null ? 'bound to no driver' : `still bound to '${driver}'`;
   return new ActualnetError('DEVICE_NOT_BOUND', `PCI device ${address} is not managed by libvirt and ${present}`, {
     hint: `virsh nodedev-detach pci_${address.replace(/[:.]/g, '_')}, or managed='yes', or hostdevs.bind in the configuration`,
@@ -97,7 +98,7 @@ function unviable({ address, group }: PciDevice, { devices, config, host }: Cont
   const willBeBound = (member: string) =>
     devices.some(({ hostdev }) => hostdev?.address === member && (hostdev.managed || config.hostdevs.bind));
   const hinders = (member: PciDevice | undefined) =>
-    member !== undefined && member.driver !== null && !member.isBridge && !isVfioDriver(member.driver);
+    member !== undefined && member.driver !== null && !member.isBridge && !isOnVfio(member);
   const other = group.members
     .filter(member => member !== address && !willBeBound(member))
     .map(member => host.pci(member))

@@ -24,11 +24,14 @@ export function provideParts(names: readonly string[], config: Config): Change[]
     } else if (Object.hasOwn(config.provide.vfs, name)) {
       const { count, unmanaged } = config.provide.vfs[name]!;
       const leaveAlone = { subject: { kind: 'unmanaged', dev: name }, to: true } as const;
-      // Before they are made: a manager looks at a link when it appears.
-      changes.set(
-        name,
-        part(name, [...(unmanaged ? [leaveAlone] : []), { subject: { kind: 'vfs', dev: name }, to: count }]),
-      );
+      const up = { subject: { kind: 'up', dev: name }, to: true } as const;
+      // Some drivers make none while the PF is down; and a network manager looks at a link when it appears.
+      const steps = [
+        up,
+        ...(unmanaged ? [leaveAlone] : []),
+        { subject: { kind: 'vfs', dev: name }, to: count } as const,
+      ];
+      changes.set(name, sharedSteps(name, steps));
     } else if (Object.hasOwn(config.provide.bridges, name)) {
       const { ports, mtu, vlanFiltering } = config.provide.bridges[name]!;
       for (const port of ports) provide(port);
@@ -50,6 +53,9 @@ export function provideParts(names: readonly string[], config: Config): Change[]
 }
 
 function part(name: string, steps: readonly Pick<Change, 'subject' | 'to'>[]): Change[] {
-  const up = { subject: { kind: 'up', dev: name }, to: true } as const;
-  return [...steps, up].map(step => ({ ...step, why: `the configuration provides '${name}'`, shared: true }));
+  return sharedSteps(name, [...steps, { subject: { kind: 'up', dev: name }, to: true }]);
+}
+
+function sharedSteps(name: string, steps: readonly Pick<Change, 'subject' | 'to'>[]): Change[] {
+  return steps.map(step => ({ ...step, why: `the configuration provides '${name}'`, shared: true }));
 }

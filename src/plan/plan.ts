@@ -5,7 +5,7 @@ import type { GuestDevice } from './guest-devices.ts';
 import { type HostView, pfsBelow, uplinksOf } from './host-view.ts';
 import { bindDrivers, providedPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
-import { keepVf, setVf, vfOf } from './vfs.ts';
+import { keepVf, setVf, userOf, vfOf } from './vfs.ts';
 
 /** What is planned for one guest: its connections, and the host it meets. */
 export interface PlanContext {
@@ -28,10 +28,14 @@ export function planPrepare(context: PlanContext): Change[] {
   const needed = devices.flatMap(({ bridge, macvtap }) =>
     [bridge, macvtap?.physdev].filter(name => name !== undefined),
   );
-  const parts = provideParts([...needed, ...providedPfs(context)], config);
+  const parts = provideParts(needed, config);
   const made = new Set(parts.flatMap(({ subject }) => (subject.kind === 'link' ? subject.dev : [])));
   return [
     ...parts,
+    // Only a network's start changes how many VFs there are: this guest may have one, and others too.
+    ...providedPfs(context).map(
+      (dev): Change => ({ subject: { kind: 'up', dev }, to: true, why: `VFs of '${dev}' need it`, shared: true }),
+    ),
     ...devices.flatMap(device => (device.chosen ? keepVf(device, config, host) : [])),
     ...bindDrivers(context),
     ...devices.flatMap(device => (config.taps.create ? makeTap(device, { config, host, made }) : [])),
@@ -40,8 +44,13 @@ export function planPrepare(context: PlanContext): Change[] {
 
 /** `port-created`: libvirt has chosen a VF and not touched it yet. A port of a guest that has it already is only told again. */
 export function planPort(device: GuestDevice, { config, host }: Pick<PlanContext, 'config' | 'host'>): Change[] {
-  const kept = keepVf(device, config, host);
-  return kept.length === 0 ? [] : [...kept, ...setVf(device, { config, host, withVlan: false })];
+  const use = vfOf(device, host);
+  if (use !== undefined && userOf(use.address, host) !== undefined) return [];
+  return [
+    ...keepVf(device, config, host),
+    ...bindDrivers({ devices: [device], config, host }),
+    ...setVf(device, { config, host, withVlan: false }),
+  ];
 }
 
 /** `start`: libvirt's taps exist and its VFs are set; nothing is opened yet, and ports learn and flood as the kernel makes them. */

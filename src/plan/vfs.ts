@@ -3,7 +3,7 @@ import type { PciAddress } from '../model/pci-address.ts';
 import { formatVfRate, formatVfVlan } from '../model/vf-values.ts';
 import type { Change, Value, VfSetting } from './change.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import { type HostView, isVfioDriver } from './host-view.ts';
+import { type HostView, isOnVfio, type PciDevice } from './host-view.ts';
 
 /** The VF behind a connection. */
 export interface VfUse {
@@ -22,34 +22,38 @@ export function vfOf({ hostdev, macvtap }: GuestDevice, host: HostView): VfUse |
   return { address, pf: pf.dev, vf: pf.vf, byLibvirt: hostdev === undefined || hostdev.as === 'interface' };
 }
 
-/** Who has a device in use, as messages name it: a process that holds it through VFIO, or a link upon its own. */
+/** Who has a device in use, as messages name it: a process that holds it through VFIO, or a guest's macvtap upon its link. */
 export function userOf(address: PciAddress, host: HostView): string | undefined {
   const device = host.pci(address);
   if (device === undefined) return undefined;
-  if (isVfioDriver(device.driver)) return host.holders(address)[0];
-  for (const dev of device.netdevs) {
-    const { uppers = [] } = host.link(dev) ?? {};
-    if (uppers[0] !== undefined) return `'${uppers[0]}' on its link '${dev}'`;
-  }
-  return undefined;
+  if (isOnVfio(device)) return host.holders(address)[0];
+  return linkUpon(device, host, upper => host.link(upper)?.isMacvtap === true);
 }
 
 /** Why a VF's PF must not be made to drop it: someone would lose it, and the kernel would keep the writer waiting. */
 export function hindranceOf(address: PciAddress, host: HostView): string | undefined {
   const device = host.pci(address);
-  const user = userOf(address, host);
-  if (device === undefined || user !== undefined) return user && `it is used by ${user}`;
-  if (isVfioDriver(device.driver)) return `it is bound to '${device.driver}'`;
+  if (device === undefined) return undefined;
+  const user = userOf(address, host) ?? linkUpon(device, host, () => true);
+  if (user !== undefined) return `it is used by ${user}`;
+  if (isOnVfio(device)) return `it is bound to '${device.driver}'`;
   if (device.driver !== null && device.netdevs.length === 0) return 'its link was given to a container';
   const up = device.netdevs.find(dev => host.link(dev)?.up);
   return up === undefined ? undefined : `its link '${up}' is up`;
 }
 
+function linkUpon({ netdevs }: PciDevice, host: HostView, counts: (upper: string) => boolean): string | undefined {
+  const [found] = netdevs.flatMap(dev =>
+    (host.link(dev)?.uppers ?? []).filter(counts).map(upper => `'${upper}' on its link '${dev}'`),
+  );
+  return found;
+}
+
 /** Before libvirt or the guest changes it: what a VF has is kept, to be put back in the end. */
 export function keepVf(device: GuestDevice, config: Config, host: HostView): Change[] {
   const use = vfOf(device, host);
-  if (use === undefined || !(config.hostdevs.restore || asksForVf(device)) || userOf(use.address, host) !== undefined)
-    return [];
+  if (use === undefined || !(config.hostdevs.restore || asksForVf(device))) return [];
+  if (userOf(use.address, host) !== undefined || hasBeenTaken(use, host)) return [];
   const by = use.byLibvirt ? 'libvirt' : 'the guest';
   const kinds: readonly VfSetting[] = use.byLibvirt ? ['vf-mac', 'vf-vlan'] : ['vf-mac'];
   return kinds.map(kind => ({
@@ -59,6 +63,12 @@ export function keepVf(device: GuestDevice, config: Config, host: HostView): Cha
     shared: true,
     byLibvirt: true,
   }));
+}
+
+/** libvirt has put its state aside and given it to VFIO: what is there now is a guest's. */
+function hasBeenTaken({ address, pf, vf }: VfUse, host: HostView): boolean {
+  const device = host.pci(address);
+  return device !== undefined && isOnVfio(device) && host.keptByLibvirt(pf, vf);
 }
 
 /** What is asked for a VF, in the order in which drivers take it. The VLAN waits until libvirt has set its own. */

@@ -64,6 +64,8 @@ const fresh = (): HeldVf => ({
  */
 export class PretendedCards {
   readonly commands: string[] = [];
+  /** A driver that is there and takes nothing: then the device is left without one, reserved for it. */
+  refusesToBind: string | undefined;
   readonly #root: string;
   readonly #pfs: readonly PretendedPf[];
   readonly #held = new Map<string, HeldVf>();
@@ -327,6 +329,10 @@ export class PretendedCards {
 
   #pci(line: string): string | undefined {
     const [verb, subject = '', ...rest] = line.split(' ');
+    if (verb === 'bind' && rest[0] === this.refusesToBind) {
+      this.bind(subject, null, rest[0]!);
+      return `driver '${rest[0]}' did not take it, it is on no driver`;
+    }
     if (verb === 'bind') {
       const at = rest.indexOf('mac');
       const [dev, number] = this.#vfAt(subject) ?? [];

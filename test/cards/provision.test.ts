@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { vfsCommand } from '../../src/cli/vfs.ts';
-import { domainXml } from '../helpers/documents.ts';
+import { domainXml, guestUuid } from '../helpers/documents.ts';
 import type { PretendedPf } from './pretended-cards.ts';
 import { CardWorld } from './world.ts';
 
@@ -29,7 +29,7 @@ describe('VFs that the configuration provides', () => {
     world.cards.byHand('link set dev ens1f0 down');
     expect(await world.network('vfs', 'start', network)).toEqual(fine);
     expect([count(), rule()]).toEqual([4, true]);
-    expect(world.cards.commands).toEqual(['unmanaged ens1f0 on', 'numvfs ens1f0 4', 'link set dev ens1f0 up']);
+    expect(world.cards.commands).toEqual(['link set dev ens1f0 up', 'unmanaged ens1f0 on', 'numvfs ens1f0 4']);
     await world.network('vfs', 'stopped', network);
     expect([count(), rule()]).toEqual([0, false]);
   });
@@ -72,20 +72,23 @@ describe('VFs that the configuration provides', () => {
     {
       name: 'the host uses',
       use: () => world.cards.byHand('link set dev ens1f0v1 up'),
-      why: "its link 'ens1f0v1' is up",
+      why: "VF 0000:5e:01.1: its link 'ens1f0v1' is up",
     },
     {
       name: 'a container has',
       use: () => world.cards.moveLinkAway('ens1f0', 1),
-      why: 'its link was given to a container',
+      why: 'VF 0000:5e:01.1: its link was given to a container',
     },
-  ])('too few, of which $name one: refused, and nothing is written', async ({ use, why }) => {
+  ])('too few, of which $name one: told, and nothing is written', async ({ use, why }) => {
     world = new CardWorld(config, [card(2)]);
     use();
-    const answer = await world.network('vfs', 'start', network);
-    expect(answer).toMatchObject({ status: 1, stderr: expect.stringContaining(why) });
-    expect(answer.stderr).toContain("there are only 2 VFs on 'ens1f0', and their number cannot be changed now");
-    expect(world.cards.commands).toEqual([]);
+    expect(await world.network('vfs', 'start', network)).toEqual(fine);
+    expect(world.log()).toContain(
+      `network 'vfs', start: there are only 2 VFs on 'ens1f0' instead of 4, and more cannot be made now: ${why}`,
+    );
+    expect(world.cards.commands).toEqual(['unmanaged ens1f0 on']);
+    const { config: read, effects } = world.context();
+    await expect(vfsCommand({ pf: 'ens1f0', config: await read(), effects }, {} as never)).rejects.toThrow(why);
   });
 
   test('by hand, and then they are the administrator’s', async () => {
@@ -111,5 +114,67 @@ describe('VFs that the configuration provides', () => {
     expect(world.cards.commands).toEqual(['link set dev ens1f0 up']);
     await world.qemu('release', xml);
     expect(world.cards.commands.at(-1)).toBe('link set dev ens1f0 down');
+  });
+});
+
+describe('a PF', () => {
+  const mac = '52:54:00:00:00:01';
+  const own = domainXml(
+    `<interface type='hostdev' managed='yes'><mac address='${mac}'/><source><address type='pci' domain='0x0000' bus='0x5e' slot='0x01' function='0x1'/></source></interface>`,
+  );
+
+  test('is not taken down below guests that have its VFs', async () => {
+    world = new CardWorld('provide: { vfs: { ens1f0: { count: 2 } } }', [card(2)]);
+    world.cards.byHand('link set dev ens1f0 down');
+    await world.network('vfs', 'start', network);
+    const giveBack = world.cards.libvirtTakes('ens1f0', 0, { mac });
+    await world.network('vfs', 'stopped', network);
+    expect(world.cards.commands).toEqual(['link set dev ens1f0 up']);
+    giveBack();
+    await world.recover();
+    expect(world.cards.commands.at(-1)).toBe('link set dev ens1f0 down');
+  });
+
+  test('of which a guest has a VF of its own need not have as many as are provided', async () => {
+    world = new CardWorld('provide: { vfs: { ens1f0: { count: 6 } } }', [card(3)]);
+    world.cards.libvirtTakes('ens1f0', 0, { mac: '52:54:00:00:00:02' });
+    expect(await world.qemu('prepare', own)).toEqual(fine);
+    expect(world.cards.commands).toEqual([]);
+  });
+});
+
+describe('a driver that does not take its device', () => {
+  test('leaves it with the one it had, and nothing of ours', async () => {
+    world = new CardWorld('hostdevs: { bind: true }', [card(2)]);
+    const before = world.cards.state();
+    world.cards.refusesToBind = 'vfio-pci';
+    const xml = domainXml(
+      `<hostdev mode='subsystem' type='pci' managed='no'><source><address bus='0x5e' slot='0x01' function='0x1'/></source></hostdev>`,
+    );
+    expect(await world.qemu('prepare', xml)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('did not take it'),
+    });
+    expect(world.cards.state()).toEqual(before);
+    await world.qemu('release', xml);
+    expect(await world.recover()).toEqual([]);
+  });
+});
+
+describe('a port that a daemon announces again', () => {
+  test('is not refused, whatever is wrong by now', async () => {
+    world = new CardWorld('hostdevs: { restore: true }', [card(2)]);
+    const uuid = '0b0e1f52-0000-4000-8000-0000000000c1';
+    const port = `<networkport><uuid>${uuid}</uuid><owner><name>g1</name><uuid>${guestUuid}</uuid></owner><mac address='52:54:00:00:00:01'/><plug type='hostdev-pci' managed='yes'><address bus='0x5e' slot='0x01' function='0x0'/></plug></networkport>`;
+    const created = network.replace('</hookData>', `${port}</hookData>`);
+    await world.qemu('prepare', domainXml(''));
+    expect(await world.network('vfs', 'port-created', created)).toEqual(fine);
+    mkdirSync(path.join(world.paths.config, 'conf.d'));
+    writeFileSync(path.join(world.paths.config, 'conf.d/a.yaml'), 'hostdevs: { restor: true }\n');
+    expect(await world.network('vfs', 'port-created', created)).toEqual(fine);
+    expect(world.log()).toContain("unknown key 'restor'");
+    // A port that is new is refused: libvirt gives up the start, and says why.
+    const another = created.replace(uuid, uuid.replace('c1', 'c9'));
+    expect(await world.network('vfs', 'port-created', another)).toMatchObject({ status: 1 });
   });
 });

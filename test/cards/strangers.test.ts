@@ -96,7 +96,8 @@ describe('what somebody else does to a VF', () => {
     begin(settings('trust: true'));
     const before = world.cards.state();
     (await live('start'))();
-    // Its end is lost; the next guest on that VF has another uuid, and asks for nothing.
+    // Its end is lost, and a start takes no such time; the next guest on that VF has another uuid, and asks for nothing.
+    world.nowMs += 3_600_000;
     const next = asInterface(0)
       .replace(/<uuid>.*?<\/uuid>/, `<uuid>${otherUuid}</uuid>`)
       .replace('g1', 'g2');
@@ -109,6 +110,39 @@ describe('what somebody else does to a VF', () => {
     expect(world.cards.state()).toEqual(before);
     expect(await world.recover()).toEqual(expect.arrayContaining([expect.stringContaining("guest 'g1' does not run")]));
     expect(world.cards.state()).toEqual(before);
+  });
+});
+
+describe('a VF that another guest is being given', () => {
+  const other = () =>
+    asInterface(0)
+      .replace(/<uuid>.*?<\/uuid>/, `<uuid>${otherUuid}</uuid>`)
+      .replace('g1', 'g2');
+
+  test('stays as it is, although nobody holds it yet', async () => {
+    begin(settings('trust: true'));
+    const giveBack = await live('start');
+    const state = world.cards.state();
+    await world.qemu('prepare', other());
+    expect(world.cards.state()).toEqual(state);
+    // libvirt refuses the second guest; the first one's end is as ever.
+    await world.qemu('release', other());
+    expect(world.cards.state()).toEqual(state);
+    giveBack();
+    await world.qemu('release', asInterface(0));
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: false, mac: '00:00:00:00:00:00' });
+    expect(await world.recover()).toEqual([]);
+  });
+
+  test('and its state, put aside by libvirt, is not taken for what was before', async () => {
+    // Restoring is switched on while the guest runs; QEMU has died while the daemon was away, so nobody holds the VF.
+    begin('hostdevs: { restore: true }');
+    const giveBack = world.cards.libvirtTakes('ens1f0', 0, { mac });
+    world.keptByLibvirt('ens1f0_vf0');
+    await world.qemu('prepare', asInterface(0));
+    giveBack();
+    await world.qemu('release', asInterface(0));
+    expect(world.cards.vf('ens1f0', 0).mac).not.toBe(mac);
   });
 });
 

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { hostEffects } from '../../src/host/effects.ts';
 import { World } from '../helpers/world.ts';
 import { PretendedCards, type PretendedPf } from './pretended-cards.ts';
@@ -9,6 +11,12 @@ export class CardWorld extends World {
   constructor(config: string, pfs: readonly PretendedPf[]) {
     super(config);
     this.cards = new PretendedCards(this.root, pfs);
+  }
+
+  /** libvirt has put the state of a VF aside. */
+  keptByLibvirt(name: string): void {
+    mkdirSync(this.paths.libvirtHostdevState, { recursive: true });
+    writeFileSync(path.join(this.paths.libvirtHostdevState, name), '{}');
   }
 
   override effects() {

@@ -9,7 +9,7 @@ import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch
 import { hostEffects } from '../../src/host/effects.ts';
 import { type HostPaths, hostPaths } from '../../src/host/paths.ts';
 import { hookContext } from '../../src/main/hook.ts';
-import { survivors } from '../../src/main/survivors.ts';
+import { isGone, survivors } from '../../src/main/survivors.ts';
 import { readDomain } from '../../src/model/domain.ts';
 import { parseXml } from '../../src/xml/document.ts';
 
@@ -34,7 +34,10 @@ export class World {
   }
 
   context(effects = this.effects()): HookContext {
-    return { ...hookContext(this.paths), now: () => this.nowMs, effects };
+    const context = hookContext(this.paths);
+    const { paths, nowMs } = this;
+    const knowing = { ...effects, isGone: (guest: string) => isGone(guest, { paths, memory: context.memory, nowMs }) };
+    return { ...context, now: () => nowMs, effects: knowing };
   }
 
   qemu(operation: string, xml: string, context = this.context()): Promise<Outcome> {

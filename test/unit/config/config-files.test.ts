@@ -152,7 +152,8 @@ describe('the cache', () => {
     { name: 'a cache of nothing', change: () => writeFileSync(cacheFile(), 'null'), owner: 'a' },
     {
       name: 'a cache of another version',
-      change: () => writeFileSync(cacheFile(), readFileSync(cacheFile(), 'utf8').replace('"version":1', '"version":0')),
+      change: () =>
+        writeFileSync(cacheFile(), readFileSync(cacheFile(), 'utf8').replace('"version":"{', '"version":"x{')),
       owner: 'a',
     },
     {
