@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
@@ -124,5 +124,73 @@ describe('what QEMU has open is compared with what it needs', () => {
     expect(await world.qemu('started', xml)).toEqual(fine);
     expect(world.records()[0]?.findings).toEqual(findings(group));
     expect(world.records()[0]?.uuid).toBe(guestUuid);
+  });
+});
+
+describe("what QEMU's cgroup allows is compared with what it needs", () => {
+  /** Character devices as 1:3 and 1:5: the nodes of the test are links to /dev/null and /dev/zero. */
+  const list = (...minors: number[]) => `${minors.map(minor => `c 1:${minor} rw`).join('\n')}\n`;
+  const program = (...minors: number[]) =>
+    JSON.stringify(
+      minors.map(minor => ({
+        key: [minor, 0, 0, 0, 1, 0, 0, 0].map(hex),
+        // Type 2 is a character device; read 2 and write 4 are allowed.
+        value: [2, 0, 6, 0].map(hex),
+      })),
+    );
+  const hex = (byte: number) => `0x${byte.toString(16).padStart(2, '0')}`;
+  const put = (file: string, text: string, mode = 0o644) => {
+    const target = path.join(world.root, file);
+    mkdirSync(path.dirname(target), { recursive: true });
+    writeFileSync(target, text, { mode });
+  };
+  const path0 = process.env.PATH;
+  afterEach(() => {
+    process.env.PATH = path0;
+  });
+
+  const versions = {
+    'version 1': (...minors: number[]) => {
+      put('proc/4711/cgroup', '9:name=systemd:/\n5:cpu,devices:/machine/g1\n0::/\n');
+      put('sys/fs/cgroup/devices/machine/g1/devices.list', list(...minors));
+    },
+    'version 2': (...minors: number[]) => {
+      put('proc/4711/cgroup', '0::/machine.slice/g1.scope/libvirt/emulator\n');
+      // What bpftool prints of libvirt's program, which is one level above the emulator's threads.
+      put(
+        'bin/bpftool',
+        `#!/bin/sh
+case "$*" in
+*cgroup*libvirt/emulator) echo ;;
+*cgroup*libvirt) echo '[{"id":33,"attach_type":"cgroup_device","attach_flags":"","name":""}]' ;;
+*prog*33) echo '{"id":33,"type":"cgroup_device","map_ids":[12]}' ;;
+*map*12) echo '${program(...minors)}' ;;
+*) exit 255 ;;
+esac
+`,
+        0o755,
+      );
+      process.env.PATH = `${path.join(world.root, 'bin')}:${path0}`;
+    },
+  };
+
+  test.each(
+    (Object.keys(versions) as (keyof typeof versions)[]).flatMap(version => [
+      { version, allowed: [3, 5], missing: false },
+      { version, allowed: [3], missing: true },
+    ]),
+  )('$version, allowed $allowed', async ({ version, allowed, missing }) => {
+    begin('');
+    const group = world.cards.groupOf('0000:5e:01.1');
+    for (const [place, file] of ['/dev/vfio/vfio', `/dev/vfio/${group}`].entries()) {
+      world.cards.hold(4711, file, 'g1', place);
+      mkdirSync(path.join(world.root, 'dev/vfio'), { recursive: true });
+      symlinkSync(['/dev/null', '/dev/zero'][place]!, path.join(world.root, file));
+    }
+    put('run/libvirt/qemu/g1.pid', '4711\n');
+    versions[version](...allowed);
+    expect(await world.qemu('started', domainXml(asHostdev, "type='kvm' id='1'"))).toEqual(fine);
+    const finding = `host device 0000:5e:01.1: QEMU's cgroup does not allow /dev/vfio/${group}`;
+    expect(world.records()[0]?.findings).toEqual(missing ? [finding] : []);
   });
 });

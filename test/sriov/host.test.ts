@@ -85,13 +85,6 @@ describe.skipIf(missingMachine)(titled('what the host has for VFs', missingMachi
     );
     // All that QEMU needs it has, and the cgroup's program says the same.
     expect(await hookLog(machine)).toEqual([]);
-    const cgroup = await machine.sh('cut -d: -f3 "/proc/$(cat /run/libvirt/qemu/g.pid)/cgroup"');
-    console.log(
-      cgroup,
-      await machine.sh(
-        `bpftool -j cgroup show /sys/fs/cgroup${cgroup}; bpftool -j cgroup show /sys/fs/cgroup${cgroup}/..`,
-      ),
-    );
     await machine.sh('virsh destroy g');
     await machine.sh('cp /tmp/qemu.conf /etc/libvirt/qemu.conf');
     await restartDaemon(machine);
