@@ -68,9 +68,10 @@ function judgeCard(entry: LedgerEntry, host: HostView): Verdict {
   const { subject, before, to, toBefore, byLibvirt, index } = entry;
   const observed = observe(subject, host);
   const isAnother = index !== undefined && host.link(subject.dev)?.index !== index;
-  if (observed === undefined || isAnother || isSame(observed, before)) return { is: 'done' };
+  if (observed === undefined || isAnother) return { is: 'done' };
   if (before === null && isVfSubject(subject))
     return { is: 'theirs', why: 'the driver does not tell what it was before' };
+  if (isSame(observed, before)) return { is: 'done' };
   const why = hindranceFor(subject, host);
   if (why !== undefined) return { is: 'in use', why };
   const isOurs =

@@ -4,8 +4,11 @@ import { parseDriver, parseVfRate, parseVfVlan } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change, LinkSpec, Subject, Value, VfSetting } from './change.ts';
 
-/** The programs that set things, and `pci` for what the kernel takes through files of a PCI device. */
-export const tools = ['bridge', 'pci', 'ip'] as const;
+/**
+ * The programs that set things, and `pci` for what the kernel takes through files of a PCI device; in the order in which
+ * things are undone: entries go before the links that carry them, and a VF is set before its driver takes it back.
+ */
+export const tools = ['bridge', 'ip', 'pci'] as const;
 
 /**
  * One line for `ip -batch` or `bridge -batch`, or `bind ADDRESS DRIVER [override DRIVER] [mac MAC]`, `unbind ADDRESS [override DRIVER]`, `numvfs PF NUMBER`,

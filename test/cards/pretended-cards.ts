@@ -35,6 +35,8 @@ export interface PretendedPf {
   readonly vfs: number;
   /** Settings the driver answers with "not supported". */
   readonly refuses?: readonly string[];
+  /** Settings that can be set but are not shown. */
+  readonly silent?: readonly string[];
   /** The driver does not take an all-zero MAC back. */
   readonly refusesZeroMac?: boolean;
   /** In switchdev mode there is a representor for each VF. */
@@ -202,10 +204,12 @@ export class PretendedCards {
     rmSync(link, { force: true });
     for (const dev of existsSync(this.#device(address, 'net')) ? readdirSync(this.#device(address, 'net')) : [])
       rmSync(this.#sys('class/net', dev), { recursive: true });
-    rmSync(this.#device(address, 'net'), { recursive: true, force: true });
+    for (const gone of ['net', 'vfio-dev']) rmSync(this.#device(address, gone), { recursive: true, force: true });
     if (driver === null) return;
     symlinkSync(`../../drivers/${driver}`, link);
     const [dev, number] = this.#vfAt(address) ?? [];
+    if (driver === 'vfio-pci' && dev !== undefined && this.#pf(dev).iommufd)
+      mkdirSync(this.#device(address, `vfio-dev/vfio${number}`), { recursive: true });
     if (dev === undefined || driver === 'vfio-pci') return;
     const { mac } = this.vf(dev, number!);
     this.#makeLink(`${dev}v${number}`, address, { mac: mac === fresh().mac ? this.#randomMac() : mac, up: false });
@@ -227,7 +231,6 @@ export class PretendedCards {
       this.#makeDevice(vf, null, pf);
       symlinkSync(`../${vf}`, this.#device(pf.address, `virtfn${number}`));
       symlinkSync(`../${pf.address}`, this.#device(vf, 'physfn'));
-      if (pf.iommufd) mkdirSync(this.#device(vf, `vfio-dev/vfio${number}`), { recursive: true });
       if (pf.representors) {
         this.#makeLink(`${pf.dev}_${number}`, pf.address, {
           mac: this.#randomMac(),
@@ -366,7 +369,8 @@ export class PretendedCards {
   /** As iproute2 6.15 prints it; a VLAN's protocol only if it is not the usual one. */
   #show(line: string): unknown {
     const dev = line.split(' ').at(-1)!;
-    const { vfs, refuses = [] } = this.#pf(dev);
+    const { vfs, refuses = [], silent = [] } = this.#pf(dev);
+    const isShown = (setting: string) => !refuses.includes(setting) && !silent.includes(setting);
     const list = Array.from({ length: vfs }, (_, vf) => {
       const held = this.vf(dev, vf);
       const { vlan, qos, protocol } = held;
@@ -383,10 +387,10 @@ export class PretendedCards {
         vlan_list: [shown],
         ...(held.maxTx && { tx_rate: held.maxTx }),
         rate: { max_tx: held.maxTx, min_tx: held.minTx },
-        ...(!refuses.includes('spoofchk') && { spoofchk: held.spoofchk }),
+        ...(isShown('spoofchk') && { spoofchk: held.spoofchk }),
         link_state: held.state,
-        ...(!refuses.includes('trust') && { trust: held.trust }),
-        ...(!refuses.includes('query_rss') && { query_rss_en: held.queryRss }),
+        ...(isShown('trust') && { trust: held.trust }),
+        ...(isShown('query_rss') && { query_rss_en: held.queryRss }),
       };
     });
     return [{ ifindex: 2, ifname: dev, flags: ['UP'], vfinfo_list: list, altnames: [] }];
