@@ -74,6 +74,7 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
       const error = new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
       throw await rollBack(steps, ran, { error, applying });
     }
+    forget([...failed.keys()], effects);
     await noteDone([...ran], applying);
     return [...problems, ...[...failed].map(([{ change }, message]) => `${describeChange(change)}: ${message}`)];
   } finally {
@@ -276,6 +277,15 @@ async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: E
   }
   for (const { file, known } of again) file.append(compactLines([known!]));
   return problems;
+}
+
+/** What could be refused and was: nothing of it is in force. */
+function forget(steps: readonly Step[], effects: Effects): void {
+  const undoings = steps.flatMap(({ change, known, file }) => {
+    const entry = foldLedger(file.read()).get(keyOf(change.subject));
+    return change.optional && known === undefined && entry !== undefined ? [{ entry, file }] : [];
+  });
+  closeEntries(undoings, effects);
 }
 
 async function noteDone(steps: readonly Step[], { effects }: Applying): Promise<void> {
