@@ -7,12 +7,12 @@ import {
   sharedNameOf,
   type Value,
 } from '../plan/change.ts';
-import { type Command, commandFor, tools } from '../plan/command.ts';
+import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
-import { compactLines, foldLedger, intend, type LedgerEntry } from './ledger.ts';
-import { closeEntries, undoTogether } from './undo.ts';
+import { foldLedger, intend } from './ledger.ts';
+import { forget, rollBack, type Step } from './roll-back.ts';
 import { hindranceFor } from './verdict.ts';
 
 export interface Applying {
@@ -27,16 +27,6 @@ export interface Applying {
   readonly keepGoing: boolean;
   /** Also looks at the host, tables included, as it is before anything is changed. */
   readonly inspect?: (host: HostView) => void;
-}
-
-interface Step {
-  readonly change: Change;
-  readonly before: { readonly value: Value; readonly index: number | undefined };
-  /** What the ledger holds of it from an earlier call. */
-  readonly known: LedgerEntry | undefined;
-  readonly file: LedgerFile;
-  /** None for what libvirt does. */
-  readonly command: Command | undefined;
 }
 
 /**
@@ -66,13 +56,13 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     const { failed, ran } = await act(acted, applying).catch(async error => {
       throw applying.keepGoing
         ? error
-        : await rollBack(steps, new Set(acted), { error: asActualnetError(error), applying });
+        : await rollBack(steps, new Set(acted), { error: asActualnetError(error), ...applying });
     });
     const first = [...failed].find(([{ change }]) => !change.optional);
     if (first !== undefined && !applying.keepGoing) {
       const [{ change }, message] = first;
       const error = new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
-      throw await rollBack(steps, ran, { error, applying });
+      throw await rollBack(steps, ran, { error, ...applying });
     }
     forget([...failed.keys()], effects);
     await noteDone([...ran], applying);
@@ -230,62 +220,6 @@ async function act(steps: readonly OwnStep[], { effects, keepGoing }: Applying):
     });
   }
   return { failed, ran };
-}
-
-/**
- * Undoes what was run, forgets what was only announced, and answers the error with what could not be undone. What an
- * earlier call had in force already goes back to how this one found it, and stays in the ledger.
- */
-async function rollBack(
-  steps: readonly Step[],
-  ran: ReadonlySet<Step>,
-  { error, applying }: { error: ActualnetError; applying: Applying },
-): Promise<ActualnetError> {
-  const { effects, owner } = applying;
-  const problems = await goBack(steps, ran, effects);
-  const undoings = steps.flatMap(step => {
-    const entry = foldLedger(step.file.read()).get(keyOf(step.change.subject));
-    // Others that joined need it as it is.
-    return step.known || entry === undefined || entry.users.length > 1 ? [] : [{ entry, file: step.file, step }];
-  });
-  closeEntries(
-    undoings.filter(({ step }) => !ran.has(step)),
-    effects,
-  );
-  const undone = await undoTogether(
-    undoings.filter(({ step }) => ran.has(step)),
-    effects,
-  );
-  problems.push(...undone.problems);
-  const leftovers = problems.length === 0 ? '' : `; left behind: ${problems.join(', ')}`;
-  return new ActualnetError(error.code, `${owner}: ${error.message}${leftovers}`, { hint: error.hint, cause: error });
-}
-
-/** For what was in force before this call: the host first, so that a kill in between leaves it ours. */
-async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: Effects): Promise<string[]> {
-  const problems: string[] = [];
-  const again = steps.filter(({ known }) => known !== undefined);
-  for (const tool of tools) {
-    const own = [...again].reverse().flatMap(step => {
-      const change = { subject: step.change.subject, to: step.before.value };
-      return ran.has(step) && step.command?.tool === tool ? { change, line: commandFor(change).line } : [];
-    });
-    if (own.length === 0) continue;
-    const lines = own.map(({ line }) => line);
-    for (const { place, message } of await effects.run(tool, lines, { keepGoing: true }))
-      problems.push(`${describeChange(own[place]!.change)}: ${message}`);
-  }
-  for (const { file, known } of again) file.append(compactLines([known!]));
-  return problems;
-}
-
-/** What could be refused and was: nothing of it is in force. */
-function forget(steps: readonly Step[], effects: Effects): void {
-  const undoings = steps.flatMap(({ change, known, file }) => {
-    const entry = foldLedger(file.read()).get(keyOf(change.subject));
-    return change.optional && known === undefined && entry !== undefined ? [{ entry, file }] : [];
-  });
-  closeEntries(undoings, effects);
 }
 
 async function noteDone(steps: readonly Step[], { effects }: Applying): Promise<void> {

@@ -71,7 +71,7 @@ async function portCreated(network: Network, port: NetworkPort, context: HookCon
   const { memory, log } = context;
   const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
   // A daemon that restarts announces every port again; one that is refused then is lost to libvirt, and given away twice.
-  const isNew = record !== undefined && record.ports.every(({ uuid }) => uuid !== port.uuid);
+  const isNew = record?.ports.every(({ uuid }) => uuid !== port.uuid) ?? false;
   const problems = await setUp(port, network, context).catch(error => {
     if (isNew) throw error;
     return [errorLine(error)];
