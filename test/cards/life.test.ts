@@ -42,7 +42,7 @@ async function goOn(life: CardLife, until = 'release', from = 'prepare'): Promis
   }
 }
 
-function before(): string[] {
+function untouched(): string[] {
   world = new CardWorld('', [igb]);
   dirty();
   const state = world.cards.state();
@@ -53,7 +53,7 @@ function before(): string[] {
 describe('a guest with four kinds of VFs', () => {
   test('libvirt alone does not leave them as they were', async () => {
     await live('hostdevs: { bind: true }');
-    expect(world.cards.state()).not.toEqual(before());
+    expect(world.cards.state()).not.toEqual(untouched());
     expect(world.cards.commands.filter(line => line.includes(' vf '))).toEqual([]);
   });
 
@@ -62,7 +62,7 @@ describe('a guest with four kinds of VFs', () => {
     { name: 'settings asked', config: asking },
   ])('leaves them as they were, with $name', async ({ config }) => {
     await live(config);
-    expect(world.cards.state()).toEqual(before());
+    expect(world.cards.state()).toEqual(untouched());
     expect(world.records()).toEqual([]);
     expect(world.log()).not.toMatch(/warn/i);
   });

@@ -20,7 +20,7 @@ interface Scene {
 }
 
 const operations = ['prepare', 'port-created', 'start', 'started', 'stopped', 'port-deleted', 'release'] as const;
-const place = (operation: string) => operations.findIndex(each => each === operation);
+const place = (operation: string) => (operations as readonly string[]).indexOf(operation);
 const matrix: string[] = [];
 afterAll(() =>
   console.log(

@@ -12,12 +12,12 @@ let world: CardWorld;
 afterEach(() => world.destroy());
 
 async function pool(format: 'table' | 'json', running: readonly ReturnType<typeof domain>[] = []): Promise<string> {
-  let written = '';
-  const io = { write: (text: string) => void (written += text) } as never;
+  const written: string[] = [];
+  const io = { write: (text: string) => void written.push(text) } as never;
   const { memory, effects } = world.context();
   const files = { running: () => running, networks: () => [], keptByLibvirt: () => ['ens1f0_vf0'] };
   await poolCommand({ format, memory, effects, ...files }, io);
-  return written;
+  return written.join('');
 }
 
 async function running(): Promise<void> {
