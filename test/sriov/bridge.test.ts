@@ -40,11 +40,11 @@ describe.skipIf(missingMachine)(titled('frames from a VF to a bridge guest of th
   /** How many of a few frames the card hands to its PF. */
   const heard = async () => {
     const seen = await machine.sh(`
-      timeout 12 tcpdump -nn -l -i ${card} ether src ${vfMac(card, 0)} and ether dst ${mac} >/tmp/seen 2>/dev/null &
+      timeout 12 tcpdump -nn -l -i ${card} ether src ${vfMac(card, 0)} and ether dst ${mac} >/run/seen 2>/dev/null &
       sleep 3
       ip netns exec neighbour ping -c 5 -i 0.5 -W 1 192.168.60.17 >/dev/null 2>&1
       wait
-      grep -c ' > ' /tmp/seen || :`);
+      grep -c ' > ' /run/seen || :`);
     return Number(seen);
   };
 

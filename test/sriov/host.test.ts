@@ -76,7 +76,7 @@ describe.skipIf(missingMachine)(titled('what the host has for VFs', missingMachi
     const line = /in qemu\.conf: (cgroup_device_acl = \[.*?\])/.exec(refusal)![1];
     // Nor does it give such a node to QEMU's user.
     const settings = `user = "root"\ngroup = "root"\n${line}\n`;
-    await machine.sh('cp /etc/libvirt/qemu.conf /tmp/qemu.conf; cat >>/etc/libvirt/qemu.conf', { input: settings });
+    await machine.sh('cp /etc/libvirt/qemu.conf /run/qemu.conf.before; cat >>/etc/libvirt/qemu.conf', { input: settings });
     await machine.sh('rm /var/log/actualnet.log');
     await restartDaemon(machine);
     await machine.sh('virsh start g');
@@ -86,7 +86,7 @@ describe.skipIf(missingMachine)(titled('what the host has for VFs', missingMachi
     // All that QEMU needs it has, and the cgroup's program says the same.
     expect(await hookLog(machine)).toEqual([]);
     await machine.sh('virsh destroy g');
-    await machine.sh('cp /tmp/qemu.conf /etc/libvirt/qemu.conf');
+    await machine.sh('cp /run/qemu.conf.before /etc/libvirt/qemu.conf');
     await restartDaemon(machine);
     await expect.poll(() => cardState(machine), { timeout: 60_000 }).toEqual(before);
     await removeVfs(machine, card);

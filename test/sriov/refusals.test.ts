@@ -11,7 +11,7 @@ const config = `hostdevs: { restore: true }
 interfaces: [{ match: { pf: ${card} }, trust: true, vlanQos: 2 }]
 `;
 const mac = (last: number) => `52:54:00:c0:00:0${last}`;
-const failing = '/tmp/failing';
+const failing = '/run/failing';
 /** A hook of somebody else, called after ours: it fails at the operation that a file names. */
 const otherHook = `#!/bin/sh
 cat >/dev/null
