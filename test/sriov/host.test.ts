@@ -76,7 +76,9 @@ describe.skipIf(missingMachine)(titled('what the host has for VFs', missingMachi
     const line = /in qemu\.conf: (cgroup_device_acl = \[.*?\])/.exec(refusal)![1];
     // Nor does it give such a node to QEMU's user.
     const settings = `user = "root"\ngroup = "root"\n${line}\n`;
-    await machine.sh('cp /etc/libvirt/qemu.conf /run/qemu.conf.before; cat >>/etc/libvirt/qemu.conf', { input: settings });
+    await machine.sh('cp /etc/libvirt/qemu.conf /run/qemu.conf.before; cat >>/etc/libvirt/qemu.conf', {
+      input: settings,
+    });
     await machine.sh('rm /var/log/actualnet.log');
     await restartDaemon(machine);
     await machine.sh('virsh start g');
