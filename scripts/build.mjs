@@ -35,11 +35,11 @@ const nativeLocks = {
   },
 };
 /** Parts that most calls never need, each a file of its own beside the hook's. */
-const lazyParts = { execa: 'execa', 'merge-files': 'src/config/merge-files.ts' };
+const lazyParts = { execa: 'execa', 'merge-files': 'src/config/merge-files.ts', witness: 'src/main/witness.ts' };
 const lazily = {
   name: 'lazily',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^(execa|[.][/]merge-files[.]ts)$/ }, ({ path: wanted, kind }) =>
+    onResolve({ filter: /^(execa|[.][/](merge-files|witness)[.]ts)$/ }, ({ path: wanted, kind }) =>
       kind === 'dynamic-import' ? { path: `./lazy-${path.basename(wanted, '.ts')}.cjs`, external: true } : undefined,
     ),
 };
@@ -60,6 +60,7 @@ async function bundleHook() {
   for (const [name, entry] of Object.entries(lazyParts)) {
     await build({
       ...commonOptions(),
+      plugins: [nativeLocks],
       entryPoints: [entry],
       format: 'cjs',
       outfile: path.join(fresh, `lazy-${name}.cjs`),

@@ -6,6 +6,7 @@ import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
+import { commandFor } from '../plan/command.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
@@ -36,8 +37,8 @@ export interface GuestAtHand {
   readonly config: Config;
   /** What the guest asks for in its metadata, as far as it may. */
   readonly wishes: readonly Wish[];
-  /** From a migration or a saved image: its CPUs do not run when libvirt says `started`. */
-  readonly incoming: boolean;
+  /** Its CPUs do not run, although QEMU does: it comes from elsewhere, or was started paused. */
+  readonly halted: boolean;
   readonly effects: Effects;
 }
 
@@ -50,16 +51,12 @@ export interface Planning {
 }
 
 /** A guest from its document alone, as commands get it. Throws `XML_VALUE` without a uuid: ledgers are kept by it. */
-export function guestAtHand(
-  domain: Domain,
-  { config, effects, ...resolving }: Planning,
-  incoming = false,
-): GuestAtHand {
+export function guestAtHand(domain: Domain, { config, effects, ...resolving }: Planning, halted = false): GuestAtHand {
   const { uuid } = domain;
   if (uuid === undefined) throw new ActualnetError('XML_VALUE', `${domain.owner}: the document has no <uuid>`);
   const view = viewGuest(domain, resolveGuest(domain, resolving));
   const { wishes } = readWishes(domain, config.guests);
-  return { uuid, domain, view, config, wishes, incoming, effects };
+  return { uuid, domain, view, config, wishes, halted, effects };
 }
 
 /** Phases that a plan can be made for. `reachable` and `unreachable` have no hook: whoever knows the run state calls them. */
@@ -75,7 +72,7 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
     case 'start':
       return planStart(context);
     case 'started':
-      return guest.incoming ? [] : planReachable(context);
+      return guest.halted ? [] : planReachable(context);
     case 'reachable':
       return planReachable(context);
     case 'unreachable':
@@ -94,7 +91,7 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   const { devices } = contextOf(guest, host);
   const chosen = devices.filter(device => device.chosen).flatMap(device => vfOf(device, host) ?? []);
   const findings = phase === 'prepare' ? await clearStale(chosen, uuid, effects) : [];
-  const verifies = phase === 'started' && !guest.incoming && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
+  const verifies = phase === 'started' && !guest.halted && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
   const problems = await carryOut(changes, {
     owner: domain.owner,
     user: uuid,
@@ -200,6 +197,20 @@ export async function closeReach(guest: Uuid, effects: Effects): Promise<string[
   return [...left, ...problems];
 }
 
+/**
+ * Removes the guest's own forwarding entries, by the ledger and without a look at the host, since on a migration every
+ * millisecond counts in which the other host may open it. Answers whether there were any; `closeReach` has to follow.
+ */
+export async function closeAtOnce(guest: Uuid, effects: Effects): Promise<boolean> {
+  const entries = [...foldLedger(effects.guestLedger(guest).read()).values()];
+  const lines = entries.flatMap(({ subject, reach }) =>
+    reach && subject.kind === 'fdb' ? commandFor({ subject, to: null }).line : [],
+  );
+  if (lines.length === 0) return false;
+  await effects.run('bridge', lines, { keepGoing: true });
+  return true;
+}
+
 /** Takes back everything of a guest. `problems` are what is still in force, and stays in a ledger. */
 export async function undoAll(guest: Uuid, effects: Effects): Promise<Undone> {
   const parts: Undone[] = [];
@@ -226,6 +237,12 @@ export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | '
   const why = 'it was in force before';
   const changes = entries.map(({ subject, to, reach }): Change => ({ subject, to, why, reach }));
   return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: true });
+}
+
+/** Whether there is anything to open or close when this guest's CPUs start and stop. */
+export async function followsRunState(guest: GuestAtHand): Promise<boolean> {
+  const host = await guest.effects.view({});
+  return (['reachable', 'unreachable'] as const).some(phase => planGuest(phase, guest, host).length > 0);
 }
 
 function contextOf({ domain, view, config, wishes }: GuestAtHand, host: HostView): PlanContext {

@@ -2,6 +2,8 @@ import type { XmlDocument } from '../xml/document.ts';
 
 /** What a command needs of the host; `main` provides it. */
 export interface CommandIo {
+  /** A text file, `-` being stdin. Throws `FILE`. */
+  readonly readText: (file: string) => string;
   /** Parses a file, or stdin; errors name it. */
   readonly readDocument: (file: string) => XmlDocument;
   readonly listFiles: (directory: string) => readonly string[];

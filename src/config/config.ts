@@ -8,6 +8,11 @@ export interface Config {
     readonly owner: string | undefined;
   };
   readonly macvtap: { readonly manage: boolean };
+  /** Whether a guest stays open to the network when QEMU stops its CPUs on its own. */
+  readonly reachability: {
+    readonly ioError: (typeof haltedReaches)[number];
+    readonly watchdog: (typeof haltedReaches)[number];
+  };
   readonly hostdevs: HostdevSettings;
   /** Parts to make when a network or guest first needs them, by name. */
   readonly provide: {
@@ -90,6 +95,7 @@ export const interfaceSettings = [
 ] as const;
 export type InterfaceSetting = (typeof interfaceSettings)[number];
 
+export const haltedReaches = ['close', 'open'] as const;
 export const linkStates = ['auto', 'enable', 'disable'] as const;
 export const vlanProtocols = ['802.1Q', '802.1ad'] as const;
 
@@ -135,6 +141,7 @@ interface WrittenConfig {
   readonly bridges?: ByName<Partial<BridgeSettings>>;
   readonly taps?: { readonly create?: boolean; readonly owner?: string | number } | null;
   readonly macvtap?: { readonly manage?: boolean } | null;
+  readonly reachability?: Partial<Config['reachability']> | null;
   readonly hostdevs?: Partial<HostdevSettings> | null;
   readonly provide?: {
     readonly bridges?: ByName<WrittenBridge>;
@@ -156,7 +163,7 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, hostdevs, provide, interfaces, guests } = written ?? {};
+  const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, guests } = written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
@@ -166,6 +173,7 @@ function withDefaults(written: WrittenConfig | null): Config {
     })),
     taps: { create: taps?.create ?? false, owner: taps?.owner?.toString() },
     macvtap: { manage: macvtap?.manage ?? false },
+    reachability: { ioError: reachability?.ioError ?? 'close', watchdog: reachability?.watchdog ?? 'close' },
     hostdevs: {
       restore: hostdevs?.restore ?? false,
       bind: hostdevs?.bind ?? false,

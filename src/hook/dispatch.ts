@@ -35,6 +35,10 @@ export interface HookContext {
   readonly accessRules: () => AccessRules | undefined;
   /** Lets the QEMU of a guest that is about to start open nodes, where that is ours to do. */
   readonly letQemuOpen: (guest: string, nodes: readonly string[]) => Promise<void>;
+  /** The run state of a guest by libvirt's status file: `running`, `paused`; undefined if there is none. */
+  readonly runState: (guest: string) => string | undefined;
+  /** Sees to it that somebody follows the guests' run states from now on. */
+  readonly beWitnessed: () => Promise<void>;
 }
 
 /** What libvirt gets back. */

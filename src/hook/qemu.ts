@@ -2,6 +2,7 @@ import {
   accessFindings,
   actOnGuest,
   closeReach,
+  followsRunState,
   type GuestAtHand,
   nodesToGrant,
   obstaclesOf,
@@ -81,7 +82,7 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
     ...checkHostdevs(view),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming }), context);
-  const atHand = { uuid: guest, domain, view, incoming };
+  const atHand = { uuid: guest, domain, view, halted: true };
   await refuseImpossible(atHand, context);
   const told = await act('prepare', atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
@@ -118,7 +119,7 @@ async function findRefusals(guest: AtHand, context: HookContext): Promise<Actual
   return [...exhausted, ...obstacles];
 }
 
-type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming'>;
+type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'halted'>;
 
 /** The document shows the actual connections now: keep them, say where they differ from what was foreseen, act on them. */
 async function follow(
@@ -137,12 +138,16 @@ async function follow(
   // A daemon that restarts often shows the same again and again.
   const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
   write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
-  const atHand = { uuid: guest, domain, view, incoming: before?.incoming ?? false };
+  // On a migration's destination, after a restore and with --paused, the CPUs stand still although QEMU has started.
+  const state = operation === 'start' ? 'paused' : context.runState(domain.name);
+  const halted = state === undefined ? (before?.incoming ?? false) : state !== 'running';
+  const atHand = { uuid: guest, domain, view, halted };
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
   const problems =
     operation === 'reconnect'
       ? await repairGuest({ uuid: guest, domain, effects: context.effects })
       : await act(operation, atHand, context);
+  await leaveToWitness(operation, atHand, context);
   const told = [...access, ...problems].filter(finding => !before?.findings.includes(finding));
   if (told.length > 0) write(guest, lineOf(operation, domain, context, { findings: told }), context);
 }
@@ -172,6 +177,17 @@ async function act(
   if (isPassive(config)) return [];
   const { wishes, refusals } = readWishes(guest.domain, config.guests);
   return [...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
+}
+
+/** From here on no hook tells when the CPUs start and stop. */
+async function leaveToWitness(operation: QemuOperation, guest: AtHand, context: HookContext): Promise<void> {
+  const { config: readConfig, effects, beWitnessed, runState } = context;
+  // Without libvirt's own word there is nothing to go by; at `start` it comes only later.
+  if (operation !== 'start' && runState(guest.domain.name) === undefined) return;
+  const config = await readConfig();
+  if (isPassive(config)) return;
+  const { wishes } = readWishes(guest.domain, config.guests);
+  if (await followsRunState({ ...guest, config, wishes, effects })) await beWitnessed();
 }
 
 function findDifferences(operation: QemuOperation, before: GuestRecord | undefined, view: GuestView): string[] {

@@ -6,33 +6,82 @@ function limitFor(lines: readonly string[]): number {
   return Math.min(5000 + 50 * lines.length, 15_000);
 }
 
-/**
- * Runs lines as one `ip -batch` or `bridge -batch`, which stops at the first that fails unless told to keep going.
- * Answers the lines that failed by their place, counted from 0, each with the tool's own words.
- */
-export async function runBatch(
-  tool: 'ip' | 'bridge',
-  lines: readonly string[],
-  { keepGoing }: { keepGoing: boolean },
-): Promise<CommandFailure[]> {
-  const words = [...(keepGoing ? ['-force'] : []), '-batch', '-'];
-  const { exitCode, stderr, failed } = await run(tool, words, lines);
-  if (!failed) return [];
-  const failures = readFailures(stderr);
-  if (failures.length > 0) return failures;
-  const why = stderr.trim().split('\n').at(-1) || `exit status ${exitCode}`;
-  throw new ActualnetError('ACTION_FAILED', `${tool} ${words.join(' ')}: ${why}`);
+/** A tool that waits for its stdin. */
+export interface ToolProcess {
+  readonly isWaiting: () => boolean;
+  /** Gives it all of its stdin. */
+  readonly feed: (text: string) => void;
+  readonly kill: () => void;
+  readonly ended: Promise<ToolEnd>;
 }
 
-/** Runs one reading command for each line, and answers the JSON each printed. */
-export async function readBatch(tool: 'ip' | 'bridge', lines: readonly string[]): Promise<unknown[]> {
-  const { stdout, stderr, failed } = await run(tool, ['-j', '-batch', '-'], lines);
-  if (failed) {
-    const why = stderr.trim().split('\n')[0];
-    throw new ActualnetError('ACTION_FAILED', `${tool} -j -batch -: cannot read '${lines.join("', '")}': ${why}`);
-  }
-  return stdout.split('\n').flatMap(line => (line.trim() === '' ? [] : [JSON.parse(line)]));
+interface ToolEnd {
+  readonly failed: boolean;
+  /** Undefined if it could not be run, or was killed. */
+  readonly exitCode?: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly shortMessage?: string | undefined;
 }
+
+/** Starts a tool, or answers one that is running already. */
+export type StartTool = (tool: string, words: readonly string[]) => Promise<ToolProcess>;
+
+/** How the tools are run in which plans are carried out and hosts are looked at. */
+export interface Batches {
+  /**
+   * Runs lines as one `ip -batch` or `bridge -batch`, which stops at the first that fails unless told to keep going.
+   * Answers the lines that failed by their place, counted from 0, each with the tool's own words.
+   */
+  readonly runBatch: (
+    tool: 'ip' | 'bridge',
+    lines: readonly string[],
+    options: { readonly keepGoing: boolean },
+  ) => Promise<CommandFailure[]>;
+  /** Runs one reading command for each line, and answers the JSON each printed. */
+  readonly readBatch: (tool: 'ip' | 'bridge', lines: readonly string[]) => Promise<unknown[]>;
+}
+
+/** Batches in processes that `start` provides. */
+export function batchesIn(start: StartTool): Batches {
+  return {
+    async runBatch(tool, lines, { keepGoing }) {
+      const words = [...(keepGoing ? ['-force'] : []), '-batch', '-'];
+      const { exitCode, stderr, failed } = await run(start, tool, words, lines);
+      if (!failed) return [];
+      const failures = readFailures(stderr);
+      if (failures.length > 0) return failures;
+      const why = stderr.trim().split('\n').at(-1) || `exit status ${exitCode}`;
+      throw new ActualnetError('ACTION_FAILED', `${tool} ${words.join(' ')}: ${why}`);
+    },
+    async readBatch(tool, lines) {
+      const { stdout, stderr, failed } = await run(start, tool, ['-j', '-batch', '-'], lines);
+      if (failed) {
+        const why = stderr.trim().split('\n')[0];
+        throw new ActualnetError('ACTION_FAILED', `${tool} -j -batch -: cannot read '${lines.join("', '")}': ${why}`);
+      }
+      return stdout.split('\n').flatMap(line => (line.trim() === '' ? [] : [JSON.parse(line)]));
+    },
+  };
+}
+
+/** Starts the tool now. */
+export async function startTool(tool: string, words: readonly string[]): Promise<ToolProcess> {
+  // Loaded here: a call that changes nothing on the host need not wait for it.
+  const { execa } = await import('execa');
+  const limits = { forceKillAfterDelay: 500, maxBuffer: 64 * 1024 * 1024 };
+  const child = execa(tool, words, { stdin: 'pipe', reject: false, env: { LC_ALL: 'C' }, ...limits });
+  // One that cannot take its lines ends, and its end says why.
+  child.stdin.on('error', () => undefined);
+  return {
+    isWaiting: () => child.pid !== undefined && child.exitCode === null && child.signalCode === null,
+    feed: text => child.stdin.end(text),
+    kill: () => child.kill(),
+    ended: child,
+  };
+}
+
+export const ownBatches = batchesIn(startTool);
 
 /** A message, then `Command failed -:LINE`; several of both with `-force`. */
 function readFailures(stderr: string): CommandFailure[] {
@@ -50,23 +99,25 @@ function readFailures(stderr: string): CommandFailure[] {
   return failures;
 }
 
-async function run(tool: string, words: readonly string[], lines: readonly string[]) {
-  const timeout = limitFor(lines);
-  // Loaded here: a call that changes nothing on the host need not wait for it.
-  const { execa } = await import('execa');
-  const result = await execa(tool, words, {
-    input: `${lines.join('\n')}\n`,
-    timeout,
-    forceKillAfterDelay: 500,
-    reject: false,
-    maxBuffer: 64 * 1024 * 1024,
-    env: { LC_ALL: 'C' },
-  });
-  if (result.timedOut) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${timeout / 1000} s`);
-  if (result.exitCode === undefined) {
-    throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
-      hint: 'install iproute2',
-    });
+async function run(start: StartTool, tool: string, words: readonly string[], lines: readonly string[]) {
+  const limitMs = limitFor(lines);
+  const child = await start(tool, words);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill();
+  }, limitMs);
+  try {
+    child.feed(`${lines.join('\n')}\n`);
+    const result = await child.ended;
+    if (late) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${limitMs / 1000} s`);
+    if (result.exitCode === undefined) {
+      throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
+        hint: 'install iproute2',
+      });
+    }
+    return result;
+  } finally {
+    clearTimeout(timer);
   }
-  return result;
 }

@@ -4,7 +4,7 @@ import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid } from '../model/values.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
-import { readBatch, runBatch } from './commands.ts';
+import { type Batches, ownBatches } from './commands.ts';
 import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
@@ -17,14 +17,12 @@ import { readQemuAccess } from './qemu-access.ts';
 import { readVfs } from './vfs.ts';
 
 /** The programs through which a host is read and set. */
-export interface Programs {
-  readonly runBatch: typeof runBatch;
-  readonly readBatch: typeof readBatch;
+export interface Programs extends Batches {
   readonly runPciCommands: typeof runPciCommands;
   readonly readOverrides: typeof readOverrides;
 }
 
-const ownPrograms: Programs = { runBatch, readBatch, runPciCommands, readOverrides };
+export const ownPrograms: Programs = { ...ownBatches, runPciCommands, readOverrides };
 
 /** The real host, or what others make of its programs. */
 export function hostEffects(paths: HostPaths, clock: () => number, programs: Programs = ownPrograms): Effects {

@@ -36,6 +36,9 @@ export interface Memory {
   announce(guest: Uuid, line: object): void;
   takeAnnouncement(guest: Uuid): unknown;
   listAnnouncements(): readonly { readonly guest: Uuid; readonly line: unknown }[];
+  /** One host's part in a migration, kept until the next boot; of many only the newest. */
+  noteCutOver(cutOver: object): void;
+  readCutOvers(): readonly unknown[];
   /** True the first time it is asked for `topic`. */
   isFirst(topic: string): boolean;
 }
@@ -43,12 +46,15 @@ export interface Memory {
 /** An announced guest that has not started by then is not coming. */
 const announcementLifeMs = 3600_000;
 
+const keptCutOvers = 1000;
+
 /**
  * Memory in files below `/run/actualnet`:
  *
  *     networks/NAME/network.json, networks/NAME/UUID.xml   a network and its ports
  *     guests/UUID.jsonl                                    a guest's record, one line for each call
  *     announced/UUID.json                                  an expected guest
+ *     migrations.jsonl                                     when guests that migrated were opened and closed here
  *     seen/TOPIC                                           what was logged once
  *
  * A port has a file of its own, so that calls for two guests never rewrite the same file.
@@ -59,6 +65,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   const portFile = (network: string, uuid: Uuid) => path.join(networkDirectory(network), `${uuid}.xml`);
   const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
   const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
+  const cutOverFile = inState('migrations.jsonl');
   const uuidsIn = (directory: string) =>
     listDirectory(inState(directory)).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []);
 
@@ -122,6 +129,13 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       });
     },
 
+    noteCutOver(cutOver) {
+      const lines = memory.readCutOvers();
+      if (lines.length < 2 * keptCutOvers) appendLine(cutOverFile, JSON.stringify(cutOver));
+      else writeFileAtomically(cutOverFile, textOfLines([...lines.slice(-keptCutOvers), cutOver as unknown]));
+    },
+    readCutOvers: () => parseJsonLines(readOwn(cutOverFile)),
+
     isFirst: topic => createMarker(inState('seen', fileNameOf(topic))),
   };
   return memory;
@@ -155,6 +169,10 @@ export function nameOfFile(fileName: string): string {
 export function parseJsonLines(text: string): unknown[] {
   const lines = text.split('\n');
   return lines.filter(line => line.startsWith('{')).flatMap(line => parseJson(line) ?? []);
+}
+
+function textOfLines(lines: readonly unknown[]): string {
+  return lines.map(line => `${JSON.stringify(line)}\n`).join('');
 }
 
 interface RememberedNetwork {

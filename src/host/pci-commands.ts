@@ -4,7 +4,7 @@ import type { CommandFailure } from '../apply/effects.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import { ActualnetError } from '../report/error.ts';
 import { runAbandonable } from './abandonable.ts';
-import { readBatch } from './commands.ts';
+import { ownBatches } from './commands.ts';
 import { removeFile, writeFileForAll } from './files.ts';
 import type { HostPaths } from './paths.ts';
 import { pciDirectory, readPciDevice } from './pci.ts';
@@ -89,7 +89,7 @@ async function bindWithMac(
     const { status, complaint } = await runAbandonable('ip', words, { limitMs: writeLimitMs });
     return status === 0 ? undefined : complaint;
   };
-  const [shown] = await readBatch('ip', [`link show dev ${pf.dev}`]);
+  const [shown] = await ownBatches.readBatch('ip', [`link show dev ${pf.dev}`]);
   const held = readVfs(shown).find(([vf]) => vf === pf.vf)?.[1]['vf-mac'];
   const refused = await setMac(mac);
   if (refused !== undefined) return refused;

@@ -30,10 +30,21 @@ const memory = fileMemory(paths, Date.now);
 const dash = '/dev/stdin';
 const words = hideBin(process.argv).map(word => (word === '-' ? dash : word));
 
+const readInput = (file: string) => (file === dash ? readStdin() : fs.readFileSync(file));
+
 const io: CommandIo = {
+  readText(file) {
+    try {
+      return Buffer.from(readInput(file)).toString();
+    } catch (cause) {
+      throw new ActualnetError('FILE', `cannot read '${file}': ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
+        cause,
+      });
+    }
+  },
   readDocument(file) {
     try {
-      return parseXml(file === dash ? readStdin() : fs.readFileSync(file));
+      return parseXml(readInput(file));
     } catch (cause) {
       const name = file === dash ? 'stdin' : `'${file}'`;
       if (cause instanceof ActualnetError) {
@@ -168,8 +179,24 @@ async function main(): Promise<void> {
             default: false,
             describe: 'the VFs of this host instead, and who has them',
           })
+          .option('migrations', {
+            type: 'boolean',
+            default: false,
+            describe: 'when migrated guests were closed here, or opened',
+          })
+          .option('peer', {
+            type: 'string',
+            implies: 'migrations',
+            describe: "the other host's --migrations --format json, to compare with",
+          })
           .option('format', tableOrJson),
       async argv => {
+        if (argv.migrations) {
+          if (argv.pool || argv.guest !== undefined)
+            throw new ActualnetError('USAGE', '--migrations is about all guests, and no pool');
+          const { migrationsCommand } = await import('../cli/migrations.ts');
+          return migrationsCommand({ format: argv.format, peer: argv.peer, memory }, io);
+        }
         if (argv.pool && argv.guest !== undefined)
           throw new ActualnetError('USAGE', '--pool is about all guests, so it takes no guest');
         if (argv.pool) {
@@ -187,6 +214,10 @@ async function main(): Promise<void> {
         statusCommand({ guest: argv.guest, format: argv.format, memory, effects: hostEffects(paths, Date.now) }, io);
       },
     )
+    .command('agent', "follows the guests' run states until it is ended: the service", {}, async () => {
+      const { runAgent } = await import('./agent.ts');
+      await runAgent(paths);
+    })
     .command(
       'vfs [pf]',
       'makes the VFs that the configuration provides, as a network start does',

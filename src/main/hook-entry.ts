@@ -4,4 +4,5 @@ import { answerHook, deliver, thisHost } from './hook.ts';
 const [driver, guest = '', ...nodes] = process.argv.slice(2);
 // What the hook itself leaves behind.
 if (driver === 'grant-access') grantAccess(thisHost(), guest, nodes);
+else if (driver === 'witness') import('./witness.ts').then(({ runStandIn }) => runStandIn(thisHost()));
 else answerHook(process.argv.slice(2)).then(deliver);

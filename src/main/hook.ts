@@ -2,13 +2,15 @@ import path from 'node:path';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
-import { hostEffects } from '../host/effects.ts';
+import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
+import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
 import { findLibvirtVersion } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory } from '../host/memory.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
+import { readRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import { isGone } from './survivors.ts';
 
@@ -24,7 +26,7 @@ export function thisHost(): HostPaths {
   return hostPaths(process.env.ACTUALNET_ROOT || '/');
 }
 
-export function hookContext(paths: HostPaths): HookContext {
+export function hookContext(paths: HostPaths, programs: Programs = ownPrograms): HookContext {
   const memory = fileMemory(paths, Date.now);
   return {
     memory,
@@ -32,13 +34,27 @@ export function hookContext(paths: HostPaths): HookContext {
     now: Date.now,
     libvirtVersion: () => findLibvirtVersion(paths),
     config: () => loadConfig(paths),
-    effects: { ...hostEffects(paths, Date.now), isGone: guest => isGone(guest, { paths, memory, nowMs: Date.now() }) },
+    effects: {
+      ...hostEffects(paths, Date.now, programs),
+      isGone: guest => isGone(guest, { paths, memory, nowMs: Date.now() }),
+    },
     accessRules: () => readAccessRules(paths),
     async letQemuOpen(guest, nodes) {
-      const program = process.argv[1] ?? '';
-      if (path.basename(program) === 'hook.cjs') await leaveGrantBehind(paths, program, guest, nodes);
+      const program = ownProgram();
+      if (program !== undefined) await leaveGrantBehind(paths, program, guest, nodes);
+    },
+    runState: guest => readRunState(paths, guest)?.state,
+    async beWitnessed() {
+      const program = ownProgram();
+      if (program !== undefined) await leaveWitnessBehind(paths, program);
     },
   };
+}
+
+/** What can be run again as a process of its own: the built hook. */
+function ownProgram(): string | undefined {
+  const program = process.argv[1] ?? '';
+  return path.basename(program) === 'hook.cjs' ? program : undefined;
 }
 
 /** Writes an outcome where libvirt looks for it. */

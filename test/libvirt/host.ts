@@ -3,6 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, wr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa, type ResultPromise } from 'execa';
 import type { GuestRecord } from '../../src/apply/record.ts';
 import { projectDirectory } from '../helpers/host.ts';
@@ -29,6 +30,13 @@ export interface HostIdentity {
 }
 
 const daemonPidFile = '/run/libvirtd.pid';
+
+/** A program in the background. */
+export interface Launched {
+  /** What it has printed so far. */
+  readonly lines: readonly string[];
+  readonly end: (signal: 'TERM' | 'KILL') => Promise<void>;
+}
 
 /** A libvirt host in namespaces of its own, with our hooks installed. */
 export class LibvirtHost {
@@ -93,9 +101,27 @@ export class LibvirtHost {
   }
 
   async runWith(input: string, file: string, ...words: readonly string[]): Promise<string> {
-    const enter = ['--target', `${this.#pid}`, '--mount', '--net', '--uts', '--ipc', '--pid', '--'];
-    const { stdout } = await execa('nsenter', [...enter, file, ...words], { input, timeout: 60_000, cwd: '/' });
+    const { stdout } = await execa('nsenter', [...this.#enter, file, ...words], { input, timeout: 60_000, cwd: '/' });
     return stdout;
+  }
+
+  /** Starts a program inside that goes on in the background; at the latest it ends with the host. */
+  launch(file: string, ...words: readonly string[]): Launched {
+    const lines: string[] = [];
+    const running = execa('nsenter', [...this.#enter, file, ...words], { stdin: 'ignore', reject: false, cwd: '/' });
+    for (const stream of [running.stdout, running.stderr]) createInterface(stream).on('line', line => lines.push(line));
+    return {
+      lines,
+      end: async signal => {
+        // The one inside: nsenter itself only waits for it.
+        await this.run('pkill', `-${signal}`, '-f', '-x', [file, ...words].join(' ')).catch(() => undefined);
+        await running;
+      },
+    };
+  }
+
+  get #enter(): string[] {
+    return ['--target', `${this.#pid}`, '--mount', '--net', '--uts', '--ipc', '--pid', '--'];
   }
 
   virsh(...words: readonly string[]): Promise<string> {
@@ -137,6 +163,16 @@ export class LibvirtHost {
   /** Runs the command line on this host. */
   actualnet(input: string, ...words: readonly string[]): Promise<string> {
     return this.runWith(input, process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), ...words);
+  }
+
+  /** Starts the agent, as its service does; resolves when it watches. */
+  async startAgent(): Promise<Launched> {
+    const known = this.hookLog().length;
+    const agent = this.launch(process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), 'agent');
+    const isWatching = () => this.hookLog().slice(known).some(line => line.includes('the agent watches'));
+    for (let waits = 0; !isWatching() && waits < 200; waits++) await sleep(50);
+    if (!isWatching()) throw new Error(`the agent does not start:\n${agent.lines.join('\n')}`);
+    return agent;
   }
 
   /** What `actualnet status` says on this host. */

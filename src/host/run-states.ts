@@ -1,0 +1,60 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { type Domain, readDomain } from '../model/domain.ts';
+import { parseXml } from '../xml/document.ts';
+import { listDirectory, readFileIfAny } from './files.ts';
+import type { HostPaths } from './paths.ts';
+
+/** A guest's run state by its status file, `NAME.xml`: state and reason in libvirt's words, and when it was written. */
+export interface RunState {
+  readonly guest: string;
+  readonly state: string;
+  readonly reason: string;
+  /** Milliseconds since 1970. */
+  readonly atMs: number;
+}
+
+/** Reads the run states of all guests; a file that has not changed since the last time is not read again. */
+export function runStateReader(paths: HostPaths): () => RunState[] {
+  let known = new Map<string, RunState>();
+  return () => {
+    const now = new Map<string, RunState>();
+    for (const entry of listDirectory(paths.libvirtGuestStatus)) {
+      if (!entry.endsWith('.xml')) continue;
+      const before = known.get(entry);
+      const atMs = writtenMs(path.join(paths.libvirtGuestStatus, entry));
+      const state = before?.atMs === atMs ? before : readRunState(paths, entry.slice(0, -'.xml'.length));
+      if (state !== undefined) now.set(entry, state);
+    }
+    known = now;
+    return [...now.values()];
+  };
+}
+
+/** One guest's run state; undefined if it does not run, or its file cannot be read. */
+export function readRunState(paths: HostPaths, guest: string): RunState | undefined {
+  const file = statusFile(paths, guest);
+  if (file === undefined) return undefined;
+  const atMs = writtenMs(file);
+  const element = /<domstatus ([^>]*)>/.exec(readFileIfAny(file)?.toString('utf8', 0, 4096) ?? '')?.[1];
+  if (element === undefined || atMs === undefined) return undefined;
+  const attribute = (name: string) => new RegExp(`\\b${name}=(['"])(.*?)\\1`).exec(element)?.[2] ?? '';
+  return { guest, state: attribute('state'), reason: attribute('reason'), atMs };
+}
+
+/** A running guest as libvirt's status file has it; undefined if it does not run. Throws for a file that is no such document. */
+export function readRunningGuest(paths: HostPaths, guest: string): Domain | undefined {
+  const file = statusFile(paths, guest);
+  const content = file === undefined ? undefined : readFileIfAny(file);
+  return content === undefined ? undefined : readDomain(parseXml(content));
+}
+
+/** The name is only compared with directory entries, so it cannot lead elsewhere. */
+function statusFile({ libvirtGuestStatus }: HostPaths, guest: string): string | undefined {
+  const entry = `${guest}.xml`;
+  return listDirectory(libvirtGuestStatus).includes(entry) ? path.join(libvirtGuestStatus, entry) : undefined;
+}
+
+function writtenMs(file: string): number | undefined {
+  return fs.lstatSync(file, { throwIfNoEntry: false })?.mtimeMs;
+}

@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { foldRecord } from '../apply/record.ts';
+import { defaultConfig } from '../config/config.ts';
+import { batchesIn } from '../host/commands.ts';
+import { loadConfig } from '../host/config-files.ts';
+import { ownPrograms } from '../host/effects.ts';
+import { fileMemory } from '../host/memory.ts';
+import { becomeWitness, type WitnessRole } from '../host/one-witness.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { readRunningGuest, runStateReader } from '../host/run-states.ts';
+import { keepSpares } from '../host/spares.ts';
+import { listenToEvents } from '../host/virsh-events.ts';
+import type { Uuid } from '../model/values.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
+import { followRunState } from '../witness/follow.ts';
+import { readEventLine } from '../witness/lifecycle.ts';
+import { Witness } from '../witness/witness.ts';
+import { hookContext } from './hook.ts';
+
+/** Status files are the second source, and the first while virsh cannot connect. */
+const lookMs = 1000;
+/** A stand-in stays this long after it was last needed: a guest may be about to come. */
+const lingerMs = 10_000;
+
+export interface Running {
+  readonly witness: Witness;
+  /** Whether `virsh event` is running, and since when; milliseconds since 1970. */
+  readonly listeningSinceMs: () => number | undefined;
+}
+
+/**
+ * Watches the run states of this host's guests and acts on them, until `signal` says to stop; a stand-in also stops when no
+ * guest is left. `onReady` is called when the watch has begun. Throws `LOCKED` if another one does this already; a
+ * stand-in then just ends.
+ */
+export async function runWitness(
+  paths: HostPaths,
+  role: WitnessRole,
+  { signal, onReady }: { readonly signal: AbortSignal; readonly onReady?: (running: Running) => void },
+): Promise<void> {
+  const release = await becomeWitness(paths, role);
+  if (release === undefined) {
+    if (role === 'stand-in') return;
+    throw new ActualnetError('LOCKED', 'another actualnet agent runs on this host');
+  }
+  const done = new AbortController();
+  const stop = AbortSignal.any([signal, done.signal]);
+  const spares = keepSpares();
+  const { log, effects, libvirtVersion: version } = hookContext(paths, { ...ownPrograms, ...batchesIn(spares.start) });
+  const memory = fileMemory(paths, Date.now);
+  const uuids = new Map<string, Uuid>();
+  let config = await loadConfig(paths).catch(error => {
+    log.warn(errorLine(error));
+    return defaultConfig;
+  });
+  const planning = async () => {
+    config = await loadConfig(paths);
+    return { config, effects, findNetwork: memory.findNetwork, version };
+  };
+  const findGuest = (name: string) => {
+    const domain = readRunningGuest(paths, name);
+    if (domain?.uuid !== undefined) uuids.set(name, domain.uuid);
+    return domain;
+  };
+  const findRecorded = (name: string) =>
+    uuids.get(name) ?? memory.listRecords().find(guest => foldRecord(guest, memory.readRecord(guest))?.name === name);
+  const witness = new Witness({
+    log,
+    now: Date.now,
+    policy: () => config.reachability,
+    async act(guest, wanted, causes) {
+      await followRunState(guest, wanted, causes, { findGuest, findRecorded, planning, note: memory.noteCutOver, log });
+      if (wanted === 'gone') uuids.delete(guest);
+    },
+  });
+  let listeningSinceMs: number | undefined;
+  const listening = listenToEvents({
+    onLine: line => {
+      const event = readEventLine(line);
+      if (event !== undefined) witness.take(event);
+    },
+    onStart: () => {
+      listeningSinceMs = Date.now();
+    },
+    onEnd: why => {
+      listeningSinceMs = undefined;
+      log.info(`no events from libvirt until virsh can connect again: ${why}`);
+    },
+    signal: stop,
+  });
+  const readStates = runStateReader(paths);
+  log.info(`the ${role} watches the guests' run states`);
+  onReady?.({ witness, listeningSinceMs: () => listeningSinceMs });
+  let neededMs = Date.now();
+  while (!stop.aborted) {
+    try {
+      witness.catchUp(readStates());
+      if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
+    } catch (error) {
+      log.warn(errorLine(error));
+    }
+    if (role === 'stand-in' && Date.now() - neededMs > lingerMs) break;
+    await sleep(lookMs, undefined, { signal: stop }).catch(() => undefined);
+  }
+  done.abort();
+  await listening;
+  await witness.idle();
+  spares.end();
+  log.info(`the ${role} has ended`);
+  release();
+}
+
+/** The witness that a hook leaves behind. */
+export async function runStandIn(paths: HostPaths): Promise<void> {
+  await runWitness(paths, 'stand-in', { signal: untilTerminated() });
+}
+
+/** Ends on SIGTERM and SIGINT; a stand-in has no terminal. */
+export function untilTerminated(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
+}

@@ -1,0 +1,94 @@
+import {
+  actOnGuest,
+  closeAtOnce,
+  closeReach,
+  type GuestAtHand,
+  guestAtHand,
+  type Planning,
+  planGuest,
+} from '../apply/guest.ts';
+import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import { isPassive } from '../plan/plan.ts';
+import type { Log } from '../report/log.ts';
+import type { CutOver } from './cut-over.ts';
+import { isOfMigration } from './lifecycle.ts';
+import type { Cause, Wanted } from './witness.ts';
+
+/** The host as the witness's acts need it. */
+export interface Following {
+  /** A running guest by its name, from libvirt's status file. */
+  readonly findGuest: (name: string) => Domain | undefined;
+  /** The uuid of a guest of which there is a record. */
+  readonly findRecorded: (name: string) => Uuid | undefined;
+  readonly planning: () => Promise<Planning>;
+  readonly note: (cutOver: CutOver) => void;
+  readonly log: Log;
+}
+
+/**
+ * Opens a guest to the network or closes it, for all its interfaces at once. What cannot be done is logged: the next
+ * event of the guest, or its end, does the rest. Throws only if nothing could be done, so that it is tried again.
+ */
+export async function followRunState(
+  name: string,
+  wanted: Wanted,
+  causes: readonly Cause[],
+  host: Following,
+): Promise<void> {
+  const planning = await host.planning();
+  const { config, effects } = planning;
+  const known = host.findRecorded(name);
+  const closedMs = wanted === 'open' || known === undefined ? undefined : await closeNow(known, planning);
+  const domain = wanted === 'gone' ? undefined : host.findGuest(name);
+  const guest = domain?.uuid === undefined ? undefined : guestAtHand(domain, planning);
+  const uuid = guest?.uuid ?? known;
+  if (uuid === undefined) return;
+  const beganMs = closedMs?.began ?? effects.now();
+  const problems =
+    guest === undefined || isPassive(config)
+      ? await closeIfAny(uuid, planning)
+      : await actOnGuest(wanted === 'open' ? 'reachable' : 'unreachable', guest);
+  const doneMs = closedMs?.done ?? effects.now();
+  for (const problem of problems) host.log.warn(`guest '${name}', ${wanted}: ${problem}`);
+  const cause = causes.findLast(isOfMigration);
+  if (cause === undefined || guest === undefined || isPassive(config)) return;
+  const macs = await macsOf(guest);
+  if (macs.length === 0) return;
+  const cutOver: CutOver = {
+    guest: uuid,
+    name,
+    reachable: wanted === 'open',
+    cause: `${cause.event} ${cause.detail}`,
+    heardMs: cause.atMs,
+    beganMs,
+    doneMs,
+    macs,
+  };
+  host.note(cutOver);
+  const ms = (doneMs - cause.atMs).toFixed(0);
+  host.log.info(
+    `guest '${name}': ${macs.join(', ')} ${wanted === 'open' ? 'reachable' : 'unreachable'} ${ms} ms after '${cutOver.cause}'`,
+  );
+}
+
+/** The entries alone; macvtaps take their turn with everything else. */
+async function closeNow(guest: Uuid, { effects }: Planning): Promise<{ began: number; done: number } | undefined> {
+  const began = effects.now();
+  const isClosed = await closeAtOnce(guest, effects);
+  return isClosed ? { began, done: effects.now() } : undefined;
+}
+
+async function closeIfAny(guest: Uuid, { effects }: Planning): Promise<string[]> {
+  return effects.guestLedger(guest).read().length === 0 ? [] : closeReach(guest, effects);
+}
+
+/** The MACs whose reachability is ours: those with an entry or a macvtap that we look after. */
+async function macsOf(guest: GuestAtHand): Promise<string[]> {
+  const changes = planGuest('reachable', guest, await guest.effects.view({}));
+  const macs = changes.flatMap(({ subject }) => {
+    if (subject.kind === 'fdb') return subject.mac;
+    return guest.domain.interfaces.find(({ target }) => target.dev === subject.dev)?.mac ?? [];
+  });
+  return [...new Set(macs)];
+}

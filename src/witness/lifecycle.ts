@@ -1,0 +1,80 @@
+/** What a change of the run state asks for. `nothing` leaves things as they are. */
+export type Reach = 'open' | 'close' | 'gone' | 'nothing';
+
+/** A lifecycle event in the words of `virsh event`: `Suspended`, `Migrated`. */
+export interface LifecycleEvent {
+  /** The guest's name. */
+  readonly guest: string;
+  readonly event: string;
+  readonly detail: string;
+}
+
+/** Who stops the CPUs in these cases is QEMU; libvirt leaves the guest reachable, so the choice is the administrator's. */
+export interface ReachPolicy {
+  readonly ioError: 'open' | 'close';
+  readonly watchdog: 'open' | 'close';
+}
+
+/**
+ * Reads a line of `virsh event --event lifecycle --timestamp`; undefined for any other line.
+ *
+ * The name is not quoted in any way, and the words behind it hold no quote: the last one ends the name.
+ */
+export function readEventLine(line: string): LifecycleEvent | undefined {
+  const match = /^(?:\S+ \S+: )?event 'lifecycle' for domain '(.+)': ([A-Za-z]+) ([^']+)$/.exec(line);
+  if (match === null) return undefined;
+  const [, guest, event, detail] = match as unknown as [string, string, string, string];
+  return { guest, event, detail: detail.trim() };
+}
+
+/**
+ * What an event means for a guest's reachability. Nothing follows from `Started`: it comes while the CPUs stand still on a
+ * migration's destination, on a restore and with `--paused`, and behind `Resumed` otherwise. Only after a sleep of the
+ * guest's own is it the event that says that the CPUs run.
+ */
+export function reachOf({ event, detail }: Pick<LifecycleEvent, 'event' | 'detail'>, policy: ReachPolicy): Reach {
+  switch (event) {
+    case 'Resumed':
+      return 'open';
+    case 'Suspended':
+      if (detail === 'I/O Error') return policy.ioError;
+      return detail === 'Watchdog' ? policy.watchdog : 'close';
+    // Powered off; if it is to start again, `Resumed` says so.
+    case 'Shutdown':
+    case 'PMSuspended':
+      return 'close';
+    case 'Started':
+      return detail === 'Event wakeup' ? 'open' : 'nothing';
+    // A kernel of its own writes the dump, and may need the network for it.
+    case 'Crashed':
+      return detail === 'Crashloaded' ? 'nothing' : 'close';
+    case 'Stopped':
+      return 'gone';
+    default:
+      return 'nothing';
+  }
+}
+
+/** The same for the state and reason in a status file of libvirt's, in its words: `paused`, `I/O error`. */
+export function reachOfState(state: string, reason: string, policy: ReachPolicy): Reach {
+  switch (state) {
+    case 'running':
+      return 'open';
+    case 'paused':
+      if (reason === 'I/O error') return policy.ioError;
+      return reason === 'watchdog' ? policy.watchdog : 'close';
+    case 'pmsuspended':
+    case 'crashed':
+    case 'shutdown':
+      return 'close';
+    default:
+      return 'nothing';
+  }
+}
+
+/** Whether the CPUs went to another host, or came from one, with this event or into this state. */
+export function isOfMigration({ event, detail }: Pick<LifecycleEvent, 'event' | 'detail'>): boolean {
+  return /^((Suspended|Resumed) (Migrated|Post-copy|Post-copy Error)|running (migrated|migration canceled|post-copy)|paused post-copy)$/.test(
+    `${event} ${detail}`,
+  );
+}

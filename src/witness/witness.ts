@@ -1,0 +1,164 @@
+import { errorLine } from '../report/error.ts';
+import type { Log } from '../report/log.ts';
+import { type LifecycleEvent, type Reach, type ReachPolicy, reachOf, reachOfState } from './lifecycle.ts';
+
+/** What can be carried out for a guest. */
+export type Wanted = Exclude<Reach, 'nothing'>;
+
+/** Why something is wanted: an event, or what a status file says. */
+export interface Cause {
+  readonly event: string;
+  readonly detail: string;
+  /** When we heard of it, milliseconds since 1970. */
+  readonly atMs: number;
+}
+
+/** A guest's run state as libvirt has written it down. */
+export interface WrittenState {
+  readonly guest: string;
+  readonly state: string;
+  readonly reason: string;
+  /** When it was written, milliseconds since 1970. */
+  readonly atMs: number;
+}
+
+export interface WitnessContext {
+  /** Carries out what is wanted for one guest; called again only after it has ended. */
+  readonly act: (guest: string, wanted: Wanted, causes: readonly Cause[]) => Promise<void>;
+  readonly policy: () => ReachPolicy;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** What the witness knows of a guest. */
+export interface Witnessed {
+  readonly guest: string;
+  readonly wanted: Wanted;
+  readonly done: Wanted | undefined;
+  readonly cause: string;
+  readonly sinceMs: number;
+}
+
+interface Known {
+  wanted: Wanted;
+  done: Wanted | undefined;
+  last: Cause;
+  /** Heard and not acted on yet; the newest decides, all of them explain. */
+  causes: Cause[];
+  busy: boolean;
+  failed: boolean;
+}
+
+/** Of a guest whose state changes faster than it can be acted on, this many causes are kept. */
+const maxCauses = 16;
+/** Guests acted on at the same time; each needs a few short processes. */
+const maxActs = 4;
+/** A guest without a status file may be one whose event came before the file. */
+const goneAfterMs = 5000;
+
+/**
+ * Turns what is heard of guests' run states into acts: for each guest one after the other, in the order of the events, the
+ * newest state only. Two sources are heard, events and libvirt's status files; a file that was written before the last
+ * event says nothing new.
+ */
+export class Witness {
+  readonly #guests = new Map<string, Known>();
+  readonly #context: WitnessContext;
+  readonly #queue: string[] = [];
+  #acts = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(context: WitnessContext) {
+    this.#context = context;
+  }
+
+  /** An event has come. */
+  take({ guest, event, detail }: LifecycleEvent): void {
+    const wanted = reachOf({ event, detail }, this.#context.policy());
+    if (wanted !== 'nothing') this.#want(guest, wanted, { event, detail, atMs: this.#context.now() });
+  }
+
+  /** The status files as they are now, all of them: what was missed is made up for, and what failed is tried again. */
+  catchUp(states: readonly WrittenState[]): void {
+    const policy = this.#context.policy();
+    for (const { guest, state, reason, atMs } of states) {
+      const known = this.#guests.get(guest);
+      const wanted = reachOfState(state, reason, policy);
+      const isNews = known === undefined || (known.wanted !== wanted && atMs > known.last.atMs);
+      if (wanted !== 'nothing' && isNews) this.#want(guest, wanted, { event: state, detail: reason, atMs });
+    }
+    const running = new Set(states.map(({ guest }) => guest));
+    const now = this.#context.now();
+    for (const [guest, known] of this.#guests) {
+      if (!running.has(guest) && known.wanted !== 'gone' && now - known.last.atMs > goneAfterMs)
+        this.#want(guest, 'gone', { event: 'gone', detail: 'no status file', atMs: now });
+      else if (known.failed && !known.busy) this.#want(guest, known.wanted, known.last);
+    }
+  }
+
+  guests(): Witnessed[] {
+    return [...this.#guests].map(([guest, { wanted, done, last }]) => ({
+      guest,
+      wanted,
+      done,
+      cause: `${last.event} ${last.detail}`,
+      sinceMs: last.atMs,
+    }));
+  }
+
+  /** Resolves once nothing is left to act on. */
+  async idle(): Promise<void> {
+    if (this.#acts === 0 && this.#queue.length === 0) return;
+    await new Promise<void>(resolve => this.#idle.push(resolve));
+  }
+
+  #want(guest: string, wanted: Wanted, cause: Cause): void {
+    const known = this.#guests.get(guest) ?? {
+      wanted,
+      done: undefined,
+      last: cause,
+      causes: [],
+      busy: false,
+      failed: false,
+    };
+    this.#guests.set(guest, known);
+    known.wanted = wanted;
+    known.last = cause;
+    if (known.causes.length === 0 && !known.busy) this.#queue.push(guest);
+    known.causes.push(cause);
+    if (known.causes.length > maxCauses) known.causes.shift();
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#acts < maxActs && this.#queue.length > 0) {
+      this.#acts++;
+      void this.#act(this.#queue.shift()!).finally(() => {
+        this.#acts--;
+        this.#next();
+      });
+    }
+    if (this.#acts > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  async #act(guest: string): Promise<void> {
+    const known = this.#guests.get(guest)!;
+    const { wanted } = known;
+    known.busy = true;
+    try {
+      await this.#context.act(guest, wanted, known.causes.splice(0));
+      known.done = wanted;
+      known.failed = false;
+    } catch (error) {
+      known.failed = true;
+      this.#context.log.warn(`guest '${guest}' could not be made ${words[wanted]}: ${errorLine(error)}`);
+    }
+    known.busy = false;
+    if (known.causes.length > 0) this.#queue.push(guest);
+    else if (known.wanted === 'gone' && !known.failed) this.#guests.delete(guest);
+  }
+}
+
+const words = { open: 'reachable', close: 'unreachable', gone: 'unreachable' } as const;
