@@ -1,3 +1,4 @@
+import type { Effects } from '../apply/effects.ts';
 import {
   actOnGuest,
   closeAtOnce,
@@ -36,20 +37,23 @@ export async function followRunState(
   causes: readonly Cause[],
   host: Following,
 ): Promise<void> {
-  const planning = await host.planning();
-  const { config, effects } = planning;
+  const given = await host.planning();
+  const { effects, touched } = timed(given.effects);
+  const planning = { ...given, effects };
+  const { config } = planning;
   const known = host.findRecorded(name);
-  const closedMs = wanted === 'open' || known === undefined ? undefined : await closeNow(known, planning);
+  // Macvtaps take their turn with everything else.
+  const isClosed = wanted !== 'open' && known !== undefined && (await closeAtOnce(known, effects));
+  const closedMs = isClosed ? effects.now() : undefined;
   const domain = wanted === 'gone' ? undefined : host.findGuest(name);
   const guest = domain?.uuid === undefined ? undefined : guestAtHand(domain, planning);
   const uuid = guest?.uuid ?? known;
   if (uuid === undefined) return;
-  const beganMs = closedMs?.began ?? effects.now();
   const problems =
     guest === undefined || isPassive(config)
       ? await closeIfAny(uuid, planning)
       : await actOnGuest(wanted === 'open' ? 'reachable' : 'unreachable', guest);
-  const doneMs = closedMs?.done ?? effects.now();
+  const doneMs = closedMs ?? effects.now();
   for (const problem of problems) host.log.warn(`guest '${name}', ${wanted}: ${problem}`);
   const cause = causes.findLast(isOfMigration);
   if (cause === undefined || guest === undefined || isPassive(config)) return;
@@ -61,7 +65,7 @@ export async function followRunState(
     reachable: wanted === 'open',
     cause: `${cause.event} ${cause.detail}`,
     heardMs: cause.atMs,
-    beganMs,
+    beganMs: touched() ?? doneMs,
     doneMs,
     macs,
   };
@@ -72,11 +76,14 @@ export async function followRunState(
   );
 }
 
-/** The entries alone; macvtaps take their turn with everything else. */
-async function closeNow(guest: Uuid, { effects }: Planning): Promise<{ began: number; done: number } | undefined> {
-  const began = effects.now();
-  const isClosed = await closeAtOnce(guest, effects);
-  return isClosed ? { began, done: effects.now() } : undefined;
+/** The same effects, and when the host was first touched through them. */
+function timed(effects: Effects): { effects: Effects; touched: () => number | undefined } {
+  let touchedMs: number | undefined;
+  const run: Effects['run'] = (...words) => {
+    touchedMs ??= effects.now();
+    return effects.run(...words);
+  };
+  return { effects: { ...effects, run }, touched: () => touchedMs };
 }
 
 async function closeIfAny(guest: Uuid, { effects }: Planning): Promise<string[]> {

@@ -169,7 +169,10 @@ export class LibvirtHost {
   async startAgent(): Promise<Launched> {
     const known = this.hookLog().length;
     const agent = this.launch(process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), 'agent');
-    const isWatching = () => this.hookLog().slice(known).some(line => line.includes('the agent watches'));
+    const isWatching = () =>
+      this.hookLog()
+        .slice(known)
+        .some(line => line.includes('the agent watches'));
     for (let waits = 0; !isWatching() && waits < 200; waits++) await sleep(50);
     if (!isWatching()) throw new Error(`the agent does not start:\n${agent.lines.join('\n')}`);
     return agent;

@@ -33,6 +33,7 @@ describe('what is written', () => {
       },
       taps: { create: true, owner: 'libvirt-qemu' },
       macvtap: { manage: true },
+      reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: true, bind: false, refused: 'warn' },
       provide: {
         bridges: { 'br-lab': { ports: ['lab.120'], mtu: 9000, vlanFiltering: true } },
@@ -53,7 +54,10 @@ describe('what is written', () => {
     { name: 'no file', texts: [] },
     { name: 'an empty file', texts: [''] },
     { name: 'comments only', texts: ['# bridges:\n#   br0: {}\n', '---\n# nothing\n'] },
-    { name: 'empty sections', texts: ['bridges:\ntaps:\nmacvtap:\nhostdevs:\nprovide:\ninterfaces:\nguests:\n'] },
+    {
+      name: 'empty sections',
+      texts: ['bridges:\ntaps:\nmacvtap:\nreachability:\nhostdevs:\nprovide:\ninterfaces:\nguests:\n'],
+    },
     { name: 'empty parts', texts: ['provide: { bridges: , vlans: , vfs: }\nguests: { allow: , bridges: }\n'] },
     { name: 'empty mappings', texts: ['{bridges: {}, taps: {}, interfaces: []}', '{}'] },
     { name: 'a byte order mark', texts: ['\ufeff# nothing\n'] },
@@ -64,6 +68,7 @@ describe('what is written', () => {
       bridges: {},
       taps: { create: false, owner: undefined },
       macvtap: { manage: false },
+      reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: false, bind: false, refused: 'fail' },
       provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
@@ -186,7 +191,7 @@ describe('mistakes', () => {
     },
     {
       text: '<<: {}',
-      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, hostdevs, provide, interfaces, guests)',
+      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, guests)',
     },
     { text: '- a', line: '1: expected a mapping of sections, found a list' },
     { text: '\n\nhello', line: "3: expected a mapping of sections, found 'hello'" },
@@ -292,12 +297,13 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, hostdevs, provide, interfaces, guests } = schema.properties;
+    const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, guests } = schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
     expect(bridges.default).toEqual(defaultConfig.bridges);
     expect(defaultsOf(taps.properties)).toEqual(defaultConfig.taps);
     expect(defaultsOf(macvtap.properties)).toEqual(defaultConfig.macvtap);
+    expect(defaultsOf(reachability.properties)).toEqual(defaultConfig.reachability);
     expect(defaultsOf(hostdevs.properties)).toEqual(defaultConfig.hostdevs);
     expect(defaultsOf(provide.properties)).toEqual(defaultConfig.provide);
     expect(interfaces.default).toEqual(defaultConfig.interfaces);

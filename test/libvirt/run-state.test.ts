@@ -1,0 +1,217 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { guestXml, interfaceXml } from './documents.ts';
+import { settles, titled } from './expectations.ts';
+import type { Launched, LibvirtHost } from './host.ts';
+import { missingPrerequisite } from './prerequisites.ts';
+import { startTwoHosts, stopHosts, type TwoHosts } from './two-hosts.ts';
+
+const mac = '52:54:00:ac:00:51';
+const guest = 'moving';
+const device = interfaceXml('bridge', 0x51, `<source bridge='br0'/><target dev='guest-br0'/>`);
+const config = 'bridges: { br0: { keepForwardingTable: true } }\n';
+
+/** An entry for the guest's MAC that was made fixed, or a fixed one that was removed; when, in microseconds since 1970. */
+interface Moment {
+  readonly host: string;
+  readonly opened: boolean;
+  readonly atUs: number;
+}
+
+/** What `bridge -timestamp monitor fdb` printed about the guest's MAC: a line with the time before each. */
+function momentsOf(host: LibvirtHost, lines: readonly string[]): Moment[] {
+  return lines.flatMap((line, index) => {
+    const stamp = /^Timestamp: (.*) (\d{4}) (\d+) usec$/.exec(lines[index - 1] ?? '');
+    if (stamp === null || !line.includes(mac) || !line.includes('static')) return [];
+    const atUs = Date.parse(`${stamp[1]} ${stamp[2]} UTC`) * 1000 + Number(stamp[3]);
+    return [{ host: host.name, opened: !line.startsWith('Deleted'), atUs }];
+  });
+}
+
+/** From the first host's closing to the second's opening, for each time the guest moved; microseconds. */
+function gapsOf(moments: readonly Moment[]): number[] {
+  const ordered = [...moments].sort((a, b) => a.atUs - b.atUs);
+  const openOn = new Set<string>();
+  let closedUs: number | undefined;
+  let closedOn = '';
+  return ordered.flatMap(({ host, opened, atUs }) => {
+    if (!opened) {
+      openOn.delete(host);
+      closedUs = atUs;
+      closedOn = host;
+      return [];
+    }
+    expect(
+      [...openOn].filter(other => other !== host),
+      `open on both at ${atUs}`,
+    ).toEqual([]);
+    openOn.add(host);
+    return closedUs === undefined || closedOn === host ? [] : [atUs - closedUs];
+  });
+}
+
+const ways = [
+  { name: 'live', options: [] },
+  { name: 'peer to peer', options: ['--p2p'] },
+  { name: 'tunnelled', options: ['--p2p', '--tunnelled'] },
+  { name: 'post-copy', options: ['--postcopy', '--postcopy-after-precopy'] },
+];
+
+describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the hooks leave behind' }])(
+  titled('a MAC is open only while its CPUs run, by $by', missingPrerequisite),
+  ({ by }) => {
+    let hosts: TwoHosts;
+    let a: LibvirtHost;
+    let b: LibvirtHost;
+    let monitors: Map<LibvirtHost, Launched>;
+    let agents: Launched[] = [];
+
+    beforeAll(async () => {
+      hosts = await startTwoHosts([]);
+      ({ a, b } = hosts);
+      for (const host of [a, b]) host.configure(config);
+      monitors = new Map([a, b].map(host => [host, host.launch('bridge', '-timestamp', 'monitor', 'fdb')]));
+      if (by === 'the agent') agents = [await a.startAgent(), await b.startAgent()];
+      await a.define(guestXml(guest, [device]));
+    });
+    afterAll(() => stopHosts(hosts));
+
+    const isOpenOn = async (host: LibvirtHost) => {
+      const entries = JSON.parse(await host.run('bridge', '-json', 'fdb', 'show', 'br', 'br0')) as {
+        mac: string;
+        state?: string;
+      }[];
+      return entries.some(entry => entry.mac === mac && entry.state === 'static');
+    };
+    const opensOn = (host: LibvirtHost) => expect.poll(() => isOpenOn(host), settles).toBe(true);
+    const closesOn = (host: LibvirtHost) => expect.poll(() => isOpenOn(host), settles).toBe(false);
+    const moments = () => [...monitors].flatMap(([host, { lines }]) => momentsOf(host, lines));
+    /** Nothing is opened for a while. */
+    const staysClosedOn = async (host: LibvirtHost) => {
+      await sleep(1500);
+      expect(await isOpenOn(host)).toBe(false);
+    };
+
+    test('start, suspend, resume', async () => {
+      await a.virsh('start', guest);
+      expect(await isOpenOn(a)).toBe(true);
+      await a.virsh('suspend', guest);
+      await closesOn(a);
+      await a.virsh('resume', guest);
+      await opensOn(a);
+    });
+
+    test('save and restore, running and paused', async () => {
+      const image = '/var/lib/libvirt/moving.saved';
+      await a.virsh('save', guest, image);
+      await a.virsh('restore', image);
+      await opensOn(a);
+      await a.virsh('save', guest, image, '--paused');
+      await a.virsh('restore', image);
+      await staysClosedOn(a);
+      await a.virsh('resume', guest);
+      await opensOn(a);
+      await a.virsh('destroy', guest);
+      await closesOn(a);
+    });
+
+    test('start --paused', async () => {
+      await a.virsh('start', guest, '--paused');
+      await staysClosedOn(a);
+      await a.virsh('resume', guest);
+      await opensOn(a);
+    });
+
+    test.each(ways)('migrates there and back: $name', async ({ options }) => {
+      for (const [source, destination] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        const earlier = moments().length;
+        await source.migrate(guest, destination, ...options);
+        await opensOn(destination);
+        await closesOn(source);
+        expect(gapsOf(moments().slice(0)).length).toBeGreaterThan(0);
+        expect(moments().length).toBe(earlier + 2);
+      }
+    });
+
+    test('migrates paused, and is resumed there', async () => {
+      await a.migrate(guest, b, '--suspend');
+      await staysClosedOn(b);
+      await b.virsh('resume', guest);
+      await opensOn(b);
+      await b.virsh('suspend', guest);
+      await closesOn(b);
+      await b.migrate(guest, a);
+      await staysClosedOn(a);
+      await a.virsh('resume', guest);
+      await opensOn(a);
+    });
+
+    test('a migration that the destination refuses, or that is aborted, changes nothing', async () => {
+      await b.run('ip', 'link', 'set', 'br0', 'name', 'br0away');
+      await expect(a.migrate(guest, b)).rejects.toThrow(/br0/);
+      await b.run('ip', 'link', 'set', 'br0away', 'name', 'br0');
+      expect(await isOpenOn(a)).toBe(true);
+      await a.virsh('migrate-setspeed', guest, '1');
+      const migrating = a.migrate(guest, b).then(
+        () => 'migrated',
+        () => 'aborted',
+      );
+      await expect.poll(() => a.virsh('domjobinfo', guest), settles).toMatch(/Outgoing migration/);
+      await a.virsh('domjobabort', guest).catch(() => undefined);
+      await a.virsh('migrate-setspeed', guest, '8192').catch(() => undefined);
+      if ((await migrating) === 'aborted') {
+        expect(await isOpenOn(a)).toBe(true);
+        expect(await isOpenOn(b)).toBe(false);
+      } else {
+        await opensOn(b);
+        await b.migrate(guest, a);
+        await opensOn(a);
+      }
+    });
+
+    test('a restart of the daemon: what happens after it is followed as before', async () => {
+      await a.stopDaemon();
+      await a.startDaemon();
+      await sleep(500);
+      expect(await isOpenOn(a)).toBe(true);
+      await a.virsh('suspend', guest);
+      await closesOn(a);
+      await a.virsh('resume', guest);
+      await opensOn(a);
+    });
+
+    test.skipIf(by !== 'the agent')('an agent that was killed makes up for what it missed', async () => {
+      await agents[0]!.end('KILL');
+      await a.virsh('suspend', guest);
+      await sleep(1000);
+      expect(await isOpenOn(a)).toBe(true);
+      await a.startAgent();
+      await closesOn(a);
+      await a.virsh('resume', guest);
+      await opensOn(a);
+    });
+
+    test('both hosts tell when they opened and closed it, and it was never open on both', async () => {
+      gapsOf(moments());
+      const there = await b.actualnet('', 'status', '--migrations', '--format', 'json');
+      const { migrations } = JSON.parse(
+        await a.actualnet(there, 'status', '--migrations', '--format', 'json', '--peer', '-'),
+      ) as { migrations: { gapMs?: { least: number } }[] };
+      const gaps = migrations.flatMap(({ gapMs }) => gapMs?.least ?? []);
+      expect(gaps.length).toBeGreaterThanOrEqual(2 * ways.length);
+      expect(gaps.filter(gap => gap < 0)).toEqual([]);
+    });
+
+    test('is destroyed: nothing of it is left', async () => {
+      await a.virsh('destroy', guest);
+      for (const host of [a, b]) {
+        await closesOn(host);
+        await expect.poll(() => host.actualnet('', 'recover', '--grace', '0'), settles).toBe('nothing to recover');
+        expect(host.hookLog().filter(line => / warn /.test(line))).toEqual([]);
+      }
+    });
+  },
+);

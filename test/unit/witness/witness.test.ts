@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest';
+import { type Cause, type Wanted, Witness, type WitnessContext } from '../../../src/witness/witness.ts';
+
+/** A witness whose acts are noted and end only when they are let go; its clock stands until it is moved. */
+function witnessed({ held = false } = {}) {
+  const acts: string[] = [];
+  const causes: (readonly Cause[])[] = [];
+  const warnings: string[] = [];
+  const clock = { ms: 1_000_000 };
+  const release: (() => void)[] = [];
+  let failure: Error | undefined;
+  const context: WitnessContext = {
+    async act(guest: string, wanted: Wanted, why: readonly Cause[]) {
+      acts.push(`${guest} ${wanted}`);
+      causes.push(why);
+      if (held) await new Promise<void>(resolve => release.push(resolve));
+      if (failure !== undefined) throw failure;
+    },
+    policy: () => ({ ioError: 'close', watchdog: 'close' }),
+    log: { info: () => undefined, warn: line => warnings.push(line) },
+    now: () => clock.ms,
+  };
+  const witness = new Witness(context);
+  const event = (guest: string, words: string) => {
+    const [name, ...detail] = words.split(' ');
+    witness.take({ guest, event: name!, detail: detail.join(' ') });
+  };
+  const letGo = async () => {
+    for (const each of release.splice(0)) each();
+    await new Promise(resolve => setImmediate(resolve));
+  };
+  return { witness, event, acts, causes, warnings, clock, letGo, fail: (error?: Error) => (failure = error) };
+}
+
+describe('events', () => {
+  test('are acted on in their order', async () => {
+    const { witness, event, acts } = witnessed();
+    for (const words of ['Resumed Unpaused', 'Suspended Paused', 'Resumed Unpaused', 'Stopped Destroyed']) {
+      event('g', words);
+      await witness.idle();
+    }
+    expect(acts).toEqual(['g open', 'g close', 'g open', 'g gone']);
+    expect(witness.guests()).toEqual([]);
+  });
+
+  test('that come while one is acted on wait, and only the newest state counts, with all causes told', async () => {
+    const { witness, event, acts, causes, letGo } = witnessed({ held: true });
+    event('g', 'Resumed Unpaused');
+    for (const words of ['Suspended Migrated', 'Resumed Migrated', 'Suspended Migrated', 'Stopped Migrated'])
+      event('g', words);
+    expect(acts).toEqual(['g open']);
+    await letGo();
+    expect(acts).toEqual(['g open', 'g gone']);
+    expect(causes[1]!.map(({ event, detail }) => `${event} ${detail}`)).toEqual([
+      'Suspended Migrated',
+      'Resumed Migrated',
+      'Suspended Migrated',
+      'Stopped Migrated',
+    ]);
+    await letGo();
+    await witness.idle();
+    expect(witness.guests()).toEqual([]);
+  });
+
+  test('of one guest do not wait for another guest, but not all are acted on at once', async () => {
+    const { event, acts, letGo } = witnessed({ held: true });
+    for (const guest of ['a', 'b', 'c', 'd', 'e', 'f']) event(guest, 'Resumed Unpaused');
+    expect(acts).toEqual(['a open', 'b open', 'c open', 'd open']);
+    await letGo();
+    expect(acts.slice(4)).toEqual(['e open', 'f open']);
+  });
+
+  test('that mean nothing are not acted on', async () => {
+    const { witness, event, acts } = witnessed();
+    for (const words of ['Defined Added', 'Started Booted', 'Crashed Crashloaded']) event('g', words);
+    await witness.idle();
+    expect(acts).toEqual([]);
+  });
+});
+
+describe('status files', () => {
+  const state = (guest: string, words: string, atMs: number) => {
+    const [name, ...reason] = words.split(' ');
+    return { guest, state: name!, reason: reason.join(' '), atMs };
+  };
+
+  test('tell of guests of which no event came', async () => {
+    const { witness, acts } = witnessed();
+    witness.catchUp([state('a', 'running booted', 1), state('b', 'paused migration', 1)]);
+    await witness.idle();
+    expect(acts).toEqual(['a open', 'b close']);
+    witness.catchUp([state('a', 'running booted', 1), state('b', 'paused migration', 1)]);
+    await witness.idle();
+    expect(acts).toHaveLength(2);
+  });
+
+  test('older than the last event say nothing; newer ones make up for a lost event', async () => {
+    const { witness, event, acts, clock } = witnessed();
+    event('g', 'Resumed Migrated');
+    await witness.idle();
+    witness.catchUp([state('g', 'paused migration', clock.ms - 1)]);
+    await witness.idle();
+    expect(acts).toEqual(['g open']);
+    witness.catchUp([state('g', 'paused user', clock.ms + 1)]);
+    await witness.idle();
+    expect(acts).toEqual(['g open', 'g close']);
+  });
+
+  test('that are no more tell that the guest is gone, unless its event has only just come', async () => {
+    const { witness, event, acts, clock } = witnessed();
+    event('g', 'Resumed Unpaused');
+    await witness.idle();
+    witness.catchUp([]);
+    expect(acts).toEqual(['g open']);
+    clock.ms += 6000;
+    witness.catchUp([]);
+    await witness.idle();
+    expect(acts).toEqual(['g open', 'g gone']);
+    expect(witness.guests()).toEqual([]);
+  });
+
+  test('are the occasion to try again what failed', async () => {
+    const { witness, event, acts, warnings, fail } = witnessed();
+    fail(new Error('no bridge'));
+    event('g', 'Suspended Migrated');
+    await witness.idle();
+    expect(warnings).toEqual([expect.stringContaining("guest 'g' could not be made unreachable")]);
+    fail();
+    witness.catchUp([state('g', 'paused migration', 1)]);
+    await witness.idle();
+    expect(acts).toEqual(['g close', 'g close']);
+    witness.catchUp([state('g', 'paused migration', 1)]);
+    await witness.idle();
+    expect(acts).toHaveLength(2);
+  });
+});
+
+test('a thousand guests with ten events each end in their last state, and nothing is kept of those gone', async () => {
+  const { witness, event } = witnessed();
+  const last = new Map<string, string>();
+  for (let round = 0; round < 10; round++)
+    for (let number = 0; number < 1000; number++) {
+      const words = (round + number) % 3 === 0 ? 'Suspended Paused' : 'Resumed Unpaused';
+      event(`g${number}`, words);
+      last.set(`g${number}`, words === 'Resumed Unpaused' ? 'open' : 'close');
+    }
+  await witness.idle();
+  expect(new Map(witness.guests().map(({ guest, done }) => [guest, done]))).toEqual(last);
+  for (let number = 0; number < 1000; number++) event(`g${number}`, 'Stopped Destroyed');
+  await witness.idle();
+  expect(witness.guests()).toEqual([]);
+});
