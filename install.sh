@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs actualnet's hooks, or removes them again. See docs/operations.md.
 #
-#   ./install.sh                    bundle to /usr/local/libexec/actualnet, drop-ins to /etc/libvirt/hooks/*.d
+#   ./install.sh                    bundle to /usr/local/libexec/actualnet, drop-ins to /etc/libvirt/hooks/*.d, the agent's unit
 #   ./install.sh --main             the same, as libvirt's main hook scripts where there are none
 #   ./install.sh --hooks-dir DIR    only fill DIR (for a test host); its hooks run the bundle built in this checkout
 #   ./install.sh --uninstall        remove what was installed, and nothing else (also with --hooks-dir)
@@ -12,6 +12,7 @@ set -eu
 source_dir=$(cd "$(dirname "$0")" && pwd)
 libexec=/usr/local/libexec/actualnet
 command_path=/usr/local/sbin/actualnet
+unit=/etc/systemd/system/actualnet-agent.service
 hooks_dir=
 place=dropin
 action=install
@@ -53,6 +54,7 @@ paths() { awk -v made="$1" '($1 == "directory") == made { sub(/^[^ ]*  /, ""); p
 
 uninstall() {
   [ -f "$manifest" ] || { echo "nothing is installed here"; return; }
+  [ -z "$(recorded "$unit")" ] || systemctl disable --quiet --now "${unit##*/}" 2>/dev/null || :
   paths 0 | while read -r path; do remove "$path"; done
   directories=$(paths 1 | sort -r)
   rm -f "$manifest"
@@ -139,6 +141,7 @@ fi
 for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.mjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
 for file in schemas/*; do put 644 "$libexec/$file" <"$file"; done
 printf '#!/bin/sh\nexec %s %s "$@"\n' "$(quote "$node")" "$(quote "$libexec/actualnet.mjs")" | put 755 "$command_path"
+[ ! -d "${unit%/*}" ] || put 644 "$unit" <systemd/actualnet-agent.service
 install_hooks /etc/libvirt/hooks "$libexec/hook.cjs"
 complete=yes
 
@@ -149,4 +152,5 @@ if command -v virtqemud >/dev/null 2>&1 && ! command -v libvirtd >/dev/null 2>&1
 else
   echo "  systemctl restart libvirtd       (with modular daemons: virtqemud virtnetworkd)"
 fi
+[ ! -f "$unit" ] || echo "the agent is a service of its own:  systemctl daemon-reload; systemctl enable --now ${unit##*/}"
 echo "Running guests keep running meanwhile. Nothing was restarted."

@@ -10,7 +10,7 @@ import type { Image } from './image.ts';
 import { Machine } from './machine.ts';
 
 /** What is needed of a checkout to install from it. */
-const installed = ['dist', 'hooks', 'samples', 'schemas', 'install.sh', 'package.json', 'package-lock.json'];
+const installed = ['dist', 'hooks', 'samples', 'schemas', 'systemd', 'install.sh', 'package.json', 'package-lock.json'];
 const bootLimitMs = 900_000;
 
 /** A running machine, as the one sees it who switched it on. */
