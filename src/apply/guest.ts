@@ -7,6 +7,7 @@ import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
+import { listFreeVfs, type VfChoice } from '../plan/free-vfs.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
@@ -24,6 +25,8 @@ import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
+import { type Rewrite, rewriteGuest } from '../transform/rewrite.ts';
+import type { XmlDocument } from '../xml/document.ts';
 import { carryOut } from './apply.ts';
 import type { Effects } from './effects.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
@@ -40,6 +43,22 @@ export interface GuestAtHand {
   /** Its CPUs do not run, although QEMU does: it comes from elsewhere, or was started paused. */
   readonly halted: boolean;
   readonly effects: Effects;
+}
+
+/** A document as the configuration wants it on this host. */
+export async function rewriteForHost(
+  document: XmlDocument,
+  { config, effects, findNetwork, version }: Planning,
+  users: Pick<VfChoice, 'isTaken' | 'networks'>,
+): Promise<Rewrite> {
+  const host = await effects.view({});
+  return rewriteGuest(document, {
+    rules: config.rewrite,
+    findNetwork,
+    version,
+    pfOf: address => host.pci(address)?.pf?.dev ?? undefined,
+    freeVfs: (pfs, like) => listFreeVfs(host, { pfs, like, ...users }),
+  });
 }
 
 /** What is needed to plan for a guest of which only a document is at hand. */

@@ -1,4 +1,5 @@
 import type { NetworkPort } from '../model/network-port.ts';
+import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { describeChange } from '../plan/change.ts';
 import type { Actual } from '../resolve/actual.ts';
@@ -16,6 +17,9 @@ export type RecordLine =
       readonly findings?: readonly string[];
       /** The guest comes from a migration or a saved image. */
       readonly incoming?: boolean;
+      /** How its document was rewritten for this host, and the VFs it was promised. */
+      readonly rewritten?: readonly string[];
+      readonly picks?: readonly PciAddress[];
     }
   | { readonly at: string; readonly op: 'port-created'; readonly port: PortView; readonly findings: readonly string[] }
   | { readonly at: string; readonly op: 'port-deleted'; readonly uuid: Uuid };
@@ -36,6 +40,10 @@ export interface GuestRecord {
   readonly phase: string;
   readonly since: string;
   readonly incoming: boolean;
+  /** How its document was rewritten when it came, a line for each change. */
+  readonly rewritten: readonly string[];
+  /** VFs of this host that it was promised then. */
+  readonly picks: readonly PciAddress[];
   readonly foreseen: GuestView | null;
   readonly chosen: GuestView | null;
   readonly ports: readonly PortView[];
@@ -79,6 +87,8 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
     phase: line.op,
     since: line.at,
     incoming: base.incoming || line.incoming === true,
+    rewritten: line.rewritten ?? base.rewritten,
+    picks: line.picks ?? base.picks,
     foreseen: view !== null && !isChosen ? view : base.foreseen,
     chosen: view !== null && isChosen ? view : base.chosen,
     findings: merge(base.findings, line.findings ?? []),
@@ -92,6 +102,8 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
     phase: 'announced',
     since,
     incoming: false,
+    rewritten: [],
+    picks: [],
     foreseen: null,
     chosen: null,
     ports: [],
@@ -103,9 +115,9 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
 /** Only lines of the right shape count: a file may hold a torn line, another version's, or somebody's. */
 function asRecordLine(candidate: unknown): RecordLine | undefined {
   if (!isObject(candidate) || typeof candidate.op !== 'string' || typeof candidate.at !== 'string') return undefined;
-  const { op, findings = [], view, port, name, uuid } = candidate;
+  const { op, findings = [], rewritten = [], picks = [], view, port, name, uuid } = candidate;
   const isSound =
-    isArrayOf(findings, finding => typeof finding === 'string') &&
+    [findings, rewritten, picks].every(list => isArrayOf(list, entry => typeof entry === 'string')) &&
     (view === undefined || isView(view)) &&
     (op === 'port-created' ? isPort(port) : op === 'port-deleted' ? isUuid(uuid) : typeof name === 'string');
   return isSound ? (candidate as unknown as RecordLine) : undefined;

@@ -1,24 +1,17 @@
 import type { Effects } from '../apply/effects.ts';
 import { foldLedger } from '../apply/ledger.ts';
-import { foldRecord } from '../apply/record.ts';
-import type { Memory } from '../host/memory.ts';
-import type { Domain } from '../model/domain.ts';
+import { listUsers, type User, type UserSources } from '../apply/users.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { sharedNameOf, type Value } from '../plan/change.ts';
 import { type HostView, isOnVfio, type VfState } from '../plan/host-view.ts';
 import { userOf } from '../plan/vfs.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
-import type { NetworkState } from '../resolve/network-state.ts';
 import type { CommandIo } from './io.ts';
 
-export interface PoolOptions {
+export interface PoolOptions extends UserSources {
   readonly format: 'table' | 'json';
   readonly effects: Effects;
-  readonly memory: Pick<Memory, 'listRecords' | 'readRecord'>;
-  /** What libvirt's own files say. */
-  readonly running: () => readonly Domain[];
-  readonly networks: () => readonly NetworkState[];
   readonly keptByLibvirt: () => readonly string[];
 }
 
@@ -33,7 +26,7 @@ interface VfRow {
   /** Null where the PF has no link, or does not answer. */
   readonly settings: Settings | null;
   /** Everybody who says he uses it, each with how it is known. */
-  readonly usedBy: readonly { readonly who: string; readonly by: string }[];
+  readonly usedBy: readonly User[];
   /** Actualnet keeps these settings as they were, to put them back. */
   readonly kept: Settings;
 }
@@ -71,7 +64,7 @@ export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<
 
 interface Context {
   readonly host: HostView;
-  readonly users: ReadonlyMap<string, VfRow['usedBy']>;
+  readonly users: ReadonlyMap<string, readonly User[]>;
   readonly options: PoolOptions;
 }
 
@@ -130,37 +123,6 @@ function settingsOf(state: VfState | undefined): Settings | null {
   return state === undefined
     ? null
     : Object.fromEntries(Object.entries(state).map(([kind, value]) => [kind.slice('vf-'.length), value]));
-}
-
-/** By PCI address, or by the link below a macvtap. */
-function listUsers({ memory, running, networks }: PoolOptions): Map<string, VfRow['usedBy']> {
-  const users = new Map<string, VfRow['usedBy']>();
-  const add = (device: string | undefined, who: string, by: string) => {
-    const known = (device && users.get(device)) || [];
-    if (device !== undefined) users.set(device, [...known, { who, by }]);
-  };
-  for (const uuid of memory.listRecords()) {
-    const record = foldRecord(uuid, memory.readRecord(uuid));
-    const view = record?.chosen ?? record?.foreseen;
-    for (const { address } of view?.hostdevs ?? [])
-      add(address, `guest '${record!.name}'`, `our record (${record!.phase})`);
-    for (const { actual } of view?.interfaces ?? [])
-      if (actual?.type === 'direct') add(actual.dev, `guest '${record!.name}'`, `our record (${record!.phase})`);
-  }
-  for (const { name, interfaces, hostdevs } of running()) {
-    for (const connection of interfaces.map(iface => iface.actual ?? iface)) {
-      add(connection.hostDevice?.address, `guest '${name}'`, "libvirt's status");
-      add(connection.source.dev, `guest '${name}'`, "libvirt's status");
-    }
-    for (const { address } of hostdevs) add(address, `guest '${name}'`, "libvirt's status");
-  }
-  for (const { network, ports } of networks()) {
-    for (const { plug, ownerName } of ports) {
-      const device = plug?.type === 'hostdev-pci' ? plug.address : plug?.type === 'direct' ? plug.dev : undefined;
-      add(device, `guest '${ownerName}'`, `a port of ${network.owner}`);
-    }
-  }
-  return users;
 }
 
 function table(pfs: readonly PfRow[]): string[] {

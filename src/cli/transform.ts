@@ -1,9 +1,14 @@
+import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import type { VfChoice } from '../plan/free-vfs.ts';
 import type { CommandIo } from './io.ts';
 
-/**
- * `actualnet transform`: the document as the configuration wants it on this host. No rewriting can be configured
- * yet, so a well-formed document comes out as it went in.
- */
-export function transformCommand(options: { readonly domain: string }, io: CommandIo): void {
-  io.write(io.readDocument(options.domain).text);
+export interface TransformOptions extends Planning {
+  readonly domain: string;
+  readonly users: Pick<VfChoice, 'isTaken' | 'networks'>;
+}
+
+/** `actualnet transform`: the document as the configuration wants it on this host; without a change the same bytes. */
+export async function transformCommand({ domain, users, ...planning }: TransformOptions, io: CommandIo): Promise<void> {
+  const { document } = await rewriteForHost(io.readDocument(domain), planning, users);
+  io.write(document.text);
 }

@@ -1,3 +1,5 @@
+import type { DirectMode } from '../model/interface.ts';
+
 /** What the administrator wants of actualnet. The defaults change nothing on the host. */
 export interface Config {
   /** By bridge name. */
@@ -23,6 +25,8 @@ export interface Config {
   };
   /** The first rule whose match fits an interface or tap gives its settings. */
   readonly interfaces: readonly InterfaceRule[];
+  /** How documents of guests that come to this host are rewritten: the first rule that fits. */
+  readonly rewrite: readonly RewriteRule[];
   /** What guests may ask for in their `<metadata>`. */
   readonly guests: { readonly allow: readonly InterfaceSetting[]; readonly bridges: readonly string[] };
 }
@@ -72,10 +76,27 @@ export interface InterfaceMatch {
   readonly network?: string;
   readonly bridge?: string;
   readonly tap?: string;
+  /** The device below its macvtap. */
+  readonly dev?: string;
   readonly portgroup?: string;
   /** The host device: its PCI address, and the PF it belongs to. */
   readonly address?: string;
   readonly pf?: string;
+}
+
+/** The host side that an interface or host device gets here; what is not named stays. */
+export interface RewriteRule {
+  readonly match: InterfaceMatch;
+  readonly network?: string;
+  /** Null takes it away. */
+  readonly portgroup?: string | null;
+  readonly bridge?: string;
+  readonly dev?: string;
+  readonly mode?: DirectMode;
+  readonly target?: string;
+  readonly alias?: string;
+  /** A free VF of one of these PFs, by name or pattern. */
+  readonly vfs?: readonly string[];
 }
 
 export const interfaceSettings = [
@@ -149,6 +170,7 @@ interface WrittenConfig {
     readonly vfs?: ByName<Partial<ProvidedVfs> & Pick<ProvidedVfs, 'count'>>;
   } | null;
   readonly interfaces?: readonly WrittenRule[] | null;
+  readonly rewrite?: readonly RewriteRule[] | null;
   readonly guests?: {
     readonly allow?: readonly InterfaceSetting[] | null;
     readonly bridges?: readonly string[] | null;
@@ -163,7 +185,7 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, guests } = written ?? {};
+  const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests } = written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
@@ -192,6 +214,7 @@ function withDefaults(written: WrittenConfig | null): Config {
       match,
       settings: vlan === undefined ? settings : { ...settings, vlan: typeof vlan === 'number' ? [vlan] : vlan },
     })),
+    rewrite: rewrite ?? [],
     guests: { allow: [...new Set(guests?.allow)], bridges: [...new Set(guests?.bridges)] },
   };
 }

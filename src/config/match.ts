@@ -8,7 +8,8 @@ export function findSettings(config: Pick<Config, 'interfaces'>, subject: Matcha
   return config.interfaces.find(({ match }) => fits(match, subject))?.settings ?? {};
 }
 
-function fits(match: InterfaceMatch, subject: Matchable): boolean {
+/** Whether every pattern given fits what is known. */
+export function fits(match: InterfaceMatch, subject: Matchable): boolean {
   return (Object.entries(match) as [keyof InterfaceMatch, string][]).every(([key, pattern]) => {
     const value = subject[key];
     if (value === undefined) return false;

@@ -8,6 +8,7 @@ import {
   obstaclesOf,
   type PlannedPhase,
   repairGuest,
+  rewriteForHost,
   undoAll,
 } from '../apply/guest.ts';
 import {
@@ -21,6 +22,7 @@ import {
 import { defaultConfig } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
+import type { PciAddress } from '../model/pci-address.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
@@ -28,7 +30,7 @@ import { findLostPorts } from '../resolve/claim.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
-import { parseXml } from '../xml/document.ts';
+import { parseXml, type XmlDocument } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
 import type { QemuOperation } from './phases.ts';
 
@@ -49,13 +51,13 @@ export async function handleQemu(
       return '';
     default:
   }
-  const domain = readDomain(parseXml(invocation.readStdin()));
+  const document = parseXml(invocation.readStdin());
+  const domain = readDomain(document);
   const guest = guestUuid(domain);
   switch (operation) {
     case 'migrate':
     case 'restore':
-      context.memory.announce(guest, lineOf(operation, domain, context, { view: viewOf(domain, context) }));
-      return '';
+      return receive(operation, guest, document, context);
     case 'prepare':
       await prepare(guest, domain, context);
       return '';
@@ -67,10 +69,29 @@ export async function handleQemu(
   }
 }
 
+/** A guest is to come: its document is made one for this host, what it needs is promised to it. Unchanged, nothing is printed. */
+async function receive(
+  operation: 'migrate' | 'restore',
+  guest: Uuid,
+  document: XmlDocument,
+  context: HookContext,
+): Promise<string> {
+  const { memory, effects, libvirtVersion: version } = context;
+  const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
+  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, context.deviceUsers(guest));
+  const domain = readDomain(rewritten.document);
+  const view = viewOf(domain, context);
+  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));
+  for (const change of changes) context.log.info(`${domain.owner}, ${operation}: ${change}`);
+  return rewritten.document === document ? '' : rewritten.document.text;
+}
+
 /** A new life begins: what an earlier one left is undone, and what every interface will be is written down. */
 async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
   const { memory, log } = context;
-  const incoming = memory.takeAnnouncement(guest) !== undefined;
+  const announcement = memory.takeAnnouncement(guest);
+  const incoming = announcement !== undefined;
+  const { rewritten, picks } = foldRecord(guest, [announcement]) ?? {};
   const { left, problems } = await undoAll(guest, context.effects);
   for (const line of [...left, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
   memory.removeRecord(guest);
@@ -81,7 +102,7 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
     ),
     ...checkHostdevs(view),
   ];
-  write(guest, lineOf('prepare', domain, context, { view, findings, incoming }), context);
+  write(guest, lineOf('prepare', domain, context, { view, findings, incoming, rewritten, picks }), context);
   const atHand = { uuid: guest, domain, view, halted: true };
   await refuseImpossible(atHand, context);
   const told = await act('prepare', atHand, context);
@@ -267,9 +288,15 @@ function lineOf(
   op: string,
   domain: Domain,
   context: HookContext,
-  rest: { view?: GuestView; findings?: readonly string[]; incoming?: boolean },
+  rest: {
+    view?: GuestView;
+    findings?: readonly string[];
+    incoming?: boolean;
+    rewritten?: readonly string[] | undefined;
+    picks?: readonly PciAddress[] | undefined;
+  },
 ): RecordLine {
-  const { findings, incoming, ...view } = rest;
+  const { findings, incoming, rewritten, picks, ...view } = rest;
   return {
     at: new Date(context.now()).toISOString(),
     op,
@@ -277,6 +304,8 @@ function lineOf(
     ...view,
     ...(findings?.length ? { findings } : {}),
     ...(incoming ? { incoming } : {}),
+    ...(rewritten?.length ? { rewritten } : {}),
+    ...(picks?.length ? { picks } : {}),
   };
 }
 

@@ -61,6 +61,17 @@ function parseFile(file: string): XmlDocument {
   return parseXml(readFileIfAny(file) ?? '');
 }
 
+/** The definition that a guest starts from; undefined if it has none. */
+export function findGuestDefinition(
+  { libvirtGuestConfig }: HostPaths,
+  name: string,
+): { readonly file: string; readonly document: XmlDocument } | undefined {
+  const entry = `${name}.xml`;
+  if (!listDirectory(libvirtGuestConfig).includes(entry)) return undefined;
+  const file = path.join(libvirtGuestConfig, entry);
+  return { file, document: parseFile(file) };
+}
+
 /** The VFs whose state libvirt has put aside, as `PF_vfN`, the names of its files. */
 export function listKeptByLibvirt(paths: HostPaths): string[] {
   return listDirectory(paths.libvirtHostdevState);

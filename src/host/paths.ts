@@ -14,6 +14,8 @@ export interface HostPaths {
   readonly libvirtNetworkStatus: string;
   /** libvirt's: network definitions. Read only. */
   readonly libvirtNetworkConfig: string;
+  /** libvirt's: guest definitions. Read only. */
+  readonly libvirtGuestConfig: string;
   /** The kernel's view of links. Read only. */
   readonly sys: string;
   /** The kernel's view of processes. Read only. */
@@ -39,6 +41,7 @@ export function hostPaths(root: string): HostPaths {
     log: path.join(root, 'var/log/actualnet.log'),
     libvirtNetworkStatus: path.join(root, 'run/libvirt/network'),
     libvirtNetworkConfig: path.join(root, 'etc/libvirt/qemu/networks'),
+    libvirtGuestConfig: path.join(root, 'etc/libvirt/qemu'),
     sys: path.join(root, 'sys'),
     proc: path.join(root, 'proc'),
     udevRules: path.join(root, 'run/udev/rules.d'),

@@ -9,6 +9,7 @@ import { readConfigFiles } from '../host/config-files.ts';
 import { hostEffects } from '../host/effects.ts';
 import { listDirectory } from '../host/files.ts';
 import {
+  findGuestDefinition,
   findLibvirtVersion,
   listKeptByLibvirt,
   readRunningGuests,
@@ -20,7 +21,7 @@ import type { Uuid } from '../model/values.ts';
 import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import { parseXml } from '../xml/document.ts';
-import { answerHook, deliver, hookContext, thisHost } from './hook.ts';
+import { answerHook, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { survivors } from './survivors.ts';
 
 const paths = thisHost();
@@ -117,7 +118,20 @@ async function main(): Promise<void> {
       y => y.positional('domain', domainFile),
       async argv => {
         const { transformCommand } = await import('../cli/transform.ts');
-        transformCommand({ domain: argv.domain }, io);
+        const users = deviceUsers(paths, memory);
+        await transformCommand({ domain: argv.domain, users, ...(await planningContext()) }, io);
+      },
+    )
+    .command(
+      'explain <guest>',
+      'what each interface of a recorded guest is and why, and how its document was rewritten',
+      y => y.positional('guest', { type: 'string', demandOption: true, describe: 'name or uuid' }),
+      async argv => {
+        const { explainCommand } = await import('../cli/explain.ts');
+        const users = deviceUsers(paths, memory);
+        const findDefinition = (name: string) => findGuestDefinition(paths, name);
+        const { guest } = argv;
+        await explainCommand({ guest, memory, users, findDefinition, ...(await planningContext()) }, io);
       },
     )
     .command(

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { listUsers } from '../apply/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
@@ -6,12 +7,14 @@ import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
-import { findLibvirtVersion } from '../host/libvirt-files.ts';
+import { findLibvirtVersion, readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
-import { fileMemory } from '../host/memory.ts';
+import { fileMemory, type Memory } from '../host/memory.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
 import { readRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
+import type { Uuid } from '../model/values.ts';
+import type { VfChoice } from '../plan/free-vfs.ts';
 import { isGone } from './survivors.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
@@ -43,11 +46,33 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms):
       const program = ownProgram();
       if (program !== undefined) await leaveGrantBehind(paths, program, guest, nodes);
     },
+    deviceUsers: except => deviceUsers(paths, memory, except),
     runState: guest => readRunState(paths, guest)?.state,
     async beWitnessed() {
       const program = ownProgram();
       if (program !== undefined) await leaveWitnessBehind(paths, program);
     },
+  };
+}
+
+/** Who uses which device of this host, by all that is written about it; read when it is first asked for. */
+export function deviceUsers(paths: HostPaths, memory: Memory, except?: Uuid): Pick<VfChoice, 'isTaken' | 'networks'> {
+  const states = once(() => readRunningNetworks(paths));
+  const sources = { memory, running: () => readRunningGuests(paths), networks: states };
+  const users = once(() => listUsers(sources, except));
+  return {
+    isTaken: device => users().has(device),
+    get networks() {
+      return states().map(({ network }) => network);
+    },
+  };
+}
+
+function once<V>(read: () => V): () => V {
+  let known: { readonly value: V } | undefined;
+  return () => {
+    known ??= { value: read() };
+    return known.value;
   };
 }
 

@@ -137,6 +137,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
     ...(portgroup && { portgroup }),
     ...(plugged && { bridge: plugged }),
     ...(iface.type === 'ethernet' && dev && { tap: dev }),
+    ...(macvtap && { dev: macvtap.physdev }),
     ...hostdevMatch(address ?? (macvtap && context.host.link(macvtap.physdev)?.pci) ?? undefined, context.host),
   });
   const isPlain = actual?.virtualport !== undefined;

@@ -1,0 +1,58 @@
+import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import type { Memory } from '../host/memory.ts';
+import type { VfChoice } from '../plan/free-vfs.ts';
+import { ActualnetError, errorLine, printable } from '../report/error.ts';
+import { describeActual } from '../resolve/actual.ts';
+import type { XmlDocument } from '../xml/document.ts';
+import type { CommandIo } from './io.ts';
+
+export interface ExplainOptions extends Planning {
+  readonly guest: string;
+  readonly memory: Memory;
+  readonly users: Pick<VfChoice, 'isTaken' | 'networks'>;
+  /** The definition that libvirt starts a guest from the next time. */
+  readonly findDefinition: (name: string) => { readonly file: string; readonly document: XmlDocument } | undefined;
+}
+
+/** `actualnet explain GUEST`: what each interface is here and why, and how its document was rewritten on the way. */
+export async function explainCommand(options: ExplainOptions, io: CommandIo): Promise<void> {
+  const record = findRecord(options);
+  const view = record.chosen ?? record.foreseen;
+  const interfaces = (view?.interfaces ?? []).flatMap(({ alias, mac, actual, because, error }) => [
+    `${alias} ${mac ?? ''}: ${actual === null ? (error?.message ?? 'not known') : describeActual(actual)}`,
+    ...because.map(line => `  ${line}`),
+  ]);
+  const rewritten = record.rewritten.map(change => `rewritten when it came: ${change}`);
+  const promised = record.picks.map(address => `promised to it: ${address}`);
+  const findings = record.findings.map(finding => `finding: ${finding}`);
+  const lines = [...interfaces, ...rewritten, ...promised, ...findings, ...(await explainDefinition(record, options))];
+  io.write(lines.map(line => `${printable(line)}\n`).join(''));
+}
+
+function findRecord({ guest, memory }: ExplainOptions): GuestRecord {
+  const records = [
+    ...memory.listRecords().flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid)) ?? []),
+    ...memory.listAnnouncements().flatMap(({ guest: uuid, line }) => foldRecord(uuid, [line]) ?? []),
+  ];
+  const record = records.find(({ name, uuid }) => name === guest || uuid === guest);
+  if (record !== undefined) return record;
+  throw new ActualnetError('GUEST_UNKNOWN', `nothing is recorded of a guest '${guest}'`, {
+    hint: "'actualnet resolve DOMAIN.xml' tells of one that does not run",
+  });
+}
+
+/** No hook sees the definition that a persistent migration leaves behind. */
+async function explainDefinition({ name }: GuestRecord, options: ExplainOptions): Promise<string[]> {
+  const definition = options.findDefinition(name);
+  if (definition === undefined) return [];
+  const { file, document } = definition;
+  try {
+    const { changes } = await rewriteForHost(document, options, options.users);
+    if (changes.length === 0) return [];
+    const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
+    return changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`);
+  } catch (error) {
+    return [`its definition '${file}' cannot be rewritten: ${errorLine(error)}`];
+  }
+}

@@ -1,0 +1,52 @@
+import { matchesPattern } from '../config/match.ts';
+import type { Network } from '../model/network.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+import type { HostView } from './host-view.ts';
+import { userOf } from './vfs.ts';
+
+export interface VfChoice {
+  /** Names of PFs or patterns, the preferred ones first. */
+  readonly pfs: readonly string[];
+  /** What the guest had elsewhere: the same address, the same PF and the same NUMA node are preferred. */
+  readonly like: PciAddress | undefined;
+  /** Whether somebody says that he uses a VF, by its address or link. */
+  readonly isTaken: (device: string) => boolean;
+  /** Running networks: those of their pools are libvirt's to give away. */
+  readonly networks: readonly Network[];
+}
+
+/** The VFs that can be given to a guest, the best first. One below a PF that is down is of no use. */
+export function listFreeVfs(host: HostView, { pfs, like, isTaken, networks }: VfChoice): PciAddress[] {
+  const pools = networks.filter(({ mode }) => mode === 'hostdev');
+  const pooled = new Set(pools.flatMap(({ pool }) => pool.flatMap(entry => ('address' in entry ? entry.address : []))));
+  const pooledPfs = pools.flatMap(({ pf }) => pf ?? []);
+  const before = like === undefined ? undefined : host.pci(like);
+  const candidates = host.pfs().flatMap(pf => {
+    const device = host.pci(pf);
+    const dev = device?.ownLink ?? undefined;
+    const wanted = dev === undefined ? -1 : pfs.findIndex(pattern => matchesPattern(pattern, dev));
+    if (device === undefined || dev === undefined || wanted === -1) return [];
+    if (host.link(dev)?.up !== true || pooledPfs.includes(dev)) return [];
+    return device.vfs.map(address => ({
+      address,
+      numaNode: device.numaNode,
+      isSamePf: before?.pf?.address === pf,
+      wanted,
+    }));
+  });
+  const isFree = (address: PciAddress) =>
+    ![address, ...(host.pci(address)?.netdevs ?? [])].some(isTaken) &&
+    !pooled.has(address) &&
+    userOf(address, host) === undefined;
+  const rank = ({ address, isSamePf, wanted, numaNode }: (typeof candidates)[number]) => [
+    address === like ? 0 : 1,
+    isSamePf ? 0 : 1,
+    wanted,
+    before !== undefined && before.numaNode === numaNode ? 0 : 1,
+  ];
+  return candidates
+    .filter(({ address }) => isFree(address))
+    .map(candidate => ({ address: candidate.address, rank: rank(candidate) }))
+    .sort((a, b) => a.rank.reduce((sum, value, index) => sum || value - b.rank[index]!, 0))
+    .map(({ address }) => address);
+}

@@ -1,0 +1,183 @@
+import type { RewriteRule } from '../config/config.ts';
+import type { Interface } from '../model/interface.ts';
+import { actualTypeOf } from '../resolve/actual.ts';
+import type { NetworkLookup } from '../resolve/guest.ts';
+import { hasVlanOnPlainBridge, type LibvirtVersion } from '../resolve/version.ts';
+import type { XmlEdit } from '../xml/edit.ts';
+import { addChildren, removeAttribute, setAttribute, writeXml } from './elements.ts';
+
+/** The edits for one device, and a line for each thing that changes. */
+export interface Rewritten {
+  readonly edits: readonly XmlEdit[];
+  readonly changes: readonly string[];
+}
+
+export const nothing: Rewritten = { edits: [], changes: [] };
+
+export type Refuse = (why: string, hint?: string) => never;
+
+/** What a rule is followed with. */
+export interface Asked<C> {
+  readonly context: C;
+  readonly refuse: Refuse;
+  readonly why: string;
+}
+
+interface Context {
+  readonly findNetwork: NetworkLookup;
+  readonly version: () => LibvirtVersion;
+}
+
+/** Gives an interface another network, bridge or device below its macvtap. Throws through `refuse`. */
+export function connect(iface: Interface, rule: RewriteRule, asked: Asked<Context>): Rewritten {
+  const { refuse } = asked;
+  const { network, portgroup, bridge, dev, mode } = rule;
+  if ([network, portgroup, bridge, dev, mode].every(value => value === undefined)) return nothing;
+  if (iface.type === 'hostdev') refuse('a host device cannot become anything else', "give it another VF with 'vfs'");
+  if (!['network', 'bridge', 'direct', 'ethernet'].includes(iface.type))
+    refuse(`an interface of type '${iface.type}' has no place on this host that could be another`);
+  if (bridge !== undefined) return toBridge(iface, bridge, asked);
+  if (dev !== undefined || (mode !== undefined && iface.type === 'direct'))
+    return toDirect(iface, { dev: dev ?? iface.source.dev!, mode: mode ?? iface.source.mode ?? 'vepa' }, asked);
+  if (mode !== undefined) refuse(`a mode is for a macvtap; this is of type '${iface.type}'`);
+  if (network === undefined && iface.type !== 'network')
+    refuse(`a portgroup is for a network; this is of type '${iface.type}'`);
+  return toNetwork(iface, { network: network ?? iface.source.network!, portgroup }, asked);
+}
+
+function toNetwork(
+  iface: Interface,
+  { network, portgroup }: { network: string; portgroup: string | null | undefined },
+  { context, refuse, why }: Asked<Context>,
+): Rewritten {
+  const { element, source } = iface;
+  const isPool = isPoolOf(network, context);
+  if (isPool === undefined) refuse(`network '${network}' is not known here`, 'define and start it');
+  const wasPool = wasPoolBefore(iface, context);
+  if (isPool !== wasPool)
+    refuse(
+      isPool
+        ? `network '${network}' is a pool of host devices, and a network card would become one`
+        : `network '${network}' is no pool of host devices, and the guest would get another card instead of its VF`,
+      'choose a network of the same kind',
+    );
+  if (iface.type !== 'network') {
+    requireMovable(iface, refuse);
+    const attributes = { network, ...(portgroup ? { portgroup } : {}) };
+    return replaceSource(iface, { type: 'network', attributes }, why);
+  }
+  const edits: XmlEdit[] = [];
+  const changes: string[] = [];
+  const from = element.child('source')!;
+  if (network !== source.network) {
+    edits.push(setAttribute(from, 'network', network, why));
+    changes.push(`network '${source.network}' becomes '${network}'`);
+  }
+  const wanted = portgroup ?? undefined;
+  if (portgroup !== undefined && wanted !== source.portgroup) {
+    edits.push(
+      ...(wanted === undefined
+        ? removeAttribute(from, 'portgroup', why)
+        : [setAttribute(from, 'portgroup', wanted, why)]),
+    );
+    changes.push(`portgroup ${quoted(source.portgroup)} becomes ${quoted(wanted)}`);
+  }
+  return { edits, changes };
+}
+
+function toBridge(iface: Interface, bridge: string, { context, refuse, why }: Asked<Context>): Rewritten {
+  const { element, source } = iface;
+  if (iface.type === 'bridge') {
+    if (source.bridge === bridge) return nothing;
+    return {
+      edits: [setAttribute(element.child('source')!, 'bridge', bridge, why)],
+      changes: [`bridge '${source.bridge}' becomes '${bridge}'`],
+    };
+  }
+  requireMovable(iface, refuse);
+  requireCard(iface, context, refuse);
+  if (iface.vlan !== undefined && iface.virtualport === undefined && !hasVlanOnPlainBridge(context.version()))
+    refuse('it has a <vlan>, which this libvirt does not set on a bridge of the host');
+  return replaceSource(iface, { type: 'bridge', attributes: { bridge } }, why);
+}
+
+function toDirect(
+  iface: Interface,
+  { dev, mode }: { dev: string; mode: string },
+  { context, refuse, why }: Asked<Context>,
+): Rewritten {
+  const { element, source } = iface;
+  if (iface.type === 'direct') {
+    const from = element.child('source')!;
+    const isSame = source.dev === dev && source.mode === mode;
+    if (isSame) return nothing;
+    return {
+      edits: [
+        ...(source.dev === dev ? [] : [setAttribute(from, 'dev', dev, why)]),
+        ...(source.mode === mode ? [] : [setAttribute(from, 'mode', mode, why)]),
+      ],
+      changes: [`macvtap on '${source.dev}' (${source.mode}) becomes one on '${dev}' (${mode})`],
+    };
+  }
+  requireMovable(iface, refuse);
+  requireCard(iface, context, refuse);
+  if (iface.filter !== undefined) refuse('it has a <filterref>, and libvirt filters nothing on a macvtap');
+  if (iface.isolated) refuse('it is an isolated port, which a macvtap cannot be');
+  if (iface.vlan !== undefined) refuse('it has a <vlan>, which a macvtap cannot have');
+  return replaceSource(iface, { type: 'direct', attributes: { dev, mode } }, why);
+}
+
+/** What libvirt accepts on one type of interface only keeps it from becoming another. */
+function requireMovable({ type, target, virtualport, bandwidth, element }: Interface, refuse: Refuse): void {
+  if (type === 'ethernet' && !target.managed) refuse("its tap is the administrator's (managed='no')");
+  if (element.child('script') !== undefined || element.child('downscript') !== undefined)
+    refuse('it has a <script>, which only an interface of type ethernet can have');
+  if (type === 'network' && virtualport !== undefined && virtualport.type === undefined)
+    refuse('its <virtualport> has no type: only the network can complete it');
+  if (type === 'network' && virtualport !== undefined && virtualport.generated.length > 0)
+    refuse('its <virtualport> is not complete: only the network can complete it');
+  if (type === 'network' && bandwidth?.inbound?.floor !== undefined)
+    refuse('its bandwidth has a floor, which only a network can give');
+}
+
+/** A VF stays a VF: on a bridge the guest would find another card. */
+function requireCard(iface: Interface, context: Context, refuse: Refuse): void {
+  if (iface.type === 'network' && wasPoolBefore(iface, context))
+    refuse(`network '${iface.source.network}' is a pool of host devices, and the guest would get another card`);
+}
+
+/** By the network of that name on this host; else by the model, which only a network card has. */
+function wasPoolBefore(iface: Interface, context: Context): boolean {
+  if (iface.type !== 'network') return false;
+  return isPoolOf(iface.source.network!, context) ?? iface.model === undefined;
+}
+
+function isPoolOf(name: string, { findNetwork }: Context): boolean | undefined {
+  const state = findNetwork(name);
+  return state && actualTypeOf(state.network) === 'hostdev';
+}
+
+function replaceSource(
+  iface: Interface,
+  to: { readonly type: string; readonly attributes: Readonly<Record<string, string>> },
+  why: string,
+): Rewritten {
+  const { element, type } = iface;
+  const source = { name: 'source', attributes: to.attributes };
+  const present = element.child('source');
+  const named = Object.entries(to.attributes).map(([name, value]) => `${name} '${value}'`);
+  return {
+    edits: [
+      setAttribute(element, 'type', to.type, why),
+      ...(present === undefined
+        ? addChildren(element, [source], why)
+        : [{ at: present.span, text: writeXml(source), why }]),
+    ],
+    changes: [`type ${type} becomes ${to.type}, ${named.join(', ')}`],
+  };
+}
+
+/** For messages. */
+export function quoted(value: string | undefined): string {
+  return value === undefined ? '(none)' : `'${value}'`;
+}

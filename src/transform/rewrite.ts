@@ -1,0 +1,179 @@
+import type { RewriteRule } from '../config/config.ts';
+import { fits } from '../config/match.ts';
+import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
+import { type Interface, isUserAlias } from '../model/interface.ts';
+import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { NetworkLookup } from '../resolve/guest.ts';
+import type { LibvirtVersion } from '../resolve/version.ts';
+import type { XmlDocument, XmlElement } from '../xml/document.ts';
+import { applyEdits } from '../xml/edit.ts';
+import { findAbiBreaks } from './abi.ts';
+import { addChildren, setAttribute } from './elements.ts';
+import { type Asked, connect, nothing, quoted, type Refuse, type Rewritten } from './rewrite-connection.ts';
+
+/** What a host has for a guest that comes to it. */
+export interface RewriteContext {
+  readonly rules: readonly RewriteRule[];
+  readonly findNetwork: NetworkLookup;
+  readonly version: () => LibvirtVersion;
+  /** The PF of a VF of this host. */
+  readonly pfOf: (address: PciAddress) => string | undefined;
+  /** The VFs of the named PFs that nobody has, the best instead of `like` first; `like` itself if it is one of them. */
+  readonly freeVfs: (pfs: readonly string[], like: PciAddress | undefined) => readonly PciAddress[];
+}
+
+/** A document for this host, a line for each thing that changed, and the VFs that were picked. */
+export interface Rewrite {
+  readonly document: XmlDocument;
+  readonly changes: readonly string[];
+  readonly picks: readonly PciAddress[];
+}
+
+/**
+ * What the first rule that fits asks for, for each interface and PCI host device. Only the host side is touched, and of it
+ * only what a rule names, so a document that is as it should be needs no edit. Throws `ABI_BREAK` for what libvirt would
+ * refuse, or take and then fail on, and `POOL_EXHAUSTED` without a free VF.
+ */
+export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
+  const domain = readDomain(document);
+  const picks = new Set<PciAddress>();
+  const results = [
+    ...domain.interfaces.map(iface => rewriteInterface(iface, { domain, picks, ...context })),
+    ...domain.hostdevs.map((hostdev, index) => rewriteHostdev(hostdev, index, { domain, picks, ...context })),
+  ];
+  const rewritten = applyEdits(
+    document,
+    results.flatMap(({ edits }) => edits),
+  );
+  const [broken] = rewritten === document ? [] : findAbiBreaks(domain, readDomain(rewritten), context.findNetwork);
+  if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: the rewritten document: ${broken}`);
+  return { document: rewritten, changes: results.flatMap(({ changes }) => changes), picks: [...picks] };
+}
+
+type Context = RewriteContext & { readonly domain: Domain; readonly picks: Set<PciAddress> };
+type Ruled = { readonly rule: RewriteRule; readonly place: number };
+
+function rewriteInterface(iface: Interface, context: Context): Rewritten {
+  const { source, mac, target, hostDevice, owner } = iface;
+  const address = hostDevice?.address;
+  const found = findRule(context, {
+    guest: context.domain.name,
+    mac,
+    network: source.network,
+    portgroup: source.portgroup,
+    bridge: iface.type === 'bridge' ? source.bridge : undefined,
+    dev: source.dev,
+    tap: target.dev,
+    address,
+    pf: address && context.pfOf(address),
+  });
+  if (found === undefined) return nothing;
+  const { rule, place } = found;
+  const refuse: Refuse = (why, hint) => {
+    throw new ActualnetError('ABI_BREAK', `${owner}: rule ${place} of 'rewrite' cannot be followed: ${why}`, { hint });
+  };
+  const why = `rule ${place} of 'rewrite'`;
+  const parts = [
+    connect(iface, rule, { context, refuse, why }),
+    rule.vfs === undefined ? nothing : pick(iface.element, address, { rule, context, owner, refuse, why }),
+    rule.target === undefined ? nothing : retarget(iface, rule.target, { refuse, why }),
+    rule.alias === undefined ? nothing : rename(iface.element, { alias: rule.alias, context, refuse, why }),
+  ];
+  return {
+    edits: parts.flatMap(({ edits }) => edits),
+    changes: parts.flatMap(({ changes }) =>
+      changes.map(change => `interface ${mac ?? iface.index}: ${change} (${why})`),
+    ),
+  };
+}
+
+function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewritten {
+  const { address, element } = hostdev;
+  if (hostdev.type !== 'pci' || address === undefined) return nothing;
+  const found = findRule(context, { guest: context.domain.name, address, pf: context.pfOf(address) });
+  if (found === undefined) return nothing;
+  const { rule, place } = found;
+  const owner = `${context.domain.owner}, host device ${address}`;
+  const why = `rule ${place} of 'rewrite'`;
+  const refuse: Refuse = (reason, hint) => {
+    throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
+  };
+  const isForInterfaces = [rule.network, rule.portgroup, rule.bridge, rule.dev, rule.target].some(
+    value => value !== undefined,
+  );
+  if (isForInterfaces) refuse('a plain host device has no network, bridge, device or target');
+  const parts = [
+    rule.vfs === undefined ? nothing : pick(element, address, { rule, context, owner, refuse, why }),
+    rule.alias === undefined ? nothing : rename(element, { alias: rule.alias, context, refuse, why }),
+  ];
+  return {
+    edits: parts.flatMap(({ edits }) => edits),
+    changes: parts.flatMap(({ changes }) => changes.map(change => `host device ${index}: ${change} (${why})`)),
+  };
+}
+
+function findRule({ rules }: Context, subject: Parameters<typeof fits>[1]): Ruled | undefined {
+  const index = rules.findIndex(({ match }) => fits(match, subject));
+  return index === -1 ? undefined : { rule: rules[index]!, place: index + 1 };
+}
+
+function retarget(iface: Interface, dev: string, { refuse, why }: Pick<Asked<Context>, 'refuse' | 'why'>): Rewritten {
+  const { element, target, type } = iface;
+  if (target.dev === dev) return nothing;
+  if (type === 'hostdev') refuse('a host device has no target');
+  if (/^(vnet|macvtap|macvlan)/.test(dev))
+    refuse(`libvirt takes '${dev}' for a name of its own and forgets it`, 'choose another prefix');
+  const present = element.child('target');
+  return {
+    edits:
+      present === undefined
+        ? addChildren(element, [{ name: 'target', attributes: { dev } }], why)
+        : [setAttribute(present, 'dev', dev, why)],
+    changes: [`target ${quoted(target.dev)} becomes '${dev}'`],
+  };
+}
+
+function rename(element: XmlElement, { alias, context, refuse, why }: { alias: string } & Asked<Context>): Rewritten {
+  const before = element.child('alias')?.attribute('name');
+  if (before === alias) return nothing;
+  const devices = context.domain.element.childrenNamed('devices').flatMap(({ children }) => children);
+  const others = devices.filter(device => device.span.start !== element.span.start);
+  if (others.some(device => device.child('alias')?.attribute('name') === alias))
+    refuse(`another device has the alias '${alias}'`);
+  const partners = devices.filter(device => device.child('teaming')?.attribute('persistent') === before);
+  if (before !== undefined && isUserAlias(before) && partners.length > 0)
+    refuse(`its alias '${before}' is what its teaming partner knows it by`);
+  const present = element.child('alias');
+  return {
+    edits:
+      present === undefined
+        ? addChildren(element, [{ name: 'alias', attributes: { name: alias } }], why)
+        : [setAttribute(present, 'name', alias, why)],
+    changes: [`alias ${quoted(before)} becomes '${alias}'`],
+  };
+}
+
+/** The host's side of a host device: an address that is free stays. */
+function pick(
+  element: XmlElement,
+  address: PciAddress | undefined,
+  { rule, context, owner, refuse, why }: { rule: RewriteRule; owner: string } & Asked<Context>,
+): Rewritten {
+  const place = element.child('source')?.child('address');
+  if (place === undefined || address === undefined) return refuse("'vfs' is for a host device with a PCI address");
+  const free = context.freeVfs(rule.vfs!, address).filter(each => !context.picks.has(each));
+  const chosen = free[0];
+  if (chosen === undefined) {
+    throw new ActualnetError('POOL_EXHAUSTED', `${owner}: ${why}: no VF of ${rule.vfs!.join(', ')} is free`, {
+      hint: 'stop a guest that has one, or make more',
+    });
+  }
+  context.picks.add(chosen);
+  if (chosen === address) return nothing;
+  const attributes = Object.entries(pciAddressAttributes(chosen));
+  return {
+    edits: attributes.map(([name, value]) => setAttribute(place, name, value, why)),
+    changes: [`host address ${address} becomes ${chosen}`],
+  };
+}
