@@ -46,6 +46,7 @@ describe('what is written', () => {
         { match: { mac: '52:54:00:57:*' }, settings: { mtu: 1400 } },
         { match: { pf: 'ens2f0' }, settings: { spoofchk: true, trust: false, maxTxRate: 1000 } },
       ],
+      rewrite: [{ match: { network: 'prod' }, portgroup: 'guests' }],
       guests: { allow: ['bridge', 'vlan'], bridges: ['br-lab*'] },
     });
   });
@@ -56,7 +57,7 @@ describe('what is written', () => {
     { name: 'comments only', texts: ['# bridges:\n#   br0: {}\n', '---\n# nothing\n'] },
     {
       name: 'empty sections',
-      texts: ['bridges:\ntaps:\nmacvtap:\nreachability:\nhostdevs:\nprovide:\ninterfaces:\nguests:\n'],
+      texts: ['bridges:\ntaps:\nmacvtap:\nreachability:\nhostdevs:\nprovide:\ninterfaces:\nrewrite:\nguests:\n'],
     },
     { name: 'empty parts', texts: ['provide: { bridges: , vlans: , vfs: }\nguests: { allow: , bridges: }\n'] },
     { name: 'empty mappings', texts: ['{bridges: {}, taps: {}, interfaces: []}', '{}'] },
@@ -72,6 +73,7 @@ describe('what is written', () => {
       hostdevs: { restore: false, bind: false, refused: 'fail' },
       provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
+      rewrite: [],
       guests: { allow: [], bridges: [] },
     });
   });
@@ -191,7 +193,7 @@ describe('mistakes', () => {
     },
     {
       text: '<<: {}',
-      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, guests)',
+      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests)',
     },
     { text: '- a', line: '1: expected a mapping of sections, found a list' },
     { text: '\n\nhello', line: "3: expected a mapping of sections, found 'hello'" },
@@ -297,7 +299,7 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, guests } = schema.properties;
+    const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests } = schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
     expect(bridges.default).toEqual(defaultConfig.bridges);
@@ -307,6 +309,7 @@ describe('the schema', () => {
     expect(defaultsOf(hostdevs.properties)).toEqual(defaultConfig.hostdevs);
     expect(defaultsOf(provide.properties)).toEqual(defaultConfig.provide);
     expect(interfaces.default).toEqual(defaultConfig.interfaces);
+    expect(rewrite.default).toEqual(defaultConfig.rewrite);
     expect(defaultsOf(guests.properties)).toEqual(defaultConfig.guests);
   });
 

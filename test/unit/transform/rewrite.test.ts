@@ -1,0 +1,339 @@
+import { describe, expect, test } from 'vitest';
+import type { RewriteRule } from '../../../src/config/config.ts';
+import { readDomain } from '../../../src/model/domain.ts';
+import type { PciAddress } from '../../../src/model/pci-address.ts';
+import { parseLibvirtVersion } from '../../../src/resolve/version.ts';
+import { findAbiBreaks } from '../../../src/transform/abi.ts';
+import { rewriteGuest } from '../../../src/transform/rewrite.ts';
+import { parseXml } from '../../../src/xml/document.ts';
+import { domainXml, running } from '../../helpers/documents.ts';
+
+const networks = [
+  "<network><name>lan</name><bridge name='virbr0'/></network>",
+  "<network><name>prod</name><forward mode='bridge'/><bridge name='br0'/></network>",
+  "<network><name>vf</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='1'/></forward></network>",
+  "<network><name>vf2</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='2'/></forward></network>",
+].map(xml => running(xml));
+const findNetwork = (name: string) => networks.find(({ network }) => network.name === name);
+
+interface Host {
+  readonly free?: readonly string[];
+  readonly version?: string;
+}
+
+function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], version = '9.0.0' }: Host = {}) {
+  const document = parseXml(xml);
+  const result = rewriteGuest(document, {
+    rules,
+    findNetwork,
+    version: () => parseLibvirtVersion(version),
+    pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : undefined),
+    freeVfs: (_, like) => [...free].sort(each => (each === like ? -1 : 0)) as PciAddress[],
+  });
+  return { ...result, isSame: result.document === document, text: result.document.text };
+}
+
+const mac = "<mac address='52:54:00:aa:00:01'/>";
+const model = "<model type='virtio'/>";
+const nic = (type: string, inside: string) => `<interface type='${type}'>${mac}${inside}${model}</interface>`;
+const one = (devices: string, rule: Omit<RewriteRule, 'match'>, host?: Host) =>
+  rewrite(domainXml(devices), [{ match: {}, ...rule }], host);
+
+describe('an interface is given', () => {
+  test.each<[name: string, before: string, rule: Omit<RewriteRule, 'match'>, after: string]>([
+    [
+      'another network',
+      nic('network', "<source network='lan'/>"),
+      { network: 'prod' },
+      nic('network', "<source network='prod'/>"),
+    ],
+    [
+      'a portgroup',
+      nic('network', "<source network='prod'/>"),
+      { portgroup: 'a&b' },
+      nic('network', "<source network='prod' portgroup='a&amp;b'/>"),
+    ],
+    [
+      'no portgroup',
+      nic('network', "<source network='prod' portgroup='x'/>"),
+      { portgroup: null },
+      nic('network', "<source network='prod'/>"),
+    ],
+    [
+      'another pool',
+      nic('network', "<source network='vf'/>").replace(model, ''),
+      { network: 'vf2' },
+      nic('network', "<source network='vf2'/>").replace(model, ''),
+    ],
+    [
+      'a bridge instead of a network',
+      nic('network', "<source network='lan' portgroup='x'/>"),
+      { bridge: 'br7' },
+      nic('bridge', "<source bridge='br7'/>"),
+    ],
+    [
+      'another bridge',
+      nic('bridge', "<source bridge='br0'/>"),
+      { bridge: 'br7' },
+      nic('bridge', "<source bridge='br7'/>"),
+    ],
+    [
+      'a macvtap instead of a bridge',
+      nic('bridge', "<source bridge='br0'/>"),
+      { dev: 'eno3', mode: 'bridge' },
+      nic('direct', "<source dev='eno3' mode='bridge'/>"),
+    ],
+    [
+      'a bridge instead of a macvtap',
+      nic('direct', "<source dev='eno3' mode='bridge'/>"),
+      { bridge: 'br0' },
+      nic('bridge', "<source bridge='br0'/>"),
+    ],
+    [
+      'a network instead of a bridge',
+      nic('bridge', "<source bridge='br0'/>"),
+      { network: 'prod', portgroup: 'p' },
+      nic('network', "<source network='prod' portgroup='p'/>"),
+    ],
+    [
+      'another mode',
+      nic('direct', "<source dev='eno3'/>"),
+      { mode: 'private' },
+      nic('direct', "<source dev='eno3' mode='private'/>"),
+    ],
+    [
+      'a bridge instead of its own tap',
+      nic('ethernet', ''),
+      { bridge: 'br0' },
+      nic('bridge', '').replace(`${model}`, `${model}<source bridge='br0'/>`),
+    ],
+    [
+      'a target',
+      nic('bridge', "<source bridge='br0'/><target dev='old0'/>"),
+      { target: 'web0' },
+      nic('bridge', "<source bridge='br0'/><target dev='web0'/>"),
+    ],
+    [
+      'an alias',
+      nic('bridge', "<source bridge='br0'/><alias name='ua-a'/>"),
+      { alias: 'ua-b' },
+      nic('bridge', "<source bridge='br0'/><alias name='ua-b'/>"),
+    ],
+  ])('%s', (_, before, rule, after) => {
+    const { text, changes } = one(before, rule);
+    expect(text.replaceAll('"', "'")).toBe(domainXml(after));
+    expect(changes).toEqual([expect.stringMatching(/^interface 52:54:00:aa:00:01: .* \(rule 1 of 'rewrite'\)$/)]);
+    // What was rewritten needs no more rewriting.
+    expect(rewrite(text, [{ match: {}, ...rule }]).isSame).toBe(true);
+  });
+});
+
+describe('refused, naming the rule and the interface', () => {
+  test.each<[name: string, devices: string, rule: Omit<RewriteRule, 'match'>, why: RegExp]>([
+    [
+      'a pool for a card',
+      nic('network', "<source network='lan'/>"),
+      { network: 'vf' },
+      /network 'vf' is a pool of host devices/,
+    ],
+    [
+      'a card for a pool',
+      nic('network', "<source network='vf'/>").replace(model, ''),
+      { network: 'lan' },
+      /'lan' is no pool of host devices/,
+    ],
+    [
+      'a card for what was a pool elsewhere',
+      nic('network', "<source network='gone'/>").replace(model, ''),
+      { network: 'lan' },
+      /'lan' is no pool/,
+    ],
+    ['a bridge for a pool', nic('network', "<source network='vf'/>"), { bridge: 'br0' }, /network 'vf' is a pool/],
+    [
+      'an unknown network',
+      nic('network', "<source network='lan'/>"),
+      { network: 'nope' },
+      /network 'nope' is not known here/,
+    ],
+    [
+      'a bridge for a VF',
+      `<interface type='hostdev'>${mac}<source><address type='pci' bus='3' slot='0' function='1'/></source></interface>`,
+      { bridge: 'br0' },
+      /a host device cannot become anything else/,
+    ],
+    [
+      'a macvtap with a filter',
+      nic('bridge', "<source bridge='br0'/><filterref filter='clean-traffic'/>"),
+      { dev: 'eno3' },
+      /<filterref>/,
+    ],
+    [
+      'a macvtap with a VLAN',
+      nic('network', "<source network='prod'/><vlan><tag id='5'/></vlan>"),
+      { dev: 'eno3' },
+      /<vlan>/,
+    ],
+    [
+      'a macvtap that is isolated',
+      nic('bridge', "<source bridge='br0'/><port isolated='yes'/>"),
+      { dev: 'eno3' },
+      /isolated/,
+    ],
+    [
+      'a bridge with a floor',
+      nic('network', "<source network='lan'/><bandwidth><inbound average='10' floor='5'/></bandwidth>"),
+      { bridge: 'br0' },
+      /floor/,
+    ],
+    [
+      'a bridge with half a virtualport',
+      nic('network', "<source network='lan'/><virtualport><parameters profileid='x'/></virtualport>"),
+      { bridge: 'br0' },
+      /<virtualport> has no type/,
+    ],
+    [
+      'a bridge for a managed tap',
+      nic('ethernet', "<target dev='tap9' managed='no'/>"),
+      { bridge: 'br0' },
+      /managed='no'/,
+    ],
+    ['a bridge for a scripted tap', nic('ethernet', "<script path='/bin/true'/>"), { bridge: 'br0' }, /<script>/],
+    ['a mode on a bridge', nic('bridge', "<source bridge='br0'/>"), { mode: 'vepa' }, /a mode is for a macvtap/],
+    [
+      'a portgroup on a bridge',
+      nic('bridge', "<source bridge='br0'/>"),
+      { portgroup: 'x' },
+      /a portgroup is for a network/,
+    ],
+    ['a bridge for slirp', nic('user', ''), { bridge: 'br0' }, /type 'user'/],
+    ['a target of libvirt’s', nic('bridge', "<source bridge='br0'/>"), { target: 'vnet7' }, /'vnet7'/],
+    [
+      'an alias twice',
+      `${nic('bridge', "<source bridge='br0'/>")}<disk><alias name='ua-x'/></disk>`,
+      { alias: 'ua-x' },
+      /another device has the alias/,
+    ],
+    [
+      'an alias that a partner needs',
+      `${nic('bridge', "<source bridge='br0'/><alias name='ua-b0'/><teaming type='persistent'/>")}<interface type='network'><mac address='52:54:00:aa:00:02'/><source network='vf'/><teaming type='transient' persistent='ua-b0'/><alias name='ua-x'/></interface>`,
+      { alias: 'ua-x' },
+      /alias/,
+    ],
+    ['VFs for a card', nic('bridge', "<source bridge='br0'/>"), { vfs: ['*'] }, /'vfs' is for a host device/],
+  ])('%s', (_, devices, rule, why) => {
+    expect(() => one(devices, rule)).toThrow(why);
+    expect(() => one(devices, rule)).toThrow(/guest 'g1', interface .*rule 1 of 'rewrite'/);
+  });
+
+  test('a VLAN on a bridge only by a libvirt that does not set it', () => {
+    const device = nic('network', "<source network='prod'/><vlan><tag id='5'/></vlan>");
+    expect(() => one(device, { bridge: 'br0' })).toThrow(/this libvirt does not set/);
+    expect(one(device, { bridge: 'br0' }, { version: '11.3.0' }).changes).toHaveLength(1);
+  });
+});
+
+describe('the host address', () => {
+  const hostdev = (fn: string) =>
+    `<hostdev mode='subsystem' type='pci' managed='yes'><driver name='vfio'/><source><address domain='0' bus='0x5e' slot='0x02' function='0x${fn}'/></source><address type='pci' domain='0' bus='0' slot='7' function='0'/></hostdev>`;
+  const rule = { vfs: ['ens2f0'] };
+
+  test('that is free stays', () => {
+    const { isSame, picks } = one(hostdev('1'), rule, { free: ['0000:5e:02.0', '0000:5e:02.1'] });
+    expect({ isSame, picks }).toEqual({ isSame: true, picks: ['0000:5e:02.1'] });
+  });
+
+  test('that is not becomes a free one, everything else staying as it is; no two get the same', () => {
+    const { text, picks, changes } = one(hostdev('1') + hostdev('2'), rule, { free: ['0000:5e:02.5', '0000:5f:00.1'] });
+    const expected = (hostdev('1') + hostdev('2'))
+      .replace(
+        "domain='0' bus='0x5e' slot='0x02' function='0x1'",
+        "domain='0x0000' bus='0x5e' slot='0x02' function='0x5'",
+      )
+      .replace(
+        "domain='0' bus='0x5e' slot='0x02' function='0x2'",
+        "domain='0x0000' bus='0x5f' slot='0x00' function='0x1'",
+      );
+    expect(text).toBe(domainXml(expected));
+    expect(picks).toEqual(['0000:5e:02.5', '0000:5f:00.1']);
+    expect(changes[0]).toBe("host device 0: host address 0000:5e:02.1 becomes 0000:5e:02.5 (rule 1 of 'rewrite')");
+  });
+
+  test('is not to be had', () => {
+    expect(() => one(hostdev('1') + hostdev('2'), rule, { free: ['0000:5e:02.5'] })).toThrow(/no VF of ens2f0 is free/);
+  });
+
+  test('of an interface, its partner kept', () => {
+    const device = `<interface type='hostdev' managed='yes'>${mac}<driver name='vfio'/><source><address type='pci' domain='0x0000' bus='0x5e' slot='0x02' function='0x1'/></source><teaming type='transient' persistent='ua-b0'/></interface>`;
+    expect(one(device, rule, { free: ['0000:5e:02.3'] }).text).toBe(domainXml(device.replace("'0x1'", "'0x3'")));
+  });
+
+  test('cannot be asked for together with a network', () => {
+    expect(() => one(hostdev('1'), { bridge: 'br0' })).toThrow(/a plain host device has no network/);
+  });
+});
+
+test('the first rule that fits counts, and what it does not name stays', () => {
+  const xml = domainXml(nic('network', "<source network='lan'/><target dev='web0'/>"));
+  const rules: RewriteRule[] = [
+    { match: { network: 'prod' }, bridge: 'br1' },
+    { match: { guest: 'g*', tap: 'web0' }, network: 'prod' },
+    { match: {}, bridge: 'br2' },
+  ];
+  expect(rewrite(xml, rules).text).toBe(xml.replace("'lan'", "'prod'"));
+});
+
+test('namespaces, comments, secrets and line ends survive byte for byte', () => {
+  const devices = `<!-- keep -->\r\n\t${nic('network', '\n  <source   network = "lan" ><!-- x --></source>')}<graphics type='vnc' passwd='s&#x20;3'/>`;
+  const xml = domainXml(devices).replace(
+    '</devices>',
+    "</devices><q:commandline xmlns:q='urn:q'><q:arg value='&quot;'/></q:commandline>",
+  );
+  expect(one(devices, { network: 'prod' }).text).toBe(domainXml(devices.replace('"lan"', '"prod"')));
+  const { text, changes } = rewrite(xml, [{ match: {}, network: 'prod' }]);
+  expect(text).toBe(xml.replace('"lan"', '"prod"'));
+  expect(changes.join()).not.toContain('s 3');
+});
+
+describe('what libvirt compares', () => {
+  const base = nic(
+    'network',
+    "<source network='lan'/><mtu size='1400'/><driver name='vhost'/><acpi index='3'/><address type='pci' bus='0' slot='3' function='0'/>",
+  );
+  const vf = `<interface type='network'>${mac}<source network='vf'/></interface>`;
+  const breaks = (before: string, after: string) => {
+    const read = (devices: string) => readDomain(parseXml(domainXml(devices)));
+    return findAbiBreaks(read(before), read(after), findNetwork);
+  };
+
+  test.each<[string, string, string, RegExp | undefined]>([
+    ['nothing', base, base, undefined],
+    ['the host side', base, base.replace("network='lan'", "network='prod'"), undefined],
+    ['another spelling of the address', base, base.replace("slot='3'", "domain='0x0000' slot='0x03'"), undefined],
+    ['MAC', base, base.replace('00:01', '00:02'), /MAC '52:54:00:aa:00:02' instead of/],
+    ['model', base, base.replace('virtio', 'e1000'), /model 'e1000' instead of 'virtio'/],
+    ['MTU', base, base.replace('1400', '1500'), /MTU/],
+    ['no driver', base, base.replace("<driver name='vhost'/>", ''), /virtio options/],
+    ['another driver name', base, base.replace('vhost', 'qemu'), undefined],
+    ['a virtio flag', base, base.replace("name='vhost'", "name='vhost' packed='on'"), /virtio options/],
+    ['guest address', base, base.replace("slot='3'", "slot='4'"), /guest address/],
+    ['ACPI index', base, base.replace("index='3'", "index='4'"), /ACPI index/],
+    ['one more', base, base + base, /number of interfaces '2' instead of '1'/],
+    [
+      'a pool instead of a card',
+      base.replace(model, ''),
+      base.replace(model, '').replace("'lan'", "'vf'"),
+      /model none instead of 'libvirt's default'/,
+    ],
+    ['an unknown network instead of a pool', vf, vf.replace("'vf'", "'gone'"), /model/],
+    [
+      'a host device instead of a network',
+      vf,
+      `<interface type='hostdev'>${mac}<source><address type='pci' bus='3' slot='0' function='1'/></source></interface>`,
+      /number of host devices '1' instead of '0'/,
+    ],
+  ])('%s', (_, before, after, expected) => {
+    const found = breaks(before, after);
+    if (expected === undefined) expect(found).toEqual([]);
+    else expect(found.join()).toMatch(expected);
+  });
+});
