@@ -13,7 +13,9 @@ import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
 import {
   type PlanContext,
+  planJoin,
   planPort,
+  planPostponedTaps,
   planPrepare,
   planReachable,
   planStart,
@@ -40,6 +42,8 @@ export interface GuestAtHand {
   readonly config: Config;
   /** What the guest asks for in its metadata, as far as it may. */
   readonly wishes: readonly Wish[];
+  /** It comes from a migration or a saved image. */
+  readonly incoming: boolean;
   /** Its CPUs do not run, although QEMU does: it comes from elsewhere, or was started paused. */
   readonly halted: boolean;
   readonly effects: Effects;
@@ -70,12 +74,16 @@ export interface Planning {
 }
 
 /** A guest from its document alone, as commands get it. Throws `XML_VALUE` without a uuid: ledgers are kept by it. */
-export function guestAtHand(domain: Domain, { config, effects, ...resolving }: Planning, halted = false): GuestAtHand {
+export function guestAtHand(
+  domain: Domain,
+  { config, effects, ...resolving }: Planning,
+  { incoming = false, halted = incoming }: { incoming?: boolean; halted?: boolean } = {},
+): GuestAtHand {
   const { uuid } = domain;
   if (uuid === undefined) throw new ActualnetError('XML_VALUE', `${domain.owner}: the document has no <uuid>`);
   const view = viewGuest(domain, resolveGuest(domain, resolving));
   const { wishes } = readWishes(domain, config.guests);
-  return { uuid, domain, view, config, wishes, halted, effects };
+  return { uuid, domain, view, config, wishes, incoming, halted, effects };
 }
 
 /** Phases that a plan can be made for. `reachable` and `unreachable` have no hook: whoever knows the run state calls them. */
@@ -89,11 +97,11 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
     case 'prepare':
       return planPrepare(context);
     case 'start':
-      return planStart(context);
+      return [...planPostponedTaps(context).flat(), ...planStart(context)];
     case 'started':
       return guest.halted ? [] : planReachable(context);
     case 'reachable':
-      return planReachable(context);
+      return [...planJoin(context), ...planReachable(context)];
     case 'unreachable':
       return planUnreachable(context);
   }
@@ -105,6 +113,7 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
  */
 export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
   const { effects, uuid, domain } = guest;
+  await actOnPostponedTaps(phase, guest);
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
   const { devices } = contextOf(guest, host);
@@ -121,6 +130,20 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
   return [...problems, ...findings];
+}
+
+/**
+ * Taps that wait for the migration have their own turn: at `start` one after the other, so that those already made stay
+ * until the guest is given up when one fails, and those behind it are not tried; then their bridges, before anything is asked
+ * of their ports.
+ */
+async function actOnPostponedTaps(phase: PlannedPhase, guest: GuestAtHand): Promise<void> {
+  if (!guest.incoming || !['start', 'reachable'].includes(phase)) return;
+  const { effects, uuid, domain } = guest;
+  const context = contextOf(guest, await effects.view({}));
+  const turns = phase === 'start' ? planPostponedTaps(context) : [planJoin(context)];
+  const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects };
+  for (const changes of turns) await carryOut(changes, { ...applying, keepGoing: false });
 }
 
 /**
@@ -264,6 +287,6 @@ export async function followsRunState(guest: GuestAtHand): Promise<boolean> {
   return (['reachable', 'unreachable'] as const).some(phase => planGuest(phase, guest, host).length > 0);
 }
 
-function contextOf({ domain, view, config, wishes }: GuestAtHand, host: HostView): PlanContext {
-  return { devices: guestDevices(domain, view, { config, wishes, host }), config, host };
+function contextOf({ domain, view, config, wishes, incoming }: GuestAtHand, host: HostView): PlanContext {
+  return { devices: guestDevices(domain, view, { config, wishes, host, incoming }), config, host };
 }

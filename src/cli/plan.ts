@@ -48,7 +48,8 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
 
 async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
   const { effects } = options;
-  const guest = guestAtHand(domain, options, domain.uuid !== undefined && options.isIncoming(domain.uuid));
+  const incoming = domain.uuid !== undefined && options.isIncoming(domain.uuid);
+  const guest = guestAtHand(domain, options, { incoming });
   const first = await effects.view({});
   const changes = planGuest(options.operation as PlannedPhase, guest, first);
   const host = await effects.view(needsOf(changes));

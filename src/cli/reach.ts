@@ -1,17 +1,24 @@
 import { actOnGuest, guestAtHand, type Planning } from '../apply/guest.ts';
 import { readDomain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import type { CommandIo } from './io.ts';
 
 export interface ReachOptions extends Planning {
+  /** Whether the guest of that uuid came from elsewhere. */
+  readonly isIncoming: (guest: Uuid) => boolean;
   readonly document: string;
   readonly to: 'reachable' | 'unreachable';
 }
 
 /** `actualnet reachable|unreachable DOMAIN.xml`: what a change of the run state asks for, by whoever knows of one. */
-export async function reachCommand({ document, to, ...planning }: ReachOptions, io: CommandIo): Promise<void> {
+export async function reachCommand(
+  { document, to, isIncoming, ...planning }: ReachOptions,
+  io: CommandIo,
+): Promise<void> {
   const domain = readDomain(io.readDocument(document));
-  const problems = await actOnGuest(to, guestAtHand(domain, planning));
+  const incoming = domain.uuid !== undefined && isIncoming(domain.uuid);
+  const problems = await actOnGuest(to, guestAtHand(domain, planning, { incoming, halted: false }));
   for (const problem of problems) io.write(`${printable(problem)}\n`);
   if (problems.length > 0) throw new ActualnetError('ACTION_FAILED', `${domain.owner} could not be made fully ${to}`);
 }

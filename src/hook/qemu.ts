@@ -103,7 +103,7 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
     ...checkHostdevs(view),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming, rewritten, picks }), context);
-  const atHand = { uuid: guest, domain, view, halted: true };
+  const atHand = { uuid: guest, domain, view, incoming, halted: true };
   await refuseImpossible(atHand, context);
   const told = await act('prepare', atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
@@ -140,7 +140,7 @@ async function findRefusals(guest: AtHand, context: HookContext): Promise<Actual
   return [...exhausted, ...obstacles];
 }
 
-type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'halted'>;
+type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming' | 'halted'>;
 
 /** The document shows the actual connections now: keep them, say where they differ from what was foreseen, act on them. */
 async function follow(
@@ -161,8 +161,9 @@ async function follow(
   write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
   // On a migration's destination, after a restore and with --paused, the CPUs stand still although QEMU has started.
   const state = operation === 'start' ? 'paused' : context.runState(domain.name);
-  const halted = state === undefined ? (before?.incoming ?? false) : state !== 'running';
-  const atHand = { uuid: guest, domain, view, halted };
+  const { incoming = false } = before ?? {};
+  const halted = state === undefined ? incoming : state !== 'running';
+  const atHand = { uuid: guest, domain, view, incoming, halted };
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
   const problems =
     operation === 'reconnect'

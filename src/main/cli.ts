@@ -65,6 +65,8 @@ const io: CommandIo = {
   write: text => writeAll(1, text),
 };
 
+const isIncoming = (guest: Uuid) => foldRecord(guest, memory.readRecord(guest))?.incoming === true;
+
 /** What planning needs of this host. */
 async function planningContext() {
   const { config, effects, libvirtVersion: version } = hookContext(paths);
@@ -150,7 +152,6 @@ async function main(): Promise<void> {
       async argv => {
         const { planCommand } = await import('../cli/plan.ts');
         const context = await planningContext();
-        const isIncoming = (guest: Uuid) => foldRecord(guest, memory.readRecord(guest))?.incoming === true;
         const operation = String(argv.operation);
         await planCommand({ document: dash, operation, format: argv.format, isIncoming, ...context }, io);
       },
@@ -162,7 +163,7 @@ async function main(): Promise<void> {
       async argv => {
         const { reachCommand } = await import('../cli/reach.ts');
         const to = argv._[0] === 'unreachable' ? 'unreachable' : 'reachable';
-        await reachCommand({ document: argv.domain, to, ...(await planningContext()) }, io);
+        await reachCommand({ document: argv.domain, to, isIncoming, ...(await planningContext()) }, io);
       },
     )
     .command(

@@ -64,12 +64,14 @@ export async function runWitness(
   };
   const findRecorded = (name: string) =>
     uuids.get(name) ?? memory.listRecords().find(guest => foldRecord(guest, memory.readRecord(guest))?.name === name);
+  const isIncoming = (guest: Uuid) => foldRecord(guest, memory.readRecord(guest))?.incoming === true;
+  const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log };
   const witness = new Witness({
     log,
     now: Date.now,
     policy: () => config.reachability,
     async act(guest, wanted, causes) {
-      await followRunState(guest, wanted, causes, { findGuest, findRecorded, planning, note: memory.noteCutOver, log });
+      await followRunState(guest, wanted, causes, sources);
       if (wanted === 'gone') uuids.delete(guest);
     },
   });

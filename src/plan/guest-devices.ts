@@ -11,6 +11,7 @@ import type { Vlan } from '../model/vlan.ts';
 import { recordedActual } from '../resolve/actual.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import type { HostView } from './host-view.ts';
+import { whyAtOnce } from './postponed-taps.ts';
 
 /** A guest's connection as far as we act on it: the device on the host, where known, and what is asked for it. */
 export interface GuestDevice {
@@ -22,6 +23,8 @@ export interface GuestDevice {
   readonly dev: string | undefined;
   /** libvirt does not make this tap: `managed='no'`, or a command-line netdev. */
   readonly ownTap: { readonly multiQueue: boolean } | undefined;
+  /** A tap that is made only just before QEMU opens it, and joined to its bridge when the CPUs run. */
+  readonly postponed: boolean;
   /** The bridge it is or shall be plugged into. */
   readonly bridge: string | undefined;
   /** libvirt keeps the forwarding table of this connection (`macTableManager='libvirt'`). */
@@ -49,9 +52,9 @@ export interface HostdevUse {
 export function guestDevices(
   domain: Domain,
   view: GuestView,
-  { config, wishes, host }: Pick<Context, 'config' | 'wishes' | 'host'>,
+  { config, wishes, host, incoming }: Pick<Context, 'config' | 'wishes' | 'host' | 'incoming'>,
 ): GuestDevice[] {
-  const context: Context = { guest: domain.name, config, wishes, host };
+  const context: Context = { guest: domain.name, config, wishes, host, incoming };
   const { commandLine } = domain;
   return [
     ...domain.interfaces.map(iface => ofInterface(iface, view, context)),
@@ -75,7 +78,7 @@ export function portDevice(
   const address = plug?.type === 'hostdev-pci' ? plug.address : undefined;
   const passthrough = plug?.type === 'direct' && plug.mode === 'passthrough' ? plug.dev : undefined;
   if (address === undefined && passthrough === undefined) return undefined;
-  const context: Context = { guest: ownerName, config, wishes: [], host };
+  const context: Context = { guest: ownerName, config, wishes: [], host, incoming: false };
   const settings = settingsOf(context, {
     mac,
     network: network.name,
@@ -107,6 +110,8 @@ interface Context {
   readonly config: Config;
   readonly wishes: readonly Wish[];
   readonly host: HostView;
+  /** It comes from a migration or a saved image. */
+  readonly incoming: boolean;
 }
 
 const nothingKnown = {
@@ -114,6 +119,7 @@ const nothingKnown = {
   type: 'other',
   dev: undefined,
   ownTap: undefined,
+  postponed: false,
   bridge: undefined,
   tableOfLibvirt: false,
   macvtap: undefined,
@@ -153,6 +159,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
             ? 'macvtap'
             : 'other',
     dev,
+    postponed: false,
     ownTap: isOwnTap ? { multiQueue: (iface.queues ?? 1) > 1 } : undefined,
     bridge: plugged ?? (iface.type === 'ethernet' ? settings.bridge : undefined),
     tableOfLibvirt: (actual?.type === 'bridge' || actual?.type === 'network') && actual.macTableManager === 'libvirt',
@@ -202,6 +209,7 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
     type: 'tap',
     dev,
     ownTap: { multiQueue: Number(options.get('queues') ?? 1) > 1 },
+    postponed: whyAtOnce(netdev, commandLine, context.incoming) === undefined,
     bridge: settings.bridge,
     chosen: true,
     settings,

@@ -38,7 +38,9 @@ export function planPrepare(context: PlanContext): Change[] {
     ),
     ...devices.flatMap(device => (device.chosen ? keepVf(device, config, host) : [])),
     ...bindDrivers(context),
-    ...devices.flatMap(device => (config.taps.create ? makeTap(device, { config, host, made }) : [])),
+    ...devices.flatMap(device =>
+      config.taps.create && !device.postponed ? makeTap(device, { config, host, made, joined: true }) : [],
+    ),
   ];
 }
 
@@ -93,6 +95,30 @@ export function planUnreachable({ devices, config }: PlanContext): Change[] {
   });
 }
 
+/**
+ * `start` of a guest that comes from elsewhere: the taps that were left out at `prepare`, each with its changes, in the
+ * order in which QEMU opens them. They are in no bridge yet.
+ */
+export function planPostponedTaps({ devices, config, host }: PlanContext): Change[][] {
+  if (!config.taps.create) return [];
+  return devices
+    .filter(({ postponed }) => postponed)
+    .map(device => makeTap(device, { config, host, made: new Set(), joined: false }));
+}
+
+/** The CPUs run: taps that were made without their bridge are plugged in. */
+export function planJoin({ devices, config, host }: PlanContext): Change[] {
+  if (!config.taps.create) return [];
+  return devices.flatMap(device => {
+    const { dev, bridge, postponed, name } = device;
+    if (!postponed || dev === undefined || bridge === undefined || host.link(dev)?.master !== null) return [];
+    return [
+      { subject: { kind: 'master', dev }, to: bridge, why: `${name} runs` } as const,
+      ...portSettings(device, { config, host }),
+    ];
+  });
+}
+
 /** Networks whose forwarding table libvirt keeps are only looked at: one line for each thing that is not as it should be. */
 export function verifyLibvirtTables({ devices, host }: Pick<PlanContext, 'devices' | 'host'>): string[] {
   return devices.flatMap(({ tableOfLibvirt, dev, mac, name }) => {
@@ -114,7 +140,7 @@ export function verifyLibvirtTables({ devices, host }: Pick<PlanContext, 'device
 /** Host-side MAC, MTU, bridge and up, in the order the kernel needs; a device that is there is used as it is. */
 function makeTap(
   device: GuestDevice,
-  { config, host, made }: { config: Config; host: HostView; made: ReadonlySet<string> },
+  { config, host, made, joined }: { config: Config; host: HostView; made: ReadonlySet<string>; joined: boolean },
 ): Change[] {
   const { dev, ownTap, bridge, mac, settings, name } = device;
   if (dev === undefined || ownTap === undefined || host.link(dev) !== undefined) return [];
@@ -136,8 +162,9 @@ function makeTap(
     },
     ...(mac === undefined ? [] : [{ subject: { kind: 'mac', dev }, to: hostSideMac(mac), why } as const]),
     ...(mtu === undefined ? [] : [{ subject: { kind: 'mtu', dev }, to: mtu, why } as const]),
-    ...(bridge === undefined ? [] : [{ subject: { kind: 'master', dev }, to: bridge, why } as const]),
-    ...(bridge === undefined ? [] : portSettings(device, { config, host })),
+    ...(bridge === undefined || !joined
+      ? []
+      : [{ subject: { kind: 'master', dev }, to: bridge, why } as const, ...portSettings(device, { config, host })]),
     { subject: { kind: 'up', dev }, to: true, why },
   ];
 }

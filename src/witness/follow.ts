@@ -22,6 +22,8 @@ export interface Following {
   readonly findGuest: (name: string) => Domain | undefined;
   /** The uuid of a guest of which there is a record. */
   readonly findRecorded: (name: string) => Uuid | undefined;
+  /** Whether the guest of that uuid came from elsewhere. */
+  readonly isIncoming: (guest: Uuid) => boolean;
   readonly planning: () => Promise<Planning>;
   readonly note: (cutOver: CutOver) => void;
   readonly log: Log;
@@ -46,7 +48,10 @@ export async function followRunState(
   const isClosed = wanted !== 'open' && known !== undefined && (await closeAtOnce(known, effects));
   const closedMs = isClosed ? effects.now() : undefined;
   const domain = wanted === 'gone' ? undefined : host.findGuest(name);
-  const guest = domain?.uuid === undefined ? undefined : guestAtHand(domain, planning);
+  const guest =
+    domain?.uuid === undefined
+      ? undefined
+      : guestAtHand(domain, planning, { incoming: host.isIncoming(domain.uuid), halted: false });
   const uuid = guest?.uuid ?? known;
   if (uuid === undefined) return;
   const problems =

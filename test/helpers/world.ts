@@ -58,7 +58,9 @@ export class World {
   async reach(to: 'reachable' | 'unreachable', xml: string, context = this.context()): Promise<string[]> {
     const { memory, effects, libvirtVersion: version } = context;
     const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
-    return actOnGuest(to, guestAtHand(readDomain(parseXml(xml)), planning));
+    const domain = readDomain(parseXml(xml));
+    const incoming = foldRecord(domain.uuid!, memory.readRecord(domain.uuid!))?.incoming === true;
+    return actOnGuest(to, guestAtHand(domain, planning, { incoming, halted: false }));
   }
 
   /** The records that exist, added up. */

@@ -29,7 +29,7 @@ const endedByTimeout = [124, 137];
 
 /** The machine, as its agent lets us use it; connected while it is used. */
 export class Machine {
-  readonly #socket: string;
+  #socket: string;
   readonly #connectTimeoutMs: number;
   #agent: Promise<Agent> | undefined;
 
@@ -72,6 +72,23 @@ export class Machine {
   /** Writes a file inside, and makes its directory. */
   async putFile(file: string, text: string): Promise<void> {
     await this.sh(`mkdir -p "$(dirname '${file}')" && cat >'${file}'`, { input: text });
+  }
+
+  /** Whether its agent answers within a time that even a busy machine keeps. */
+  async answers(): Promise<boolean> {
+    this.#agent ??= Agent.connect(this.#socket, 60_000);
+    const isThere = await this.#agent.then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) this.#agent = undefined;
+    return isThere;
+  }
+
+  /** From now on it is the machine with this agent. */
+  moveTo(socket: string): void {
+    this.#socket = socket;
+    this.#agent = undefined;
   }
 
   /** Lets go of the agent, which talks with one at a time. */

@@ -5,7 +5,7 @@ import { findMissingPrerequisite } from './prerequisites.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    readonly machine: { readonly agent?: string; readonly missing?: string };
+    readonly machine: { readonly agent?: string; readonly console?: string; readonly missing?: string };
   }
 }
 
@@ -17,8 +17,8 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     return undefined;
   }
   const image = findImage() ?? (await step('building the machine', buildImage));
-  const { agent, stop } = await step('booting it', () => boot(image));
-  project.provide('machine', { agent });
+  const { agent, console, stop } = await step('booting it', () => boot(image));
+  project.provide('machine', { agent, console });
   return stop;
 }
 

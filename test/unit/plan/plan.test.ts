@@ -38,7 +38,11 @@ async function context(
   const asked = await config(text);
   const { wishes } = readWishes(guest, asked.guests);
   const seen = host(links);
-  return { devices: guestDevices(guest, view, { config: asked, wishes, host: seen }), config: asked, host: seen };
+  return {
+    devices: guestDevices(guest, view, { config: asked, wishes, host: seen, incoming: false }),
+    config: asked,
+    host: seen,
+  };
 }
 
 const plain = (target = '') =>
@@ -214,7 +218,7 @@ describe('taps', () => {
     const devices = guestDevices(
       { ...guest, commandLine },
       { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] },
-      { config: asked, wishes: [], host: host([]) },
+      { config: asked, wishes: [], host: host([]), incoming: false },
     );
     const changes = planPrepare({ devices, config: asked, host: host([]) });
     expect(changes.filter(({ subject }) => subject.kind === 'link').map(({ subject }) => subject.dev)).toEqual(made);

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { guest, makeHost } from './guests.ts';
+import { hostState, inNamespace, ip, World } from './world.ts';
+
+const config = `
+bridges: { br0: { keepForwardingTable: true } }
+taps: { create: true }
+interfaces:
+  - { match: { tap: 'wrong*' }, bridge: br0, mtu: 65535 }
+  - { match: { tap: '*' }, bridge: br0, keepForwardingTable: true }
+`;
+const mac = (last: number) => `52:54:00:00:00:0${last}`;
+let world: World;
+beforeEach(() => {
+  if (!inNamespace) return;
+  world = new World(config);
+  makeHost('up1');
+});
+afterEach(() => world?.destroy());
+
+/** A guest with taps of its command line; each with its scripts off or not. */
+function withTaps(taps: readonly { readonly dev: string; readonly more?: string }[]): string {
+  const words = taps.flatMap(({ dev, more = ',script=no,downscript=no' }, index) => [
+    '-netdev',
+    `tap,id=x${index},ifname=${dev}${more}`,
+    '-device',
+    `virtio-net-pci,netdev=x${index},mac=${mac(index + 1)}`,
+  ]);
+  const args = words.map(word => `<qemu:arg value='${word}'/>`).join('');
+  return guest([], 'prepare').replace('</domain>', `<qemu:commandline>${args}</qemu:commandline></domain>`);
+}
+
+const arrive = async (xml: string) => {
+  await world.qemu('migrate', xml.replace(" id='1'", ''));
+  return world.qemu('prepare', xml);
+};
+const lineOf = (dev: string) => hostState().find(line => line.startsWith(`${dev} `));
+const entries = () => hostState().filter(line => line.includes('static on'));
+
+describe.skipIf(!inNamespace)('taps of the command line of a guest that comes from elsewhere', () => {
+  test('are made just before QEMU opens them, and joined to their bridge when the CPUs run', async () => {
+    const before = hostState();
+    const xml = withTaps([{ dev: 'late0' }, { dev: 'early0', more: '' }]);
+    await arrive(xml);
+    expect(lineOf('late0')).toBeUndefined();
+    expect(lineOf('early0')).toMatch(/ up in br0/);
+    await world.qemu('start', xml);
+    expect(lineOf('late0')).toMatch(/ up/);
+    expect(lineOf('late0')).not.toContain('in br0');
+    await world.qemu('started', xml);
+    expect(lineOf('late0')).not.toContain('in br0');
+    expect(entries()).toEqual([]);
+    expect(await world.reach('reachable', xml)).toEqual([]);
+    expect(lineOf('late0')).toMatch(/ up in br0 learning false flood false/);
+    expect(entries()).toHaveLength(2);
+    await world.reach('unreachable', xml);
+    expect(entries()).toEqual([]);
+    await world.qemu('stopped', xml);
+    await world.qemu('release', xml);
+    expect(hostState()).toEqual(before);
+  });
+
+  test('are made at prepare, and joined, if it does not come from elsewhere', async () => {
+    const xml = withTaps([{ dev: 'late0' }]);
+    await world.qemu('prepare', xml);
+    expect(lineOf('late0')).toMatch(/ up in br0/);
+  });
+
+  test('after one that fails none is tried, those before it stay until the guest is given up', async () => {
+    const before = hostState();
+    const xml = withTaps([{ dev: 'tapa' }, { dev: 'wrong' }, { dev: 'tapc' }]);
+    expect(await arrive(xml)).toMatchObject({ status: 0 });
+    expect(await world.qemu('start', xml)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/MTU|mtu.*wrong|wrong.*mtu/),
+    });
+    expect(lineOf('tapa')).toMatch(/ up/);
+    expect([lineOf('wrong'), lineOf('tapc')]).toEqual([undefined, undefined]);
+    await world.qemu('stopped', xml);
+    await world.qemu('release', xml);
+    expect(hostState()).toEqual(before);
+  });
+
+  test('that is there already, as the source’s on the same host, is used and kept', async () => {
+    ip('tuntap', 'add', 'dev', 'late0', 'mode', 'tap');
+    ip('link', 'set', 'late0', 'master', 'br0', 'up');
+    const before = hostState();
+    const xml = withTaps([{ dev: 'late0' }]);
+    await arrive(xml);
+    await world.qemu('start', xml);
+    await world.qemu('started', xml);
+    await world.qemu('stopped', xml);
+    await world.qemu('release', xml);
+    expect(hostState()).toEqual(before);
+  });
+});
