@@ -36,6 +36,7 @@ export interface Rewrite {
  * refuse, or take and then fail on, and `POOL_EXHAUSTED` without a free VF.
  */
 export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
+  if (context.rules.length === 0) return { document, changes: [], picks: [] };
   const domain = readDomain(document);
   const picks = new Set<PciAddress>();
   const results = [
