@@ -37,8 +37,8 @@ export async function restartDaemon(machine: Machine): Promise<void> {
   await machine.sh('systemctl reset-failed libvirtd; systemctl restart libvirtd && virsh uri');
 }
 
-/** What the hooks logged: findings and errors. */
+/** What the hooks logged, findings and errors only. */
 export async function hookLog(machine: Machine): Promise<string[]> {
-  const text = await machine.sh('cat /var/log/actualnet.log 2>/dev/null || :');
+  const text = await machine.sh(`grep -v ' info ' /var/log/actualnet.log 2>/dev/null || :`);
   return text === '' ? [] : text.split('\n');
 }
