@@ -4,6 +4,7 @@ import type { Memory } from '../host/memory.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { describeActual } from '../resolve/actual.ts';
+import type { WitnessState } from '../witness/witness.ts';
 import type { CommandIo } from './io.ts';
 
 /** `actualnet status [GUEST]`: what the hooks know about the guests of this host. */
@@ -13,6 +14,8 @@ export function statusCommand(
     readonly format: 'table' | 'json';
     readonly memory: Memory;
     readonly effects: Effects;
+    /** What the witness of this host says of itself; undefined if there is none. */
+    readonly witness: WitnessState | undefined;
   },
   io: CommandIo,
 ): void {
@@ -24,7 +27,8 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  io.write(options.format === 'json' ? `${JSON.stringify({ guests }, null, 2)}\n` : table(guests));
+  const { format, witness = null } = options;
+  io.write(format === 'json' ? `${JSON.stringify({ guests, witness }, null, 2)}\n` : table(guests) + describe(witness));
 }
 
 function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {
@@ -33,6 +37,22 @@ function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): 
     .flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid), effects.guestLedger(uuid).read()) ?? []);
   const expected = memory.listAnnouncements().flatMap(({ guest, line }) => foldRecord(guest, [line]) ?? []);
   return [...recorded, ...expected].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function describe(witness: WitnessState | null): string {
+  if (witness === null) return '';
+  const time = (ms: number) => new Date(ms).toISOString();
+  const { role, pid, sinceMs, listeningSinceMs, guests } = witness;
+  const events = listeningSinceMs === null ? 'no events come from libvirt' : `events since ${time(listeningSinceMs)}`;
+  return [
+    `run states are followed by the ${role} (process ${pid}) since ${time(sinceMs)}, ${events}`,
+    ...guests.map(({ guest, wanted, done, cause, sinceMs: atMs }) => {
+      const late = wanted === done ? '' : ', not carried out yet';
+      return `guest '${guest}': ${wanted === 'open' ? 'open' : 'closed'} since ${time(atMs)}, ${cause}${late}`;
+    }),
+  ]
+    .map(line => `${printable(line)}\n`)
+    .join('');
 }
 
 function table(guests: readonly GuestRecord[]): string {

@@ -2,7 +2,6 @@ import {
   accessFindings,
   actOnGuest,
   closeReach,
-  followsRunState,
   type GuestAtHand,
   nodesToGrant,
   obstaclesOf,
@@ -32,6 +31,7 @@ import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml, type XmlDocument } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
+import { leaveToWitness } from './leave-to-witness.ts';
 import type { QemuOperation } from './phases.ts';
 
 /** Answers one call of the qemu hook. Returns the document libvirt is to use instead, or nothing. */
@@ -164,12 +164,12 @@ async function follow(
   const { incoming = false } = before ?? {};
   const halted = state === undefined ? incoming : state !== 'running';
   const atHand = { uuid: guest, domain, view, incoming, halted };
+  await leaveToWitness(operation, atHand, context);
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
   const problems =
     operation === 'reconnect'
       ? await repairGuest({ uuid: guest, domain, effects: context.effects })
       : await act(operation, atHand, context);
-  await leaveToWitness(operation, atHand, context);
   const told = [...access, ...problems].filter(finding => !before?.findings.includes(finding));
   if (told.length > 0) write(guest, lineOf(operation, domain, context, { findings: told }), context);
 }
@@ -199,17 +199,6 @@ async function act(
   if (isPassive(config)) return [];
   const { wishes, refusals } = readWishes(guest.domain, config.guests);
   return [...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
-}
-
-/** From here on no hook tells when the CPUs start and stop. */
-async function leaveToWitness(operation: QemuOperation, guest: AtHand, context: HookContext): Promise<void> {
-  const { config: readConfig, effects, beWitnessed, runState } = context;
-  // Without libvirt's own word there is nothing to go by; at `start` it comes only later.
-  if (operation !== 'start' && runState(guest.domain.name) === undefined) return;
-  const config = await readConfig();
-  if (isPassive(config)) return;
-  const { wishes } = readWishes(guest.domain, config.guests);
-  if (await followsRunState({ ...guest, config, wishes, effects })) await beWitnessed();
 }
 
 function findDifferences(operation: QemuOperation, before: GuestRecord | undefined, view: GuestView): string[] {

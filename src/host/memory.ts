@@ -39,6 +39,9 @@ export interface Memory {
   /** One host's part in a migration, kept until the next boot; of many only the newest. */
   noteCutOver(cutOver: object): void;
   readCutOvers(): readonly unknown[];
+  /** What the witness of this host knows; undefined takes it away. */
+  noteWitness(state: object | undefined): void;
+  readWitness(): unknown;
   /** True the first time it is asked for `topic`. */
   isFirst(topic: string): boolean;
 }
@@ -55,6 +58,7 @@ const keptCutOvers = 1000;
  *     guests/UUID.jsonl                                    a guest's record, one line for each call
  *     announced/UUID.json                                  an expected guest
  *     migrations.jsonl                                     when guests that migrated were opened and closed here
+ *     witness.json                                         what the witness knows
  *     seen/TOPIC                                           what was logged once
  *
  * A port has a file of its own, so that calls for two guests never rewrite the same file.
@@ -66,6 +70,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
   const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
   const cutOverFile = inState('migrations.jsonl');
+  const witnessFile = inState('witness.json');
   const uuidsIn = (directory: string) =>
     listDirectory(inState(directory)).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []);
 
@@ -135,6 +140,12 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       else writeFileAtomically(cutOverFile, textOfLines([...lines.slice(-keptCutOvers), cutOver as unknown]));
     },
     readCutOvers: () => parseJsonLines(readOwn(cutOverFile)),
+
+    noteWitness(state) {
+      if (state === undefined) removeFile(witnessFile);
+      else writeFileAtomically(witnessFile, JSON.stringify(state));
+    },
+    readWitness: () => parseJson(readOwn(witnessFile)),
 
     isFirst: topic => createMarker(inState('seen', fileNameOf(topic))),
   };

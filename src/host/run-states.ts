@@ -23,12 +23,21 @@ export function runStateReader(paths: HostPaths): () => RunState[] {
       if (!entry.endsWith('.xml')) continue;
       const before = known.get(entry);
       const atMs = writtenMs(path.join(paths.libvirtGuestStatus, entry));
-      const state = before?.atMs === atMs ? before : readRunState(paths, entry.slice(0, -'.xml'.length));
+      const state = before?.atMs === atMs ? before : tryReadRunState(paths, entry.slice(0, -'.xml'.length));
       if (state !== undefined) now.set(entry, state);
     }
     known = now;
     return [...now.values()];
   };
+}
+
+/** One bad file must not hide the others. */
+function tryReadRunState(paths: HostPaths, guest: string): RunState | undefined {
+  try {
+    return readRunState(paths, guest);
+  } catch {
+    return undefined;
+  }
 }
 
 /** One guest's run state; undefined if it does not run, or its file cannot be read. */

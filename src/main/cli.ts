@@ -16,10 +16,12 @@ import {
   readRunningNetworks,
 } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
+import { hasWitness } from '../host/one-witness.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
+import type { WitnessState } from '../witness/witness.ts';
 import { parseXml } from '../xml/document.ts';
 import { answerHook, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { survivors } from './survivors.ts';
@@ -226,7 +228,9 @@ async function main(): Promise<void> {
           return poolCommand({ format: argv.format, ...sources }, io);
         }
         const { statusCommand } = await import('../cli/status.ts');
-        statusCommand({ guest: argv.guest, format: argv.format, memory, effects: hostEffects(paths, Date.now) }, io);
+        const witness = (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined;
+        const { guest, format } = argv;
+        statusCommand({ guest, format, memory, witness, effects: hostEffects(paths, Date.now) }, io);
       },
     )
     .command('agent', "follows the guests' run states until it is ended: the service", {}, async () => {

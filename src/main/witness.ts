@@ -4,7 +4,7 @@ import { defaultConfig } from '../config/config.ts';
 import { batchesIn } from '../host/commands.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms } from '../host/effects.ts';
-import { fileMemory } from '../host/memory.ts';
+import { fileMemory, type Memory } from '../host/memory.ts';
 import { becomeWitness, type WitnessRole } from '../host/one-witness.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { readRunningGuest, runStateReader } from '../host/run-states.ts';
@@ -12,21 +12,16 @@ import { keepSpares } from '../host/spares.ts';
 import { listenToEvents } from '../host/virsh-events.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
+import type { Log } from '../report/log.ts';
 import { followRunState } from '../witness/follow.ts';
 import { readEventLine } from '../witness/lifecycle.ts';
-import { Witness } from '../witness/witness.ts';
+import { Witness, type WitnessState } from '../witness/witness.ts';
 import { hookContext } from './hook.ts';
 
 /** Status files are the second source, and the first while virsh cannot connect. */
 const lookMs = 1000;
 /** A stand-in stays this long after it was last needed: a guest may be about to come. */
 const lingerMs = 10_000;
-
-export interface Running {
-  readonly witness: Witness;
-  /** Whether `virsh event` is running, and since when; milliseconds since 1970. */
-  readonly listeningSinceMs: () => number | undefined;
-}
 
 /**
  * Watches the run states of this host's guests and acts on them, until `signal` says to stop; a stand-in also stops when no
@@ -36,7 +31,7 @@ export interface Running {
 export async function runWitness(
   paths: HostPaths,
   role: WitnessRole,
-  { signal, onReady }: { readonly signal: AbortSignal; readonly onReady?: (running: Running) => void },
+  { signal, onReady }: { readonly signal: AbortSignal; readonly onReady?: () => void },
 ): Promise<void> {
   const release = await becomeWitness(paths, role);
   if (release === undefined) {
@@ -49,12 +44,21 @@ export async function runWitness(
   const { log, effects, libvirtVersion: version } = hookContext(paths, { ...ownPrograms, ...batchesIn(spares.start) });
   const memory = fileMemory(paths, Date.now);
   const uuids = new Map<string, Uuid>();
-  let config = await loadConfig(paths).catch(error => {
-    log.warn(errorLine(error));
-    return defaultConfig;
-  });
+  let config = defaultConfig;
+  let mistake = '';
+  /** The last one without a mistake: whoever mends it must not leave guests where they are not. */
+  const reload = async () => {
+    try {
+      config = await loadConfig(paths);
+      mistake = '';
+    } catch (error) {
+      if (mistake !== errorLine(error)) log.warn(errorLine(error));
+      mistake = errorLine(error);
+    }
+  };
+  await reload();
   const planning = async () => {
-    config = await loadConfig(paths);
+    await reload();
     return { config, effects, findNetwork: memory.findNetwork, version };
   };
   const findGuest = (name: string) => {
@@ -75,7 +79,7 @@ export async function runWitness(
       if (wanted === 'gone') uuids.delete(guest);
     },
   });
-  let listeningSinceMs: number | undefined;
+  let listeningSinceMs: number | null = null;
   const listening = listenToEvents({
     onLine: line => {
       const event = readEventLine(line);
@@ -85,14 +89,16 @@ export async function runWitness(
       listeningSinceMs = Date.now();
     },
     onEnd: why => {
-      listeningSinceMs = undefined;
+      listeningSinceMs = null;
       log.info(`no events from libvirt until virsh can connect again: ${why}`);
     },
     signal: stop,
   });
   const readStates = runStateReader(paths);
   log.info(`the ${role} watches the guests' run states`);
-  onReady?.({ witness, listeningSinceMs: () => listeningSinceMs });
+  onReady?.();
+  const tell = teller(memory, log);
+  const sinceMs = Date.now();
   let neededMs = Date.now();
   while (!stop.aborted) {
     try {
@@ -101,6 +107,7 @@ export async function runWitness(
     } catch (error) {
       log.warn(errorLine(error));
     }
+    tell({ role, pid: process.pid, sinceMs, listeningSinceMs, guests: witness.guests() });
     if (role === 'stand-in' && Date.now() - neededMs > lingerMs) break;
     await sleep(lookMs, undefined, { signal: stop }).catch(() => undefined);
   }
@@ -108,8 +115,25 @@ export async function runWitness(
   await listening;
   await witness.idle();
   spares.end();
+  tell(undefined);
   log.info(`the ${role} has ended`);
   release();
+}
+
+/** Writes down what the witness knows when that has changed. It is only for those who want to look. */
+function teller(memory: Memory, log: Log): (state: WitnessState | undefined) => void {
+  let told = '';
+  return state => {
+    const now = JSON.stringify(state) ?? '';
+    if (now === told) return;
+    try {
+      memory.noteWitness(state);
+      told = now;
+    } catch (error) {
+      if (told !== 'failed') log.warn(errorLine(error));
+      told = 'failed';
+    }
+  };
 }
 
 /** The witness that a hook leaves behind. */

@@ -31,6 +31,17 @@ export interface WitnessContext {
   readonly now: () => number;
 }
 
+/** What a witness says of itself; kept for `status`. */
+export interface WitnessState {
+  readonly role: 'agent' | 'stand-in';
+  readonly pid: number;
+  /** Milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** Since when libvirt's events come; null while only its status files are looked at. */
+  readonly listeningSinceMs: number | null;
+  readonly guests: readonly Witnessed[];
+}
+
 /** What the witness knows of a guest. */
 export interface Witnessed {
   readonly guest: string;
@@ -47,13 +58,17 @@ interface Known {
   /** Heard and not acted on yet; the newest decides, all of them explain. */
   causes: Cause[];
   busy: boolean;
-  failed: boolean;
+  /** How often the last act failed, one time after the other, and when it may be tried again. */
+  failures: number;
+  retryMs: number;
 }
 
 /** Of a guest whose state changes faster than it can be acted on, this many causes are kept. */
 const maxCauses = 16;
 /** Guests acted on at the same time; each needs a few short processes. */
 const maxActs = 4;
+/** What fails is tried again after a second, then after two, four, and so on. */
+const longestRetryMs = 60_000;
 /** A guest without a status file may be one whose event came before the file. */
 const goneAfterMs = 5000;
 
@@ -93,7 +108,7 @@ export class Witness {
     for (const [guest, known] of this.#guests) {
       if (!running.has(guest) && known.wanted !== 'gone' && now - known.last.atMs > goneAfterMs)
         this.#want(guest, 'gone', { event: 'gone', detail: 'no status file', atMs: now });
-      else if (known.failed && !known.busy) this.#want(guest, known.wanted, known.last);
+      else if (known.failures > 0 && !known.busy && now >= known.retryMs) this.#want(guest, known.wanted, known.last);
     }
   }
 
@@ -120,7 +135,8 @@ export class Witness {
       last: cause,
       causes: [],
       busy: false,
-      failed: false,
+      failures: 0,
+      retryMs: 0,
     };
     this.#guests.set(guest, known);
     known.wanted = wanted;
@@ -150,14 +166,15 @@ export class Witness {
     try {
       await this.#context.act(guest, wanted, known.causes.splice(0));
       known.done = wanted;
-      known.failed = false;
+      known.failures = 0;
     } catch (error) {
-      known.failed = true;
+      known.retryMs = this.#context.now() + Math.min(1000 * 2 ** known.failures, longestRetryMs);
+      known.failures = Math.min(known.failures + 1, 10);
       this.#context.log.warn(`guest '${guest}' could not be made ${words[wanted]}: ${errorLine(error)}`);
     }
     known.busy = false;
     if (known.causes.length > 0) this.#queue.push(guest);
-    else if (known.wanted === 'gone' && !known.failed) this.#guests.delete(guest);
+    else if (known.wanted === 'gone' && known.failures === 0) this.#guests.delete(guest);
   }
 }
 

@@ -43,6 +43,9 @@ async function findRemembered(host: LibvirtHost): Promise<string[]> {
   );
   return found
     .split('\n')
-    .filter(file => !/^\.\/(seen|locks|migrations\.jsonl)(\/|$)|\/(network|config)\.json$/.test(file) && file !== '')
+    .filter(
+      file =>
+        !/^\.\/(seen|locks|(migrations|witness)\.jsonl?)(\/|$)|\/(network|config)\.json$/.test(file) && file !== '',
+    )
     .sort();
 }

@@ -119,19 +119,24 @@ describe('status files', () => {
     expect(witness.guests()).toEqual([]);
   });
 
-  test('are the occasion to try again what failed', async () => {
-    const { witness, event, acts, warnings, fail } = witnessed();
+  test('are the occasion to try again what failed, less and less often', async () => {
+    const { witness, event, acts, warnings, fail, clock } = witnessed();
     fail(new Error('no bridge'));
     event('g', 'Suspended Migrated');
     await witness.idle();
     expect(warnings).toEqual([expect.stringContaining("guest 'g' could not be made unreachable")]);
+    const look = async (afterMs: number) => {
+      clock.ms += afterMs;
+      witness.catchUp([state('g', 'paused migration', 1)]);
+      await witness.idle();
+      return acts.length;
+    };
+    expect([await look(900), await look(200), await look(1900), await look(200)]).toEqual([1, 2, 2, 3]);
     fail();
+    expect(await look(60_000)).toBe(4);
     witness.catchUp([state('g', 'paused migration', 1)]);
     await witness.idle();
-    expect(acts).toEqual(['g close', 'g close']);
-    witness.catchUp([state('g', 'paused migration', 1)]);
-    await witness.idle();
-    expect(acts).toHaveLength(2);
+    expect(acts).toHaveLength(4);
   });
 });
 

@@ -1,0 +1,27 @@
+import { followsRunState, type GuestAtHand } from '../apply/guest.ts';
+import { readWishes } from '../config/wishes.ts';
+import { isPassive } from '../plan/plan.ts';
+import { errorLine } from '../report/error.ts';
+import type { HookContext } from './dispatch.ts';
+import type { QemuOperation } from './phases.ts';
+
+/**
+ * From here on no hook tells when the CPUs start and stop: sees to it that somebody follows them, if it matters for the
+ * guest. It is no reason to fail: the agent may come later.
+ */
+export async function leaveToWitness(
+  operation: QemuOperation,
+  guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming' | 'halted'>,
+  { config: readConfig, effects, beWitnessed, runState, log }: HookContext,
+): Promise<void> {
+  try {
+    // Without libvirt's own word there is nothing to go by; at `start` it comes only later.
+    if (operation !== 'start' && runState(guest.domain.name) === undefined) return;
+    const config = await readConfig();
+    if (isPassive(config)) return;
+    const { wishes } = readWishes(guest.domain, config.guests);
+    if (await followsRunState({ ...guest, config, wishes, effects })) await beWitnessed();
+  } catch (error) {
+    log.warn(`${guest.domain.owner}, ${operation}: nobody could be told to follow its run state: ${errorLine(error)}`);
+  }
+}
