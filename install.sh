@@ -55,12 +55,24 @@ paths() { awk -v made="$1" '($1 == "directory") == made { sub(/^[^ ]*  /, ""); p
 uninstall() {
   [ -f "$manifest" ] || { echo "nothing is installed here"; return; }
   [ -z "$(recorded "$unit")" ] || systemctl disable --quiet --now "${unit##*/}" 2>/dev/null || :
+  [ -n "$hooks_dir" ] || end_stand_in || :
   paths 0 | while read -r path; do remove "$path"; done
   directories=$(paths 1 | sort -r)
   rm -f "$manifest"
   printf '%s\n' "$directories" | while read -r path; do [ -z "$path" ] || rmdir "$path" 2>/dev/null || :; done
+  [ -n "$hooks_dir" ] || reload_units
   echo "removed"
 }
+
+# Ends the process that hooks leave behind where there is no agent; says whether there was one.
+end_stand_in() {
+  pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' /run/actualnet/locks/.witness 2>/dev/null) && [ -n "$pid" ] || return 1
+  # The number may be another's by now.
+  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$libexec.* witness" && kill "$pid" || return 1
+  for _ in 1 2 3 4 5 6 7 8 9 10; do [ ! -d "/proc/$pid" ] || sleep 1; done
+}
+
+reload_units() { [ ! -d /run/systemd/system ] || systemctl daemon-reload || :; }
 
 make_directory() {
   [ ! -d "$1" ] || return 0
@@ -144,6 +156,11 @@ printf '#!/bin/sh\nexec %s %s "$@"\n' "$(quote "$node")" "$(quote "$libexec/actu
 [ ! -d "${unit%/*}" ] || put 644 "$unit" <systemd/actualnet-agent.service
 install_hooks /etc/libvirt/hooks "$libexec/hook.cjs"
 complete=yes
+reload_units
+# One that runs has the files of before.
+[ ! -d /run/systemd/system ] || systemctl try-restart "${unit##*/}" 2>/dev/null || :
+# Running guests still need it.
+if end_stand_in; then setsid "$node" "$libexec/hook.cjs" witness </dev/null >/dev/null 2>&1 & fi
 
 echo "installed: $libexec, $command_path and the hooks in /etc/libvirt/hooks"
 echo "libvirt notices its first hook only when a daemon starts. Restart, when it suits you:"
@@ -152,5 +169,5 @@ if command -v virtqemud >/dev/null 2>&1 && ! command -v libvirtd >/dev/null 2>&1
 else
   echo "  systemctl restart libvirtd       (with modular daemons: virtqemud virtnetworkd)"
 fi
-[ ! -f "$unit" ] || echo "the agent is a service of its own:  systemctl daemon-reload; systemctl enable --now ${unit##*/}"
+[ ! -f "$unit" ] || echo "the agent is a service of its own:  systemctl enable --now ${unit##*/}"
 echo "Running guests keep running meanwhile. Nothing was restarted."

@@ -1,13 +1,13 @@
 import { type Config, defaultConfig } from '../config/config.ts';
 import { readWishes, type Wish } from '../config/wishes.ts';
-import type { Domain } from '../model/domain.ts';
+import { type Domain, readDomain } from '../model/domain.ts';
 import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
-import { listFreeVfs, type VfChoice } from '../plan/free-vfs.ts';
+import { type DeviceUsers, listFreeVfs } from '../plan/free-vfs.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
@@ -53,15 +53,18 @@ export interface GuestAtHand {
 export async function rewriteForHost(
   document: XmlDocument,
   { config, effects, findNetwork, version }: Planning,
-  users: Pick<VfChoice, 'isTaken' | 'networks'>,
+  usersBeside: (guest: Uuid | undefined) => DeviceUsers,
 ): Promise<Rewrite> {
   const host = await effects.view({});
   return rewriteGuest(document, {
     rules: config.rewrite,
     findNetwork,
     version,
-    pfOf: address => host.pci(address)?.pf?.dev ?? undefined,
-    freeVfs: (pfs, like) => listFreeVfs(host, { pfs, like, ...users }),
+    pfOf: address => {
+      const device = host.pci(address);
+      return device && (device.pf?.dev ?? null);
+    },
+    freeVfs: (pfs, like) => listFreeVfs(host, { pfs, like, ...usersBeside(readDomain(document).uuid) }),
   });
 }
 
@@ -99,9 +102,8 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
     case 'start':
       return [...planPostponedTaps(context).flat(), ...planStart(context)];
     case 'started':
-      return guest.halted ? [] : planReachable(context);
     case 'reachable':
-      return [...planJoin(context), ...planReachable(context)];
+      return phase === 'started' && guest.halted ? [] : [...planJoin(context), ...planReachable(context)];
     case 'unreachable':
       return planUnreachable(context);
   }
@@ -113,7 +115,7 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
  */
 export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
   const { effects, uuid, domain } = guest;
-  await actOnPostponedTaps(phase, guest);
+  const joining = await actOnPostponedTaps(phase, guest);
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
   const { devices } = contextOf(guest, host);
@@ -129,7 +131,7 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  return [...problems, ...findings];
+  return [...joining, ...problems, ...findings];
 }
 
 /**
@@ -137,13 +139,19 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
  * until the guest is given up when one fails, and those behind it are not tried; then their bridges, before anything is asked
  * of their ports.
  */
-async function actOnPostponedTaps(phase: PlannedPhase, guest: GuestAtHand): Promise<void> {
-  if (!guest.incoming || !['start', 'reachable'].includes(phase)) return;
+async function actOnPostponedTaps(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
+  const opens = phase === 'reachable' || (phase === 'started' && !guest.halted);
+  if (!guest.incoming || !(opens || phase === 'start')) return [];
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
-  const turns = phase === 'start' ? planPostponedTaps(context) : [planJoin(context)];
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects };
-  for (const changes of turns) await carryOut(changes, { ...applying, keepGoing: false });
+  if (opens) {
+    // The other interfaces are to be opened whatever becomes of these.
+    const joining = async () => carryOut(planJoin(context), { ...applying, keepGoing: true });
+    return joining().catch(error => [asActualnetError(error).message]);
+  }
+  for (const changes of planPostponedTaps(context)) await carryOut(changes, { ...applying, keepGoing: false });
+  return [];
 }
 
 /**

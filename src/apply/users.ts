@@ -18,13 +18,16 @@ export interface User {
   readonly by: string;
 }
 
-/** The users of host devices, by PCI address or by the link below a macvtap. What `except` has been promised does not count. */
-export function listUsers({ memory, running, networks }: UserSources, except?: Uuid): Map<string, readonly User[]> {
+/** The users of host devices, by PCI address or by the link below a macvtap; of one guest or of all others where that is asked for. */
+export function listUsers(
+  { memory, running, networks }: UserSources,
+  counts: (guest: Uuid | undefined) => boolean = () => true,
+): Map<string, readonly User[]> {
   const users = new Map<string, readonly User[]>();
   const add = (device: string | undefined, who: string, by: string) => {
     if (device !== undefined) users.set(device, [...(users.get(device) ?? []), { who, by }]);
   };
-  for (const uuid of memory.listRecords()) {
+  for (const uuid of memory.listRecords().filter(counts)) {
     const record = foldRecord(uuid, memory.readRecord(uuid));
     const view = record?.chosen ?? record?.foreseen;
     for (const { address } of view?.hostdevs ?? [])
@@ -33,10 +36,11 @@ export function listUsers({ memory, running, networks }: UserSources, except?: U
       if (actual?.type === 'direct') add(actual.dev, `guest '${record!.name}'`, `our record (${record!.phase})`);
   }
   for (const { guest, line } of memory.listAnnouncements()) {
-    const expected = guest === except ? undefined : foldRecord(guest, [line]);
+    const expected = counts(guest) ? foldRecord(guest, [line]) : undefined;
     for (const address of expected?.picks ?? []) add(address, `guest '${expected!.name}'`, 'it is promised to it');
   }
-  for (const { name, interfaces, hostdevs } of running()) {
+  for (const { name, uuid, interfaces, hostdevs } of running()) {
+    if (!counts(uuid)) continue;
     for (const connection of interfaces.map(iface => iface.actual ?? iface)) {
       add(connection.hostDevice?.address, `guest '${name}'`, "libvirt's status");
       add(connection.source.dev, `guest '${name}'`, "libvirt's status");
@@ -44,7 +48,8 @@ export function listUsers({ memory, running, networks }: UserSources, except?: U
     for (const { address } of hostdevs) add(address, `guest '${name}'`, "libvirt's status");
   }
   for (const { network, ports } of networks()) {
-    for (const { plug, ownerName } of ports) {
+    for (const { plug, ownerName, ownerUuid } of ports) {
+      if (!counts(ownerUuid)) continue;
       const device = plug?.type === 'hostdev-pci' ? plug.address : plug?.type === 'direct' ? plug.dev : undefined;
       add(device, `guest '${ownerName}'`, `a port of ${network.owner}`);
     }

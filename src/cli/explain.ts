@@ -1,7 +1,8 @@
 import { type Planning, rewriteForHost } from '../apply/guest.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
-import type { VfChoice } from '../plan/free-vfs.ts';
+import type { Uuid } from '../model/values.ts';
+import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -10,7 +11,8 @@ import type { CommandIo } from './io.ts';
 export interface ExplainOptions extends Planning {
   readonly guest: string;
   readonly memory: Memory;
-  readonly users: Pick<VfChoice, 'isTaken' | 'networks'>;
+  /** Who uses the devices here, but for one guest. */
+  readonly usersBeside: (guest: Uuid | undefined) => DeviceUsers;
   /** The definition that libvirt starts a guest from the next time. */
   readonly findDefinition: (name: string) => { readonly file: string; readonly document: XmlDocument } | undefined;
 }
@@ -48,7 +50,7 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
   if (definition === undefined) return [];
   const { file, document } = definition;
   try {
-    const { changes } = await rewriteForHost(document, options, options.users);
+    const { changes } = await rewriteForHost(document, options, options.usersBeside);
     if (changes.length === 0) return [];
     const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
     return changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`);

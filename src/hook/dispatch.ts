@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Memory } from '../host/memory.ts';
 import type { Uuid } from '../model/values.ts';
 import type { AccessRules } from '../plan/access.ts';
-import type { VfChoice } from '../plan/free-vfs.ts';
+import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -38,7 +38,7 @@ export interface HookContext {
   /** Lets the QEMU of a guest that is about to start open nodes, where that is ours to do. */
   readonly letQemuOpen: (guest: string, nodes: readonly string[]) => Promise<void>;
   /** Who uses which device of this host, and the networks that run; without what a guest itself has been promised. */
-  readonly deviceUsers: (except: Uuid) => Pick<VfChoice, 'isTaken' | 'networks'>;
+  readonly deviceUsers: (except: Uuid | undefined) => DeviceUsers;
   /** The run state of a guest by libvirt's status file: `running`, `paused`; undefined if there is none. */
   readonly runState: (guest: string) => string | undefined;
   /** Sees to it that somebody follows the guests' run states from now on. */

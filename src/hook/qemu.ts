@@ -7,7 +7,6 @@ import {
   obstaclesOf,
   type PlannedPhase,
   repairGuest,
-  rewriteForHost,
   undoAll,
 } from '../apply/guest.ts';
 import {
@@ -21,18 +20,18 @@ import {
 import { defaultConfig } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
-import type { PciAddress } from '../model/pci-address.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import { findLostPorts } from '../resolve/claim.ts';
-import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
-import { type GuestView, viewGuest } from '../transform/guest-view.ts';
+import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
-import { parseXml, type XmlDocument } from '../xml/document.ts';
+import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
 import { leaveToWitness } from './leave-to-witness.ts';
 import type { QemuOperation } from './phases.ts';
+import { receive } from './receive.ts';
+import { lineOf, viewOf } from './record-lines.ts';
 
 /** Answers one call of the qemu hook. Returns the document libvirt is to use instead, or nothing. */
 export async function handleQemu(
@@ -69,27 +68,10 @@ export async function handleQemu(
   }
 }
 
-/** A guest is to come: its document is made one for this host, what it needs is promised to it. Unchanged, nothing is printed. */
-async function receive(
-  operation: 'migrate' | 'restore',
-  guest: Uuid,
-  document: XmlDocument,
-  context: HookContext,
-): Promise<string> {
-  const { memory, effects, libvirtVersion: version } = context;
-  const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
-  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, context.deviceUsers(guest));
-  const domain = readDomain(rewritten.document);
-  const view = viewOf(domain, context);
-  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));
-  for (const change of changes) context.log.info(`${domain.owner}, ${operation}: ${change}`);
-  return rewritten.document === document ? '' : rewritten.document.text;
-}
-
 /** A new life begins: what an earlier one left is undone, and what every interface will be is written down. */
 async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
   const { memory, log } = context;
-  const announcement = memory.takeAnnouncement(guest);
+  const announcement = memory.listAnnouncements().find(announced => announced.guest === guest)?.line;
   const incoming = announcement !== undefined;
   const { rewritten, picks } = foldRecord(guest, [announcement]) ?? {};
   const { left, problems } = await undoAll(guest, context.effects);
@@ -103,6 +85,7 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
     ...checkHostdevs(view),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming, rewritten, picks }), context);
+  memory.takeAnnouncement(guest);
   const atHand = { uuid: guest, domain, view, incoming, halted: true };
   await refuseImpossible(atHand, context);
   const told = await act('prepare', atHand, context);
@@ -242,14 +225,6 @@ function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uu
   }
 }
 
-function viewOf(
-  domain: Domain,
-  { memory, libvirtVersion }: HookContext,
-  findNetwork: NetworkLookup = memory.findNetwork,
-): GuestView {
-  return viewGuest(domain, resolveGuest(domain, { findNetwork, version: libvirtVersion }));
-}
-
 /** The document of a started guest does not say from which network a host device came; what was foreseen does. */
 function withNetworks(view: GuestView, before: GuestRecord | undefined): GuestView {
   const known = before?.foreseen ?? before?.chosen;
@@ -272,31 +247,6 @@ function write(guest: Uuid, line: RecordLine, { memory, log }: HookContext): voi
   for (const finding of findings.slice(0, maxLogged)) log.warn(`guest '${line.name}', ${line.op}: ${finding}`);
   const more = findings.length - maxLogged;
   if (more > 0) log.warn(`guest '${line.name}', ${line.op}: and ${more} findings more`);
-}
-
-function lineOf(
-  op: string,
-  domain: Domain,
-  context: HookContext,
-  rest: {
-    view?: GuestView;
-    findings?: readonly string[];
-    incoming?: boolean;
-    rewritten?: readonly string[] | undefined;
-    picks?: readonly PciAddress[] | undefined;
-  },
-): RecordLine {
-  const { findings, incoming, rewritten, picks, ...view } = rest;
-  return {
-    at: new Date(context.now()).toISOString(),
-    op,
-    name: domain.name,
-    ...view,
-    ...(findings?.length ? { findings } : {}),
-    ...(incoming ? { incoming } : {}),
-    ...(rewritten?.length ? { rewritten } : {}),
-    ...(picks?.length ? { picks } : {}),
-  };
 }
 
 function guestUuid(domain: Domain): Uuid {

@@ -69,7 +69,8 @@ export function batchesIn(start: StartTool): Batches {
 export async function startTool(tool: string, words: readonly string[]): Promise<ToolProcess> {
   // Loaded here: a call that changes nothing on the host need not wait for it.
   const { execa } = await import('execa');
-  const limits = { forceKillAfterDelay: 500, maxBuffer: 64 * 1024 * 1024 };
+  // One that has begun may end its work, whatever becomes of us.
+  const limits = { forceKillAfterDelay: 500, maxBuffer: 64 * 1024 * 1024, cleanup: false };
   const child = execa(tool, words, { stdin: 'pipe', reject: false, env: { LC_ALL: 'C' }, ...limits });
   // One that cannot take its lines ends, and its end says why.
   child.stdin.on('error', () => undefined);

@@ -87,7 +87,8 @@ async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Pro
   };
 }
 
-function once<V>(read: () => V): () => V {
+/** Asks at most once, and only when it is wanted. */
+export function once<V>(read: () => V): () => V {
   let known: { value: V } | undefined;
   return () => {
     known ??= { value: read() };

@@ -1,4 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type StdioOptions, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { openPrivateFile } from './files.ts';
 import { hasWitness } from './one-witness.ts';
 import type { HostPaths } from './paths.ts';
 
@@ -8,7 +11,16 @@ import type { HostPaths } from './paths.ts';
  */
 export async function leaveWitnessBehind(paths: HostPaths, program: string): Promise<void> {
   if (await hasWitness(paths)) return;
-  const child = spawn(process.execPath, [program, 'witness'], { detached: true, stdio: 'ignore', cwd: '/' });
-  child.on('error', () => undefined);
-  child.unref();
+  // Of many hooks at once only one starts it. The lock goes with the descriptor, and ends with the last process that has it.
+  const { tryLock } = (await import('fs-native-extensions')).default;
+  const fd = openPrivateFile(path.join(paths.state, 'locks', '.witness-start'));
+  try {
+    if (!tryLock(fd)) return;
+    const stdio: StdioOptions = ['ignore', 'ignore', 'ignore', fd];
+    const child = spawn(process.execPath, [program, 'witness'], { detached: true, stdio, cwd: '/' });
+    child.on('error', () => undefined);
+    child.unref();
+  } finally {
+    fs.closeSync(fd);
+  }
 }

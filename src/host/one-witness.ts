@@ -12,7 +12,9 @@ interface Holder {
   readonly role: WitnessRole;
 }
 
-const handOverMs = 5000;
+/** A stand-in ends what it is doing; a probe of others takes no time. */
+const handOverMs = 15_000;
+const probedMs = 1000;
 
 /**
  * Makes this process the one witness of the host, until it ends or lets go: two would act on the same events in different
@@ -20,7 +22,7 @@ const handOverMs = 5000;
  */
 export async function becomeWitness(paths: HostPaths, role: WitnessRole): Promise<(() => void) | undefined> {
   const fd = openPrivateFile(lockFile(paths));
-  const until = performance.now() + (role === 'agent' ? handOverMs : 0);
+  const until = performance.now() + (role === 'agent' ? handOverMs : probedMs);
   const { tryLock } = (await import('fs-native-extensions')).default;
   while (!tryLock(fd)) {
     const holder = readHolder(paths);
@@ -41,7 +43,8 @@ export async function hasWitness(paths: HostPaths): Promise<boolean> {
   const { tryLock } = (await import('fs-native-extensions')).default;
   const fd = openPrivateFile(lockFile(paths));
   try {
-    return !tryLock(fd);
+    // Shared: two who ask at once must not take each other for one.
+    return !tryLock(fd, { shared: true });
   } finally {
     fs.closeSync(fd);
   }

@@ -24,7 +24,9 @@ export function runStateReader(paths: HostPaths): () => RunState[] {
       const before = known.get(entry);
       const atMs = writtenMs(path.join(paths.libvirtGuestStatus, entry));
       const state = before?.atMs === atMs ? before : tryReadRunState(paths, entry.slice(0, -'.xml'.length));
-      if (state !== undefined) now.set(entry, state);
+      // One that cannot be read now says what it said before.
+      const said = state ?? before;
+      if (said !== undefined) now.set(entry, said);
     }
     known = now;
     return [...now.values()];

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -26,25 +25,41 @@ export async function listenToEvents({ onLine, onStart, onEnd, signal }: Listeni
   let delayMs = firstDelayMs;
   while (!signal.aborted) {
     const began = performance.now();
+    const printed: string[] = [];
+    const ended = runVirsh({ onLine, signal, print: line => printed.length < 5 && printed.push(line) });
+    onStart();
+    await ended;
+    if (signal.aborted) return;
+    onEnd(printed.join(', ') || 'it ended');
+    delayMs = performance.now() - began > longestDelayMs ? firstDelayMs : Math.min(2 * delayMs, longestDelayMs);
+    await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Resolves when virsh has ended, or could not be started; never rejects. */
+async function runVirsh({
+  onLine,
+  signal,
+  print,
+}: Pick<Listening, 'onLine' | 'signal'> & { print: (line: string) => void }): Promise<void> {
+  try {
     const child = spawn('virsh', [...words, ...eventWords], {
       env: { ...process.env, LC_ALL: 'C' },
       stdio: ['ignore', 'pipe', 'pipe'],
       signal,
     });
-    const printed: string[] = [];
-    createInterface(child.stdout).on('line', onLine);
-    createInterface(child.stderr).on('line', line => {
-      if (line.trim() !== '' && printed.length < 5) printed.push(line.trim());
+    const ended = new Promise<void>(resolve => {
+      child.once('close', () => resolve());
+      child.once('error', error => {
+        print(`${error}`);
+        resolve();
+      });
     });
-    const ended = Promise.race([
-      once(child, 'close'),
-      once(child, 'error').then(([error]) => printed.push(`${error}`)),
-    ]);
-    onStart();
-    await ended.catch(error => printed.push(`${error}`));
-    if (signal.aborted) return;
-    onEnd(printed.join(', ') || 'it ended');
-    delayMs = performance.now() - began > longestDelayMs ? firstDelayMs : Math.min(2 * delayMs, longestDelayMs);
-    await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+    // Without a process there may be no streams either.
+    if (child.stdout) createInterface(child.stdout).on('line', onLine);
+    if (child.stderr) createInterface(child.stderr).on('line', line => line.trim() !== '' && print(line.trim()));
+    await ended;
+  } catch (error) {
+    print(`${error}`);
   }
 }

@@ -17,5 +17,7 @@ export async function runAgent(paths: HostPaths): Promise<void> {
 /** Node has no datagram sockets with names, so systemd's own tool is asked. */
 function notify(state: string): void {
   if (!process.env.NOTIFY_SOCKET) return;
-  spawn('systemd-notify', [state], { stdio: 'ignore' }).on('error', () => undefined);
+  try {
+    spawn('systemd-notify', [state], { stdio: 'ignore' }).on('error', () => undefined);
+  } catch {}
 }

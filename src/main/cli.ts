@@ -122,8 +122,8 @@ async function main(): Promise<void> {
       y => y.positional('domain', domainFile),
       async argv => {
         const { transformCommand } = await import('../cli/transform.ts');
-        const users = deviceUsers(paths, memory);
-        await transformCommand({ domain: argv.domain, users, ...(await planningContext()) }, io);
+        const usersBeside = (guest: Uuid | undefined) => deviceUsers(paths, memory, guest);
+        await transformCommand({ domain: argv.domain, usersBeside, ...(await planningContext()) }, io);
       },
     )
     .command(
@@ -132,10 +132,10 @@ async function main(): Promise<void> {
       y => y.positional('guest', { type: 'string', demandOption: true, describe: 'name or uuid' }),
       async argv => {
         const { explainCommand } = await import('../cli/explain.ts');
-        const users = deviceUsers(paths, memory);
+        const usersBeside = (guest: Uuid | undefined) => deviceUsers(paths, memory, guest);
         const findDefinition = (name: string) => findGuestDefinition(paths, name);
         const { guest } = argv;
-        await explainCommand({ guest, memory, users, findDefinition, ...(await planningContext()) }, io);
+        await explainCommand({ guest, memory, usersBeside, findDefinition, ...(await planningContext()) }, io);
       },
     )
     .command(

@@ -3,7 +3,7 @@ import { listUsers } from '../apply/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
-import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
+import { hostEffects, once, ownPrograms, type Programs } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
@@ -14,7 +14,7 @@ import { type HostPaths, hostPaths } from '../host/paths.ts';
 import { readRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
-import type { VfChoice } from '../plan/free-vfs.ts';
+import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { isGone } from './survivors.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
@@ -56,23 +56,17 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms):
 }
 
 /** Who uses which device of this host, by all that is written about it; read when it is first asked for. */
-export function deviceUsers(paths: HostPaths, memory: Memory, except?: Uuid): Pick<VfChoice, 'isTaken' | 'networks'> {
+export function deviceUsers(paths: HostPaths, memory: Memory, except: Uuid | undefined): DeviceUsers {
   const states = once(() => readRunningNetworks(paths));
   const sources = { memory, running: () => readRunningGuests(paths), networks: states };
-  const users = once(() => listUsers(sources, except));
+  const others = once(() => listUsers(sources, guest => guest === undefined || guest !== except));
+  const own = once(() => listUsers(sources, guest => guest !== undefined && guest === except));
   return {
-    isTaken: device => users().has(device),
+    isTaken: device => others().has(device),
+    isOwn: device => own().has(device),
     get networks() {
       return states().map(({ network }) => network);
     },
-  };
-}
-
-function once<V>(read: () => V): () => V {
-  let known: { readonly value: V } | undefined;
-  return () => {
-    known ??= { value: read() };
-    return known.value;
   };
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { foldRecord } from '../apply/record.ts';
-import { defaultConfig } from '../config/config.ts';
+import { type Config, defaultConfig } from '../config/config.ts';
 import { batchesIn } from '../host/commands.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms } from '../host/effects.ts';
@@ -11,6 +11,7 @@ import { readRunningGuest, runStateReader } from '../host/run-states.ts';
 import { keepSpares } from '../host/spares.ts';
 import { listenToEvents } from '../host/virsh-events.ts';
 import type { Uuid } from '../model/values.ts';
+import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { followRunState } from '../witness/follow.ts';
@@ -44,21 +45,24 @@ export async function runWitness(
   const { log, effects, libvirtVersion: version } = hookContext(paths, { ...ownPrograms, ...batchesIn(spares.start) });
   const memory = fileMemory(paths, Date.now);
   const uuids = new Map<string, Uuid>();
-  let config = defaultConfig;
+  let config: Config | undefined;
   let mistake = '';
   /** The last one without a mistake: whoever mends it must not leave guests where they are not. */
   const reload = async () => {
     try {
+      const before = config;
       config = await loadConfig(paths);
       mistake = '';
+      // What was not asked for before is due now, for guests that run already.
+      if (before !== undefined && isPassive(before) && !isPassive(config)) witness.again();
     } catch (error) {
       if (mistake !== errorLine(error)) log.warn(errorLine(error));
       mistake = errorLine(error);
     }
   };
-  await reload();
   const planning = async () => {
     await reload();
+    if (config === undefined) throw new ActualnetError('CONFIG', 'there is no configuration without a mistake yet');
     return { config, effects, findNetwork: memory.findNetwork, version };
   };
   const findGuest = (name: string) => {
@@ -73,7 +77,7 @@ export async function runWitness(
   const witness = new Witness({
     log,
     now: Date.now,
-    policy: () => config.reachability,
+    policy: () => (config ?? defaultConfig).reachability,
     async act(guest, wanted, causes) {
       await followRunState(guest, wanted, causes, sources);
       if (wanted === 'gone') uuids.delete(guest);
@@ -94,6 +98,7 @@ export async function runWitness(
     },
     signal: stop,
   });
+  await reload();
   const readStates = runStateReader(paths);
   log.info(`the ${role} watches the guests' run states`);
   onReady?.();
@@ -102,6 +107,7 @@ export async function runWitness(
   let neededMs = Date.now();
   while (!stop.aborted) {
     try {
+      await reload();
       witness.catchUp(readStates());
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
     } catch (error) {
@@ -144,6 +150,6 @@ export async function runStandIn(paths: HostPaths): Promise<void> {
 /** Ends on SIGTERM and SIGINT; a stand-in has no terminal. */
 export function untilTerminated(): AbortSignal {
   const controller = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => controller.abort());
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => controller.abort());
   return controller.signal;
 }

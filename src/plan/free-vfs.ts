@@ -2,7 +2,7 @@ import { matchesPattern } from '../config/match.ts';
 import type { Network } from '../model/network.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import type { HostView } from './host-view.ts';
-import { userOf } from './vfs.ts';
+import { isInUse } from './vfs.ts';
 
 export interface VfChoice {
   /** Names of PFs or patterns, the preferred ones first. */
@@ -11,12 +11,17 @@ export interface VfChoice {
   readonly like: PciAddress | undefined;
   /** Whether somebody says that he uses a VF, by its address or link. */
   readonly isTaken: (device: string) => boolean;
+  /** Whether it is the guest's already. */
+  readonly isOwn: (device: string) => boolean;
   /** Running networks: those of their pools are libvirt's to give away. */
   readonly networks: readonly Network[];
 }
 
+/** Who uses the devices of a host, for one guest to be given some of them. */
+export type DeviceUsers = Pick<VfChoice, 'isTaken' | 'isOwn' | 'networks'>;
+
 /** The VFs that can be given to a guest, the best first. One below a PF that is down is of no use. */
-export function listFreeVfs(host: HostView, { pfs, like, isTaken, networks }: VfChoice): PciAddress[] {
+export function listFreeVfs(host: HostView, { pfs, like, isTaken, isOwn, networks }: VfChoice): PciAddress[] {
   const pools = networks.filter(({ mode }) => mode === 'hostdev');
   const pooled = new Set(pools.flatMap(({ pool }) => pool.flatMap(entry => ('address' in entry ? entry.address : []))));
   const pooledPfs = pools.flatMap(({ pf }) => pf ?? []);
@@ -37,7 +42,7 @@ export function listFreeVfs(host: HostView, { pfs, like, isTaken, networks }: Vf
   const isFree = (address: PciAddress) =>
     ![address, ...(host.pci(address)?.netdevs ?? [])].some(isTaken) &&
     !pooled.has(address) &&
-    userOf(address, host) === undefined;
+    (isOwn(address) || !isInUse(address, host));
   const rank = ({ address, isSamePf, wanted, numaNode }: (typeof candidates)[number]) => [
     address === like ? 0 : 1,
     isSamePf ? 0 : 1,

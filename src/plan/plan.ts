@@ -103,7 +103,11 @@ export function planPostponedTaps({ devices, config, host }: PlanContext): Chang
   if (!config.taps.create) return [];
   return devices
     .filter(({ postponed }) => postponed)
-    .map(device => makeTap(device, { config, host, made: new Set(), joined: false }));
+    .map(device => {
+      // What its bridge cannot do later is a reason to refuse the guest now.
+      portSettings(device, { config, host });
+      return makeTap(device, { config, host, made: new Set(), joined: false });
+    });
 }
 
 /** The CPUs run: taps that were made without their bridge are plugged in. */

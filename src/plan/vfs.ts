@@ -30,6 +30,14 @@ export function userOf(address: PciAddress, host: HostView): string | undefined 
   return linkUpon(device, host, upper => host.link(upper)?.isMacvtap === true);
 }
 
+/** Whether anything here stands on a VF, if only the host's own network, or it was given to a container. */
+export function isInUse(address: PciAddress, host: HostView): boolean {
+  const device = host.pci(address);
+  if (device === undefined || userOf(address, host) !== undefined) return true;
+  if (isOnVfio(device)) return false;
+  return linkUpon(device, host, () => true) !== undefined || (device.driver !== null && device.netdevs.length === 0);
+}
+
 /** Why a VF's PF must not be made to drop it: someone would lose it, and the kernel would keep the writer waiting. */
 export function hindranceOf(address: PciAddress, host: HostView): string | undefined {
   const device = host.pci(address);

@@ -2,7 +2,6 @@ import type { RewriteRule } from '../config/config.ts';
 import type { Interface } from '../model/interface.ts';
 import { actualTypeOf } from '../resolve/actual.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
-import { hasVlanOnPlainBridge, type LibvirtVersion } from '../resolve/version.ts';
 import type { XmlEdit } from '../xml/edit.ts';
 import { addChildren, removeAttribute, setAttribute, writeXml } from './elements.ts';
 
@@ -25,7 +24,6 @@ export interface Asked<C> {
 
 interface Context {
   readonly findNetwork: NetworkLookup;
-  readonly version: () => LibvirtVersion;
 }
 
 /** Gives an interface another network, bridge or device below its macvtap. Throws through `refuse`. */
@@ -96,8 +94,6 @@ function toBridge(iface: Interface, bridge: string, { context, refuse, why }: As
   }
   requireMovable(iface, refuse);
   requireCard(iface, context, refuse);
-  if (iface.vlan !== undefined && iface.virtualport === undefined && !hasVlanOnPlainBridge(context.version()))
-    refuse('it has a <vlan>, which this libvirt does not set on a bridge of the host');
   return replaceSource(iface, { type: 'bridge', attributes: { bridge } }, why);
 }
 
@@ -122,8 +118,6 @@ function toDirect(
   requireMovable(iface, refuse);
   requireCard(iface, context, refuse);
   if (iface.filter !== undefined) refuse('it has a <filterref>, and libvirt filters nothing on a macvtap');
-  if (iface.isolated) refuse('it is an isolated port, which a macvtap cannot be');
-  if (iface.vlan !== undefined) refuse('it has a <vlan>, which a macvtap cannot have');
   return replaceSource(iface, { type: 'direct', attributes: { dev, mode } }, why);
 }
 

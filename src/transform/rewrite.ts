@@ -4,7 +4,7 @@ import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
 import { type Interface, isUserAlias } from '../model/interface.ts';
 import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { NetworkLookup } from '../resolve/guest.ts';
+import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { applyEdits } from '../xml/edit.ts';
@@ -17,8 +17,8 @@ export interface RewriteContext {
   readonly rules: readonly RewriteRule[];
   readonly findNetwork: NetworkLookup;
   readonly version: () => LibvirtVersion;
-  /** The PF of a VF of this host. */
-  readonly pfOf: (address: PciAddress) => string | undefined;
+  /** The PF of a VF of this host; null for another device of this host, undefined for none. */
+  readonly pfOf: (address: PciAddress) => string | null | undefined;
   /** The VFs of the named PFs that nobody has, the best instead of `like` first; `like` itself if it is one of them. */
   readonly freeVfs: (pfs: readonly string[], like: PciAddress | undefined) => readonly PciAddress[];
 }
@@ -47,28 +47,59 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
     document,
     results.flatMap(({ edits }) => edits),
   );
-  const [broken] = rewritten === document ? [] : findAbiBreaks(domain, readDomain(rewritten), context.findNetwork);
-  if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: the rewritten document: ${broken}`);
+  if (rewritten !== document) {
+    const after = readDomain(rewritten);
+    const [broken] = [...findAbiBreaks(domain, after, context.findNetwork), ...findTwice(after)];
+    if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: after 'rewrite': ${broken}`);
+    requireSupported(domain, after, context);
+  }
   return { document: rewritten, changes: results.flatMap(({ changes }) => changes), picks: [...picks] };
+}
+
+/** What an interface has become may not take the settings that it had before. */
+function requireSupported(before: Domain, after: Domain, context: RewriteContext): void {
+  for (const { iface, error } of resolveGuest(after, context)) {
+    const isChanged = iface.element.outerXml !== before.interfaces[iface.index]!.element.outerXml;
+    if (!isChanged || error?.code !== 'ACTUAL_UNSUPPORTED') continue;
+    const { place } = ruleOf(before.interfaces[iface.index]!, before, context)!;
+    const why = error.message.replace(`${iface.owner}: `, '');
+    throw new ActualnetError('ABI_BREAK', `${iface.owner}: rule ${place} of 'rewrite' cannot be followed: ${why}`);
+  }
+}
+
+/** Names that one rule has given to two devices. */
+function findTwice({ interfaces, hostdevs }: Domain): string[] {
+  const names = [
+    ...interfaces.flatMap(({ target }) => (target.dev === undefined ? [] : `target '${target.dev}'`)),
+    ...[...interfaces, ...hostdevs].flatMap(({ alias }) => (alias === undefined ? [] : `alias '${alias}'`)),
+  ];
+  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  return twice.map(name => `two devices have the ${name}`);
 }
 
 type Context = RewriteContext & { readonly domain: Domain; readonly picks: Set<PciAddress> };
 type Ruled = { readonly rule: RewriteRule; readonly place: number };
 
-function rewriteInterface(iface: Interface, context: Context): Rewritten {
-  const { source, mac, target, hostDevice, owner } = iface;
+function ruleOf(iface: Interface, domain: Domain, context: RewriteContext): Ruled | undefined {
+  const { source, target, hostDevice } = iface;
   const address = hostDevice?.address;
-  const found = findRule(context, {
-    guest: context.domain.name,
-    mac,
+  return findRule(context, {
+    guest: domain.name,
+    mac: iface.mac,
     network: source.network,
     portgroup: source.portgroup,
     bridge: iface.type === 'bridge' ? source.bridge : undefined,
     dev: source.dev,
     tap: target.dev,
     address,
-    pf: address && context.pfOf(address),
+    pf: (address && context.pfOf(address)) ?? undefined,
   });
+}
+
+function rewriteInterface(iface: Interface, context: Context): Rewritten {
+  const { mac, owner } = iface;
+  const address = iface.hostDevice?.address;
+  const found = ruleOf(iface, context.domain, context);
   if (found === undefined) return nothing;
   const { rule, place } = found;
   const refuse: Refuse = (why, hint) => {
@@ -92,7 +123,8 @@ function rewriteInterface(iface: Interface, context: Context): Rewritten {
 function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewritten {
   const { address, element } = hostdev;
   if (hostdev.type !== 'pci' || address === undefined) return nothing;
-  const found = findRule(context, { guest: context.domain.name, address, pf: context.pfOf(address) });
+  const pf = context.pfOf(address);
+  const found = findRule(context, { guest: context.domain.name, address, pf: pf ?? undefined });
   if (found === undefined) return nothing;
   const { rule, place } = found;
   const owner = `${context.domain.owner}, host device ${address}`;
@@ -104,8 +136,12 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
     value => value !== undefined,
   );
   if (isForInterfaces) refuse('a plain host device has no network, bridge, device or target');
+  // Another kind of card is no VF, whatever a rule for everything says.
+  const isOther = rule.vfs !== undefined && pf === null;
+  if (rule.vfs !== undefined && pf === undefined && !/[0-9a-f]/.test(rule.match.address ?? ''))
+    refuse('it is not known here whether it is a VF', "name its address in 'match'");
   const parts = [
-    rule.vfs === undefined ? nothing : pick(element, address, { rule, context, owner, refuse, why }),
+    rule.vfs === undefined || isOther ? nothing : pick(element, address, { rule, context, owner, refuse, why }),
     rule.alias === undefined ? nothing : rename(element, { alias: rule.alias, context, refuse, why }),
   ];
   return {
@@ -114,7 +150,7 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
   };
 }
 
-function findRule({ rules }: Context, subject: Parameters<typeof fits>[1]): Ruled | undefined {
+function findRule({ rules }: RewriteContext, subject: Parameters<typeof fits>[1]): Ruled | undefined {
   const index = rules.findIndex(({ match }) => fits(match, subject));
   return index === -1 ? undefined : { rule: rules[index]!, place: index + 1 };
 }

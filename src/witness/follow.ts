@@ -11,6 +11,7 @@ import {
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
+import { ActualnetError } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { CutOver } from './cut-over.ts';
 import { isOfMigration } from './lifecycle.ts';
@@ -53,10 +54,14 @@ export async function followRunState(
       ? undefined
       : guestAtHand(domain, planning, { incoming: host.isIncoming(domain.uuid), halted: false });
   const uuid = guest?.uuid ?? known;
-  if (uuid === undefined) return;
+  if (uuid === undefined && wanted !== 'open') return;
+  if (wanted === 'open' && guest === undefined)
+    throw new ActualnetError('GUEST_UNKNOWN', `libvirt has no status of guest '${name}' yet`);
+  // Whoever asks for nothing any more does not want to be cut off: what is in force stays until the guest stops.
+  if (wanted === 'open' && isPassive(config)) return;
   const problems =
     guest === undefined || isPassive(config)
-      ? await closeIfAny(uuid, planning)
+      ? await closeIfAny(uuid!, planning)
       : await actOnGuest(wanted === 'open' ? 'reachable' : 'unreachable', guest);
   const doneMs = closedMs ?? effects.now();
   for (const problem of problems) host.log.warn(`guest '${name}', ${wanted}: ${problem}`);
@@ -65,7 +70,7 @@ export async function followRunState(
   const macs = await macsOf(guest);
   if (macs.length === 0) return;
   const cutOver: CutOver = {
-    guest: uuid,
+    guest: guest.uuid,
     name,
     reachable: wanted === 'open',
     cause: `${cause.event} ${cause.detail}`,

@@ -55,13 +55,15 @@ export function reachOf({ event, detail }: Pick<LifecycleEvent, 'event' | 'detai
   }
 }
 
-/** The same for the state and reason in a status file of libvirt's, in its words: `paused`, `I/O error`. */
+/** The same for the state and reason in a status file of libvirt's, in its words: `paused`, `ioerror`. */
 export function reachOfState(state: string, reason: string, policy: ReachPolicy): Reach {
   switch (state) {
     case 'running':
       return 'open';
     case 'paused':
-      if (reason === 'I/O error') return policy.ioError;
+      // Nothing is open yet, and libvirt is about to bring links up itself.
+      if (reason === 'starting up') return 'nothing';
+      if (reason === 'ioerror') return policy.ioError;
       return reason === 'watchdog' ? policy.watchdog : 'close';
     case 'pmsuspended':
     case 'crashed':

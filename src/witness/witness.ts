@@ -61,6 +61,8 @@ interface Known {
   /** How often the last act failed, one time after the other, and when it may be tried again. */
   failures: number;
   retryMs: number;
+  /** Since when it has had no status file. */
+  missingMs: number | undefined;
 }
 
 /** Of a guest whose state changes faster than it can be acted on, this many causes are kept. */
@@ -69,7 +71,7 @@ const maxCauses = 16;
 const maxActs = 4;
 /** What fails is tried again after a second, then after two, four, and so on. */
 const longestRetryMs = 60_000;
-/** A guest without a status file may be one whose event came before the file. */
+/** A guest whose status file is missing may be one whose event came before the file, or whose file is being replaced. */
 const goneAfterMs = 5000;
 
 /**
@@ -106,10 +108,16 @@ export class Witness {
     const running = new Set(states.map(({ guest }) => guest));
     const now = this.#context.now();
     for (const [guest, known] of this.#guests) {
-      if (!running.has(guest) && known.wanted !== 'gone' && now - known.last.atMs > goneAfterMs)
+      known.missingMs = running.has(guest) ? undefined : (known.missingMs ?? now);
+      if (known.missingMs !== undefined && known.wanted !== 'gone' && now - known.missingMs > goneAfterMs)
         this.#want(guest, 'gone', { event: 'gone', detail: 'no status file', atMs: now });
       else if (known.failures > 0 && !known.busy && now >= known.retryMs) this.#want(guest, known.wanted, known.last);
     }
+  }
+
+  /** What is wanted is done once more for every guest: something else has changed. */
+  again(): void {
+    for (const [guest, { wanted, last }] of this.#guests) this.#want(guest, wanted, last);
   }
 
   guests(): Witnessed[] {
@@ -137,6 +145,7 @@ export class Witness {
       busy: false,
       failures: 0,
       retryMs: 0,
+      missingMs: undefined,
     };
     this.#guests.set(guest, known);
     known.wanted = wanted;

@@ -27,7 +27,7 @@ function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], versio
     rules,
     findNetwork,
     version: () => parseLibvirtVersion(version),
-    pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : undefined),
+    pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : address.startsWith('0000:0a:') ? null : undefined),
     freeVfs: (_, like) => [...free].sort(each => (each === like ? -1 : 0)) as PciAddress[],
   });
   return { ...result, isSame: result.document === document, text: result.document.text };
@@ -171,13 +171,13 @@ describe('refused, naming the rule and the interface', () => {
       'a macvtap with a VLAN',
       nic('network', "<source network='prod'/><vlan><tag id='5'/></vlan>"),
       { dev: 'eno3' },
-      /<vlan>/,
+      /a vlan is not possible on macvtap in mode 'vepa'/,
     ],
     [
       'a macvtap that is isolated',
       nic('bridge', "<source bridge='br0'/><port isolated='yes'/>"),
       { dev: 'eno3' },
-      /isolated/,
+      /isolat/,
     ],
     [
       'a bridge with a floor',
@@ -225,9 +225,24 @@ describe('refused, naming the rule and the interface', () => {
     expect(() => one(devices, rule)).toThrow(/guest 'g1', interface .*rule 1 of 'rewrite'/);
   });
 
+  test('one name for two', () => {
+    const two =
+      nic('bridge', "<source bridge='br0'/>") + nic('bridge', "<source bridge='br0'/>").replace('00:01', '00:02');
+    expect(() => one(two, { target: 'web0' })).toThrow(/two devices have the target 'web0'/);
+  });
+
+  test('a VLAN on a macvtap that is no longer passed through', () => {
+    const device = nic('direct', "<source dev='eno3' mode='passthrough'/><vlan><tag id='5'/></vlan>");
+    expect(() => one(device, { mode: 'bridge' })).toThrow(/rule 1 of 'rewrite' cannot be followed: a vlan is not/);
+    const bridged = nic('network', "<source network='prod'/><vlan><tag id='5'/></vlan>");
+    expect(one(bridged, { dev: 'eno3', mode: 'passthrough' }).changes).toHaveLength(1);
+  });
+
   test('a VLAN on a bridge only by a libvirt that does not set it', () => {
     const device = nic('network', "<source network='prod'/><vlan><tag id='5'/></vlan>");
-    expect(() => one(device, { bridge: 'br0' })).toThrow(/this libvirt does not set/);
+    expect(() => one(device, { bridge: 'br0' })).toThrow(
+      /rule 1 of 'rewrite' cannot be followed: a vlan on a Linux bridge needs libvirt 11/,
+    );
     expect(one(device, { bridge: 'br0' }, { version: '11.3.0' }).changes).toHaveLength(1);
   });
 });
@@ -265,6 +280,15 @@ describe('the host address', () => {
   test('of an interface, its partner kept', () => {
     const device = `<interface type='hostdev' managed='yes'>${mac}<driver name='vfio'/><source><address type='pci' domain='0x0000' bus='0x5e' slot='0x02' function='0x1'/></source><teaming type='transient' persistent='ua-b0'/></interface>`;
     expect(one(device, rule, { free: ['0000:5e:02.3'] }).text).toBe(domainXml(device.replace("'0x1'", "'0x3'")));
+  });
+
+  test('of another kind of card stays; of one that nobody knows it must be named', () => {
+    const other = hostdev('0').replace('0x5e', '0x0a');
+    expect(one(other, rule, { free: ['0000:5e:02.5'] }).isSame).toBe(true);
+    const unknown = hostdev('0').replace('0x5e', '0x81');
+    expect(() => one(unknown, rule, { free: ['0000:5e:02.5'] })).toThrow(/not known here whether it is a VF/);
+    const named = [{ match: { address: '0000:81:*' }, ...rule }];
+    expect(rewrite(domainXml(unknown), named, { free: ['0000:5e:02.5'] }).picks).toEqual(['0000:5e:02.5']);
   });
 
   test('cannot be asked for together with a network', () => {

@@ -78,10 +78,10 @@ test.each([
 test.each([
   ['running', 'booted', 'open'],
   ['running', 'migrated', 'open'],
-  ['paused', 'starting up', 'close'],
+  ['paused', 'starting up', 'nothing'],
   ['paused', 'migration', 'close'],
   ['paused', 'post-copy', 'close'],
-  ['paused', 'I/O error', 'close'],
+  ['paused', 'ioerror', 'close'],
   ['pmsuspended', 'unknown', 'close'],
   ['crashed', 'panicked', 'close'],
   ['shutdown', 'user', 'close'],

@@ -1,0 +1,39 @@
+import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import { readDomain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import type { XmlDocument } from '../xml/document.ts';
+import type { HookContext } from './dispatch.ts';
+import { lineOf, viewOf } from './record-lines.ts';
+
+/** A guest is to come: its document is made one for this host, what it needs is promised to it. Unchanged, nothing is printed. */
+export async function receive(
+  operation: 'migrate' | 'restore',
+  guest: Uuid,
+  document: XmlDocument,
+  context: HookContext,
+): Promise<string> {
+  const { memory, effects, libvirtVersion: version } = context;
+  const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
+  // Two guests that come at once must not be promised the same VF.
+  const picks = planning.config.rewrite.some(({ vfs }) => vfs !== undefined) ? ['vf picks'] : [];
+  const unlock = await effects.lock(picks);
+  try {
+    return await rewriteAndAnnounce(operation, guest, document, { planning, context });
+  } finally {
+    unlock();
+  }
+}
+
+async function rewriteAndAnnounce(
+  operation: 'migrate' | 'restore',
+  guest: Uuid,
+  document: XmlDocument,
+  { planning, context }: { planning: Planning; context: HookContext },
+): Promise<string> {
+  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, context.deviceUsers);
+  const domain = readDomain(rewritten.document);
+  const view = viewOf(domain, context);
+  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));
+  for (const change of changes) context.log.info(`${domain.owner}, ${operation}: ${change}`);
+  return rewritten.document === document ? '' : rewritten.document.text;
+}

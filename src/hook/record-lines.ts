@@ -1,0 +1,41 @@
+import type { RecordLine } from '../apply/record.ts';
+import type { Domain } from '../model/domain.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
+import { type GuestView, viewGuest } from '../transform/guest-view.ts';
+import type { HookContext } from './dispatch.ts';
+
+/** What a guest's interfaces are here, by what the hooks remember of networks. */
+export function viewOf(
+  domain: Domain,
+  { memory, libvirtVersion }: HookContext,
+  findNetwork: NetworkLookup = memory.findNetwork,
+): GuestView {
+  return viewGuest(domain, resolveGuest(domain, { findNetwork, version: libvirtVersion }));
+}
+
+/** A line of a guest's record about a call. */
+export function lineOf(
+  op: string,
+  domain: Domain,
+  context: HookContext,
+  rest: {
+    view?: GuestView;
+    findings?: readonly string[];
+    incoming?: boolean;
+    rewritten?: readonly string[] | undefined;
+    picks?: readonly PciAddress[] | undefined;
+  },
+): RecordLine {
+  const { findings, incoming, rewritten, picks, ...view } = rest;
+  return {
+    at: new Date(context.now()).toISOString(),
+    op,
+    name: domain.name,
+    ...view,
+    ...(findings?.length ? { findings } : {}),
+    ...(incoming ? { incoming } : {}),
+    ...(rewritten?.length ? { rewritten } : {}),
+    ...(picks?.length ? { picks } : {}),
+  };
+}
