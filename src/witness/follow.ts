@@ -64,7 +64,9 @@ export async function followRunState(
       ? await closeIfAny(uuid!, planning)
       : await actOnGuest(wanted === 'open' ? 'reachable' : 'unreachable', guest);
   const doneMs = closedMs ?? effects.now();
-  for (const problem of problems) host.log.warn(`guest '${name}', ${wanted}: ${problem}`);
+  // Of a guest that has ended meanwhile there is nothing left to open.
+  const isOver = problems.length > 0 && wanted === 'open' && host.findGuest(name) === undefined;
+  for (const problem of isOver ? [] : problems) host.log.warn(`guest '${name}', ${wanted}: ${problem}`);
   const cause = causes.findLast(isOfMigration);
   if (cause === undefined || guest === undefined || isPassive(config)) return;
   const macs = await macsOf(guest);

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WitnessState } from '../../src/witness/witness.ts';
+import { titled } from '../libvirt/expectations.ts';
+import { bareGuestXml } from './documents.ts';
+import { define, forgetAll } from './guests.ts';
+import { hookLog, installHooks, removeHooks } from './hooks.ts';
+import { missingMachine, useMachine } from './use-machine.ts';
+
+const unit = 'actualnet-agent.service';
+const mac = '52:54:00:c0:00:71';
+const patience = { timeout: 120_000, interval: 1000 };
+
+describe.skipIf(missingMachine)(titled('the agent as a service of systemd', missingMachine), () => {
+  const machine = useMachine();
+
+  beforeAll(async () => {
+    await installHooks(machine, 'bridges: { brs: { keepForwardingTable: true } }\n');
+    await machine.sh('ip link add brs type bridge; ip link set brs up');
+    const device = `<interface type='bridge'><mac address='${mac}'/><source bridge='brs'/><model type='virtio'/></interface>`;
+    await define(machine, bareGuestXml({ name: 'served', devices: [device] }));
+  });
+  afterAll(async () => {
+    await forgetAll(machine);
+    await machine.sh('ip link delete brs');
+    await removeHooks(machine);
+  });
+
+  const isOpen = async () => (await machine.run(`bridge fdb show br brs | grep -q '^${mac} .*static'`)).status === 0;
+  const witness = async (): Promise<WitnessState | null> =>
+    JSON.parse(await machine.sh('actualnet status --format json')).witness;
+
+  test('is ready when it watches, follows a guest, comes back when it is killed, and ends when told to', async () => {
+    await machine.sh(`systemctl enable --now ${unit}`);
+    expect(await machine.sh(`systemctl is-active ${unit}`)).toBe('active');
+    await machine.sh('virsh start served');
+    await expect.poll(isOpen, patience).toBe(true);
+    const { role, pid, guests } = (await witness())!;
+    expect({ role, guests: guests.map(({ guest, wanted }) => `${guest} ${wanted}`) }).toEqual({
+      role: 'agent',
+      guests: ['served open'],
+    });
+    await machine.sh(`kill -KILL ${pid}; virsh suspend served`);
+    await expect.poll(isOpen, patience).toBe(false);
+    expect((await witness())!.pid).not.toBe(pid);
+    await machine.sh('virsh resume served');
+    await expect.poll(isOpen, patience).toBe(true);
+    await machine.sh(`systemctl stop ${unit}`);
+    expect(await machine.sh(`systemctl show --property Result --value ${unit}`)).toBe('success');
+    expect(await witness()).toBe(null);
+    // What it has opened stays: the guest runs.
+    expect(await isOpen()).toBe(true);
+    await machine.sh(`systemctl start ${unit}`);
+    await expect.poll(async () => (await witness())?.guests[0]?.done, patience).toBe('open');
+    await machine.sh('virsh destroy served');
+    await expect.poll(isOpen, patience).toBe(false);
+    expect(await hookLog(machine)).toEqual([]);
+  });
+
+  test('goes with the hooks when they are removed', async () => {
+    await removeHooks(machine);
+    expect(await machine.sh(`systemctl is-active ${unit} || :`)).toBe('inactive');
+    expect((await machine.run(`systemctl cat ${unit}`)).status).not.toBe(0);
+  });
+});
