@@ -1,0 +1,84 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fileMemory } from '../../src/host/memory.ts';
+import { readDomain } from '../../src/model/domain.ts';
+import { parseXml } from '../../src/xml/document.ts';
+import { CardWorld } from './world.ts';
+
+const rule = (vfs: string) => `rewrite: [{ match: { address: '0000:99:*' }, vfs: [${vfs}] }]\n`;
+let world: CardWorld;
+beforeEach(() => {
+  world = new CardWorld(rule("'ens*'"), [
+    { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 2, numaNode: 0 },
+    { dev: 'ens2f0', address: '0000:af:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 2, numaNode: 1 },
+  ]);
+});
+afterEach(() => world.destroy());
+
+const uuid = (last: string) => `0b0e1f52-0000-4000-8000-0000000000${last}`;
+/** The document of a guest that has VFs of another host; each is that host's `0000:99:SLOT.0`. */
+function guest(last: string, slots: readonly number[] = [1]): string {
+  const vfs = slots.map(
+    slot => `<interface type='hostdev' managed='yes'><mac address='52:54:00:00:${last}:0${slot}'/><driver name='vfio'/>
+      <source><address type='pci' domain='0x0000' bus='0x99' slot='0x0${slot}' function='0x0'/></source></interface>`,
+  );
+  return `<domain type='kvm'><name>g${last}</name><uuid>${uuid(last)}</uuid><devices>${vfs.join('')}</devices></domain>`;
+}
+
+const addressesIn = (xml: string) => readDomain(parseXml(xml)).interfaces.map(({ hostDevice }) => hostDevice?.address);
+/** The addresses a guest gets that comes now. */
+async function arrive(xml: string, context = world.context()): Promise<(string | undefined)[]> {
+  const { status, stdout, stderr } = await world.qemu('migrate', xml, context);
+  if (status !== 0) throw new Error(stderr);
+  return stdout === '' ? [] : addressesIn(stdout);
+}
+
+describe('a guest that comes with VFs of another host', () => {
+  test('gets free ones of this host, each its own, and keeps them when it is asked again', async () => {
+    const { stdout } = await world.qemu('migrate', guest('01', [1, 2, 3]));
+    const picked = addressesIn(stdout);
+    expect(picked).toEqual(['0000:5e:01.0', '0000:5e:01.1', expect.stringMatching(/^0000:af:/)]);
+    expect(await arrive(stdout)).toEqual([]);
+    expect(await arrive(guest('01', [1, 2, 3]))).toEqual(picked);
+  });
+
+  test('is promised what no other one is promised, also if both come at once', async () => {
+    const all = await Promise.all(['01', '02', '03'].map(last => arrive(guest(last))));
+    expect(new Set(all.flat()).size).toBe(3);
+    await arrive(guest('04'));
+    await expect(arrive(guest('05'))).rejects.toThrow(/no VF of ens\* is free.*POOL_EXHAUSTED/);
+  });
+
+  test('that never comes frees them after an hour', async () => {
+    for (const last of ['01', '02', '03', '04']) await arrive(guest(last));
+    const context = world.context();
+    const later = fileMemory(world.paths, () => Date.now() + 3_700_000);
+    later.listAnnouncements();
+    expect(await arrive(guest('05'), context)).toHaveLength(1);
+  });
+
+  test('that has come keeps them while it runs', async () => {
+    const { stdout } = await world.qemu('migrate', guest('01'));
+    await world.qemu('prepare', stdout);
+    expect(fileMemory(world.paths, Date.now).listAnnouncements()).toEqual([]);
+    const [mine] = addressesIn(stdout);
+    expect(await arrive(guest('02', [1, 2, 3]))).not.toContain(mine);
+    expect(world.records()).toMatchObject([
+      { name: 'g01', picks: [mine], rewritten: [expect.stringContaining(mine!)] },
+    ]);
+  });
+
+  test('gets none of a pool that is libvirt’s to give away', async () => {
+    const pool =
+      "<network><name>p</name><uuid>0b0e1f52-0000-4000-8000-0000000000ff</uuid><forward mode='hostdev' managed='yes'><pf dev='ens2f0'/></forward></network>";
+    mkdirSync(world.paths.libvirtNetworkStatus, { recursive: true });
+    writeFileSync(`${world.paths.libvirtNetworkStatus}/p.xml`, `<networkstatus>${pool}</networkstatus>`);
+    expect(await arrive(guest('01', [1, 2]))).toEqual(['0000:5e:01.0', '0000:5e:01.1']);
+    await expect(arrive(guest('02'))).rejects.toThrow(/POOL_EXHAUSTED/);
+  });
+
+  test('is not started twice with one VF: what is on a host device here already is not taken', async () => {
+    world.cards.hold(4711, `/dev/vfio/${world.cards.groupOf(world.cards.addressOf('ens1f0', 0))}`, 'other');
+    expect(await arrive(guest('01'))).toHaveLength(1);
+  });
+});
