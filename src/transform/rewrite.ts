@@ -83,7 +83,9 @@ type Ruled = { readonly rule: RewriteRule; readonly place: number };
 function ruleOf(iface: Interface, domain: Domain, context: RewriteContext): Ruled | undefined {
   const { source, target, hostDevice } = iface;
   const address = hostDevice?.address;
-  return findRule(context, {
+  // VFs are for host devices only.
+  const isMeant = ({ vfs }: RewriteRule) => vfs === undefined || iface.type === 'hostdev';
+  return findRule(context, isMeant, {
     guest: domain.name,
     mac: iface.mac,
     network: source.network,
@@ -124,7 +126,9 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
   const { address, element } = hostdev;
   if (hostdev.type !== 'pci' || address === undefined) return nothing;
   const pf = context.pfOf(address);
-  const found = findRule(context, { guest: context.domain.name, address, pf: pf ?? undefined });
+  // A rule for interfaces is none for other host devices, unless it names them.
+  const isMeant = (rule: RewriteRule) => !isForInterfaces(rule) || (rule.match.address ?? rule.match.pf) !== undefined;
+  const found = findRule(context, isMeant, { guest: context.domain.name, address, pf: pf ?? undefined });
   if (found === undefined) return nothing;
   const { rule, place } = found;
   const owner = `${context.domain.owner}, host device ${address}`;
@@ -132,10 +136,7 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
   const refuse: Refuse = (reason, hint) => {
     throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
   };
-  const isForInterfaces = [rule.network, rule.portgroup, rule.bridge, rule.dev, rule.target].some(
-    value => value !== undefined,
-  );
-  if (isForInterfaces) refuse('a plain host device has no network, bridge, device or target');
+  if (isForInterfaces(rule)) refuse('a plain host device has no network, bridge, device or target');
   // Another kind of card is no VF, whatever a rule for everything says.
   const isOther = rule.vfs !== undefined && pf === null;
   if (rule.vfs !== undefined && pf === undefined && !/[0-9a-f]/.test(rule.match.address ?? ''))
@@ -150,8 +151,16 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
   };
 }
 
-function findRule({ rules }: RewriteContext, subject: Parameters<typeof fits>[1]): Ruled | undefined {
-  const index = rules.findIndex(({ match }) => fits(match, subject));
+function isForInterfaces({ network, portgroup, bridge, dev, mode, target }: RewriteRule): boolean {
+  return [network, portgroup, bridge, dev, mode, target].some(value => value !== undefined);
+}
+
+function findRule(
+  { rules }: RewriteContext,
+  isMeant: (rule: RewriteRule) => boolean,
+  subject: Parameters<typeof fits>[1],
+): Ruled | undefined {
+  const index = rules.findIndex(rule => isMeant(rule) && fits(rule.match, subject));
   return index === -1 ? undefined : { rule: rules[index]!, place: index + 1 };
 }
 

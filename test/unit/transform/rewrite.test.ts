@@ -219,7 +219,6 @@ describe('refused, naming the rule and the interface', () => {
       { alias: 'ua-x' },
       /alias/,
     ],
-    ['VFs for a card', nic('bridge', "<source bridge='br0'/>"), { vfs: ['*'] }, /'vfs' is for a host device/],
   ])('%s', (_, devices, rule, why) => {
     expect(() => one(devices, rule)).toThrow(why);
     expect(() => one(devices, rule)).toThrow(/guest 'g1', interface .*rule 1 of 'rewrite'/);
@@ -291,8 +290,11 @@ describe('the host address', () => {
     expect(rewrite(domainXml(unknown), named, { free: ['0000:5e:02.5'] }).picks).toEqual(['0000:5e:02.5']);
   });
 
-  test('cannot be asked for together with a network', () => {
-    expect(() => one(hostdev('1'), { bridge: 'br0' })).toThrow(/a plain host device has no network/);
+  test('is not meant by a rule for interfaces, and a network card not by one for VFs', () => {
+    expect(one(hostdev('1'), { bridge: 'br0' }).isSame).toBe(true);
+    expect(one(nic('bridge', "<source bridge='br0'/>"), rule).isSame).toBe(true);
+    const named = [{ match: { address: '0000:5e:*' }, bridge: 'br0' }];
+    expect(() => rewrite(domainXml(hostdev('1')), named)).toThrow(/a plain host device has no network/);
   });
 });
 
