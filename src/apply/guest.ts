@@ -58,6 +58,7 @@ export async function rewriteForHost(
   const host = await effects.view({});
   return rewriteGuest(document, {
     rules: config.rewrite,
+    guests: config.guests,
     findNetwork,
     version,
     pfOf: address => {

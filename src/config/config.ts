@@ -28,7 +28,11 @@ export interface Config {
   /** How documents of guests that come to this host are rewritten: the first rule that fits. */
   readonly rewrite: readonly RewriteRule[];
   /** What guests may ask for in their `<metadata>`. */
-  readonly guests: { readonly allow: readonly InterfaceSetting[]; readonly bridges: readonly string[] };
+  readonly guests: {
+    readonly allow: readonly GuestChoice[];
+    readonly bridges: readonly string[];
+    readonly networks: readonly string[];
+  };
 }
 
 export interface HostdevSettings {
@@ -116,6 +120,10 @@ export const interfaceSettings = [
 ] as const;
 export type InterfaceSetting = (typeof interfaceSettings)[number];
 
+/** Where a guest wants to be connected on the host it comes to; the rest are settings. */
+export const guestPlaces = ['network', 'portgroup'] as const;
+export type GuestChoice = InterfaceSetting | (typeof guestPlaces)[number];
+
 export const haltedReaches = ['close', 'open'] as const;
 export const linkStates = ['auto', 'enable', 'disable'] as const;
 export const vlanProtocols = ['802.1Q', '802.1ad'] as const;
@@ -172,7 +180,8 @@ interface WrittenConfig {
   readonly interfaces?: readonly WrittenRule[] | null;
   readonly rewrite?: readonly RewriteRule[] | null;
   readonly guests?: {
-    readonly allow?: readonly InterfaceSetting[] | null;
+    readonly allow?: readonly GuestChoice[] | null;
+    readonly networks?: readonly string[] | null;
     readonly bridges?: readonly string[] | null;
   } | null;
 }
@@ -215,7 +224,11 @@ function withDefaults(written: WrittenConfig | null): Config {
       settings: vlan === undefined ? settings : { ...settings, vlan: typeof vlan === 'number' ? [vlan] : vlan },
     })),
     rewrite: rewrite ?? [],
-    guests: { allow: [...new Set(guests?.allow)], bridges: [...new Set(guests?.bridges)] },
+    guests: {
+      allow: [...new Set(guests?.allow)],
+      bridges: [...new Set(guests?.bridges)],
+      networks: [...new Set(guests?.networks)],
+    },
   };
 }
 

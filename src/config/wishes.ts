@@ -13,7 +13,8 @@ import { asActualnetError, printable } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
 import {
   type Config,
-  type InterfaceSetting,
+  type GuestChoice,
+  guestPlaces,
   type InterfaceSettings,
   interfaceSettings,
   linkStates,
@@ -29,7 +30,11 @@ export interface Wish {
   readonly mac?: MacAddress;
   readonly tap?: string;
   readonly settings: InterfaceSettings;
+  /** Where it is to be connected on a host that the guest comes to. */
+  readonly place?: GuestPlace;
 }
+
+export type GuestPlace = { readonly [K in (typeof guestPlaces)[number]]?: string };
 
 export interface Wishes {
   readonly wishes: readonly Wish[];
@@ -66,16 +71,25 @@ export function readWishes(domain: Pick<Domain, 'element' | 'owner'>, guests: Co
   return { wishes, refusals };
 }
 
-/** The wish for an interface: by its MAC address, else by the name of its tap. */
-export function findWish(
-  wishes: readonly Wish[],
-  { mac, tap }: { readonly mac?: string | undefined; readonly tap?: string | undefined },
-): InterfaceSettings | undefined {
+interface Which {
+  readonly mac?: string | undefined;
+  readonly tap?: string | undefined;
+}
+
+/** The settings wished for an interface: by its MAC address, else by the name of its tap. */
+export function findWish(wishes: readonly Wish[], which: Which): InterfaceSettings | undefined {
+  return find(wishes, which)?.settings;
+}
+
+/** Where an interface is to be connected on a host that its guest comes to. */
+export function findPlace(wishes: readonly Wish[], which: Which): GuestPlace {
+  return find(wishes, which)?.place ?? {};
+}
+
+function find(wishes: readonly Wish[], { mac, tap }: Which): Wish | undefined {
   const wanted = mac?.toLowerCase();
   const byMac = wanted === undefined ? undefined : wishes.find(wish => wish.mac === wanted);
-  const found =
-    byMac ?? (tap === undefined ? undefined : wishes.find(wish => wish.mac === undefined && wish.tap === tap));
-  return found?.settings;
+  return byMac ?? (tap === undefined ? undefined : wishes.find(wish => wish.mac === undefined && wish.tap === tap));
 }
 
 interface Context {
@@ -90,9 +104,11 @@ function readWish(owner: Owner, element: XmlElement, { guests, refuse }: Context
     if (name === 'mac' || name === 'tap' || name === 'xmlns' || name.includes(':')) continue;
     if (!isSetting(name)) refuse(`${owner}: ${unknownAttribute(name)}`);
     else if (!guests.allow.includes(name)) refuse(`${owner}: the configuration does not let guests choose '${name}'`);
-    else granted[name] = attempt(refuse, () => readSetting(owner, element, { name, bridges: guests.bridges }));
+    else granted[name] = attempt(refuse, () => readSetting(owner, element, { name, guests }));
   }
-  return { ...which, settings: dropUndefined(granted) };
+  const { network, portgroup, ...settings } = granted;
+  const place = dropUndefined({ network, portgroup }) as GuestPlace;
+  return { ...which, settings: dropUndefined(settings), ...(Object.keys(place).length > 0 && { place }) };
 }
 
 /** By MAC address or by tap, not both: two answers to one question could differ. */
@@ -114,7 +130,7 @@ function readWhich(owner: Owner, element: XmlElement): { mac: MacAddress } | { t
 function readSetting(
   owner: Owner,
   element: XmlElement,
-  { name, bridges }: { name: InterfaceSetting; bridges: readonly string[] },
+  { name, guests: { bridges, networks } }: { name: GuestChoice; guests: Config['guests'] },
 ): unknown {
   switch (name) {
     case 'bridge': {
@@ -123,6 +139,17 @@ function readSetting(
       if (bridges.some(pattern => matchesPattern(pattern, bridge))) return bridge;
       const expected = bridges.length === 0 ? 'none: guests may choose no bridge' : `one of ${bridges.join(', ')}`;
       return wrongValue(owner, element, { place: '@bridge', expected });
+    }
+    case 'network': {
+      const network = element.attribute('network')!;
+      if (networks.some(pattern => matchesPattern(pattern, network))) return network;
+      const expected = networks.length === 0 ? 'none: guests may choose no network' : `one of ${networks.join(', ')}`;
+      return wrongValue(owner, element, { place: '@network', expected });
+    }
+    case 'portgroup': {
+      const portgroup = element.attribute('portgroup')!;
+      if (portgroup === '') wrongValue(owner, element, { place: '@portgroup', expected: "a portgroup's name" });
+      return portgroup;
     }
     case 'vlan':
       return readVlanList(owner, element);
@@ -164,12 +191,12 @@ export function isLinkName(text: string): boolean {
   return /^(?!-)(?!\.\.?$)[A-Za-z0-9_.@+=,~^-]{1,15}$/.test(text);
 }
 
-function isSetting(name: string): name is InterfaceSetting {
-  return (interfaceSettings as readonly string[]).includes(name);
+function isSetting(name: string): name is GuestChoice {
+  return ([...interfaceSettings, ...guestPlaces] as readonly string[]).includes(name);
 }
 
 function unknownAttribute(name: string): string {
-  const known = ['mac', 'tap', ...interfaceSettings];
+  const known = ['mac', 'tap', ...interfaceSettings, ...guestPlaces];
   const nearest = findNearest(name, known);
   return `unknown attribute '${name}' (${nearest === undefined ? `known: ${known.join(', ')}` : `did you mean '${nearest}'?`})`;
 }

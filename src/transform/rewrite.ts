@@ -1,5 +1,6 @@
-import type { RewriteRule } from '../config/config.ts';
+import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
 import { fits } from '../config/match.ts';
+import { findPlace, readWishes, type Wish } from '../config/wishes.ts';
 import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
 import { type Interface, isUserAlias } from '../model/interface.ts';
 import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
@@ -15,6 +16,8 @@ import { type Asked, connect, nothing, quoted, type Refuse, type Rewritten } fro
 /** What a host has for a guest that comes to it. */
 export interface RewriteContext {
   readonly rules: readonly RewriteRule[];
+  /** What guests may choose in their metadata. */
+  readonly guests: Config['guests'];
   readonly findNetwork: NetworkLookup;
   readonly version: () => LibvirtVersion;
   /** The PF of a VF of this host; null for another device of this host, undefined for none. */
@@ -36,12 +39,14 @@ export interface Rewrite {
  * refuse, or take and then fail on, and `POOL_EXHAUSTED` without a free VF.
  */
 export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
-  if (context.rules.length === 0) return { document, changes: [], picks: [] };
+  const mayChoose = guestPlaces.some(place => context.guests.allow.includes(place));
+  if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [] };
   const domain = readDomain(document);
+  const { wishes } = readWishes(domain, context.guests);
   const picks = new Set<PciAddress>();
   const results = [
-    ...domain.interfaces.map(iface => rewriteInterface(iface, { domain, picks, ...context })),
-    ...domain.hostdevs.map((hostdev, index) => rewriteHostdev(hostdev, index, { domain, picks, ...context })),
+    ...domain.interfaces.map(iface => rewriteInterface(iface, { domain, picks, wishes, ...context })),
+    ...domain.hostdevs.map((hostdev, index) => rewriteHostdev(hostdev, index, { domain, picks, wishes, ...context })),
   ];
   const rewritten = applyEdits(
     document,
@@ -51,19 +56,19 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
     const after = readDomain(rewritten);
     const [broken] = [...findAbiBreaks(domain, after, context.findNetwork), ...findTwice(after)];
     if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: after 'rewrite': ${broken}`);
-    requireSupported(domain, after, context);
+    requireSupported(domain, after, { ...context, wishes });
   }
   return { document: rewritten, changes: results.flatMap(({ changes }) => changes), picks: [...picks] };
 }
 
 /** What an interface has become may not take the settings that it had before. */
-function requireSupported(before: Domain, after: Domain, context: RewriteContext): void {
+function requireSupported(before: Domain, after: Domain, context: Ruling): void {
   for (const { iface, error } of resolveGuest(after, context)) {
     const isChanged = iface.element.outerXml !== before.interfaces[iface.index]!.element.outerXml;
     if (!isChanged || error?.code !== 'ACTUAL_UNSUPPORTED') continue;
-    const { place } = ruleOf(before.interfaces[iface.index]!, before, context)!;
+    const { source } = ruleOf(before.interfaces[iface.index]!, before, context)!;
     const why = error.message.replace(`${iface.owner}: `, '');
-    throw new ActualnetError('ABI_BREAK', `${iface.owner}: rule ${place} of 'rewrite' cannot be followed: ${why}`);
+    throw new ActualnetError('ABI_BREAK', `${iface.owner}: ${source} cannot be followed: ${why}`);
   }
 }
 
@@ -77,15 +82,18 @@ function findTwice({ interfaces, hostdevs }: Domain): string[] {
   return twice.map(name => `two devices have the ${name}`);
 }
 
-type Context = RewriteContext & { readonly domain: Domain; readonly picks: Set<PciAddress> };
-type Ruled = { readonly rule: RewriteRule; readonly place: number };
+type Ruling = RewriteContext & { readonly wishes: readonly Wish[] };
+type Context = Ruling & { readonly domain: Domain; readonly picks: Set<PciAddress> };
+/** A rule, and where it comes from. */
+type Ruled = { readonly rule: RewriteRule; readonly source: string };
 
-function ruleOf(iface: Interface, domain: Domain, context: RewriteContext): Ruled | undefined {
+/** The first rule that fits; a network or portgroup that the guest may choose goes before what the rule says of the connection. */
+function ruleOf(iface: Interface, domain: Domain, context: Ruling): Ruled | undefined {
   const { source, target, hostDevice } = iface;
   const address = hostDevice?.address;
   // VFs are for host devices only.
   const isMeant = ({ vfs }: RewriteRule) => vfs === undefined || iface.type === 'hostdev';
-  return findRule(context, isMeant, {
+  const found = findRule(context, isMeant, {
     guest: domain.name,
     mac: iface.mac,
     network: source.network,
@@ -96,6 +104,10 @@ function ruleOf(iface: Interface, domain: Domain, context: RewriteContext): Rule
     address,
     pf: (address && context.pfOf(address)) ?? undefined,
   });
+  const place = findPlace(context.wishes, { mac: iface.mac, tap: target.dev });
+  if (Object.keys(place).length === 0) return found;
+  const { bridge: _, dev: __, mode: ___, ...others } = found?.rule ?? { match: {} };
+  return { rule: { ...others, ...place }, source: 'what its <metadata> asks for' };
 }
 
 function rewriteInterface(iface: Interface, context: Context): Rewritten {
@@ -103,11 +115,10 @@ function rewriteInterface(iface: Interface, context: Context): Rewritten {
   const address = iface.hostDevice?.address;
   const found = ruleOf(iface, context.domain, context);
   if (found === undefined) return nothing;
-  const { rule, place } = found;
-  const refuse: Refuse = (why, hint) => {
-    throw new ActualnetError('ABI_BREAK', `${owner}: rule ${place} of 'rewrite' cannot be followed: ${why}`, { hint });
+  const { rule, source: why } = found;
+  const refuse: Refuse = (reason, hint) => {
+    throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
   };
-  const why = `rule ${place} of 'rewrite'`;
   const parts = [
     connect(iface, rule, { context, refuse, why }),
     rule.vfs === undefined ? nothing : pick(iface.element, address, { rule, context, owner, refuse, why }),
@@ -130,9 +141,8 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
   const isMeant = (rule: RewriteRule) => !isForInterfaces(rule) || (rule.match.address ?? rule.match.pf) !== undefined;
   const found = findRule(context, isMeant, { guest: context.domain.name, address, pf: pf ?? undefined });
   if (found === undefined) return nothing;
-  const { rule, place } = found;
+  const { rule, source: why } = found;
   const owner = `${context.domain.owner}, host device ${address}`;
-  const why = `rule ${place} of 'rewrite'`;
   const refuse: Refuse = (reason, hint) => {
     throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
   };
@@ -161,7 +171,7 @@ function findRule(
   subject: Parameters<typeof fits>[1],
 ): Ruled | undefined {
   const index = rules.findIndex(rule => isMeant(rule) && fits(rule.match, subject));
-  return index === -1 ? undefined : { rule: rules[index]!, place: index + 1 };
+  return index === -1 ? undefined : { rule: rules[index]!, source: `rule ${index + 1} of 'rewrite'` };
 }
 
 function retarget(iface: Interface, dev: string, { refuse, why }: Pick<Asked<Context>, 'refuse' | 'why'>): Rewritten {

@@ -5,6 +5,7 @@ import schema from '../../../schemas/config.schema.json' with { type: 'json' };
 import {
   type Config,
   defaultConfig,
+  guestPlaces,
   interfaceSettings,
   parseConfig,
   reviveConfig,
@@ -47,7 +48,7 @@ describe('what is written', () => {
         { match: { pf: 'ens2f0' }, settings: { spoofchk: true, trust: false, maxTxRate: 1000 } },
       ],
       rewrite: [{ match: { network: 'prod' }, portgroup: 'guests' }],
-      guests: { allow: ['bridge', 'vlan'], bridges: ['br-lab*'] },
+      guests: { allow: ['bridge', 'vlan'], bridges: ['br-lab*'], networks: [] },
     });
   });
 
@@ -74,7 +75,7 @@ describe('what is written', () => {
       provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
       rewrite: [],
-      guests: { allow: [], bridges: [] },
+      guests: { allow: [], bridges: [], networks: [] },
     });
   });
 
@@ -247,7 +248,7 @@ describe('mistakes', () => {
     { text: "bridges: {'a b': {}}", line: `1: bridges["a b"]: expected ${linkName} as key, found 'a b'` },
     {
       text: 'guests: {allow: [vlan, mac]}',
-      line: "1: guests.allow[1]: expected one of bridge, vlan, isolated, keepForwardingTable, mtu, trust, spoofchk, linkState, maxTxRate, minTxRate, vlanQos, vlanProto, queryRss, found 'mac'",
+      line: "1: guests.allow[1]: expected one of bridge, vlan, isolated, keepForwardingTable, mtu, trust, spoofchk, linkState, maxTxRate, minTxRate, vlanQos, vlanProto, queryRss, network, portgroup, found 'mac'",
     },
     { text: 'guests: {bridges: br0}', line: "1: guests.bridges: expected a list of bridge names, found 'br0'" },
     { text: 'taps: {}\nmacvtap: {}\n"taps": {}', line: '3: taps: given twice, first in line 1' },
@@ -324,7 +325,7 @@ describe('the schema', () => {
   test('knows the settings of a rule, and describes every key', () => {
     const { match, ...settings } = schema.$defs.rule.properties;
     expect(Object.keys(settings)).toEqual([...interfaceSettings]);
-    expect(schema.properties.guests.properties.allow.items.enum).toEqual([...interfaceSettings]);
+    expect(schema.properties.guests.properties.allow.items.enum).toEqual([...interfaceSettings, ...guestPlaces]);
     const keys = (part: object): [string, { description?: string }][] =>
       Object.entries(part).flatMap(([name, value]) =>
         typeof value !== 'object' || value === null

@@ -6,7 +6,7 @@ import { parseXml } from '../../../src/xml/document.ts';
 import { domainXml } from '../../helpers/documents.ts';
 
 const mac = '52:54:00:00:00:01';
-const everything: Config['guests'] = { allow: interfaceSettings, bridges: ['br-lab*', 'br7'] };
+const everything: Config['guests'] = { allow: interfaceSettings, bridges: ['br-lab*', 'br7'], networks: [] };
 
 function wishesIn(metadata: string, guests = everything): Wishes {
   const xml = domainXml('').replace('<devices>', `<metadata>${metadata}</metadata><devices>`);
@@ -61,6 +61,7 @@ describe('wishes', () => {
     const { wishes, refusals } = wishesOf(`<interface mac='${mac}' vlan='7' mtu='nonsense' isolated='no'/>`, {
       allow: ['vlan'],
       bridges: [],
+      networks: [],
     });
     expect(wishes).toEqual([{ mac, settings: { vlan: [7] } }]);
     expect(refusals).toEqual([
@@ -112,7 +113,11 @@ describe('wishes', () => {
   });
 
   test('may ask for no bridge if the configuration names none', () => {
-    const { refusals } = wishesOf(`<interface mac='${mac}' bridge='br0'/>`, { allow: ['bridge'], bridges: [] });
+    const { refusals } = wishesOf(`<interface mac='${mac}' bridge='br0'/>`, {
+      allow: ['bridge'],
+      bridges: [],
+      networks: [],
+    });
     expect(refusals).toEqual([expect.stringMatching(/expected none: guests may choose no bridge$/)]);
   });
 

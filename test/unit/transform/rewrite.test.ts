@@ -19,12 +19,18 @@ const findNetwork = (name: string) => networks.find(({ network }) => network.nam
 interface Host {
   readonly free?: readonly string[];
   readonly version?: string;
+  readonly networks?: readonly string[];
 }
 
-function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], version = '9.0.0' }: Host = {}) {
+function rewrite(
+  xml: string,
+  rules: readonly RewriteRule[],
+  { free = [], version = '9.0.0', networks: chosen = [] }: Host = {},
+) {
   const document = parseXml(xml);
   const result = rewriteGuest(document, {
     rules,
+    guests: { allow: chosen.length > 0 ? ['network', 'portgroup'] : [], bridges: [], networks: chosen },
     findNetwork,
     version: () => parseLibvirtVersion(version),
     pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : address.startsWith('0000:0a:') ? null : undefined),
@@ -306,6 +312,32 @@ test('the first rule that fits counts, and what it does not name stays', () => {
     { match: {}, bridge: 'br2' },
   ];
   expect(rewrite(xml, rules).text).toBe(xml.replace("'lan'", "'prod'"));
+});
+
+describe('what the guest asks for in its metadata', () => {
+  const xml = (asks: string) =>
+    domainXml(nic('bridge', "<source bridge='br0'/>")).replace(
+      '<devices>',
+      `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='52:54:00:aa:00:01' ${asks}/></interfaces></metadata><devices>`,
+    );
+
+  test('goes before a rule, as far as it may choose', () => {
+    const rules = [{ match: {}, bridge: 'br7', target: 'web0' }];
+    const { text, changes } = rewrite(xml("network='prod' portgroup='red'"), rules, { networks: ['pr*'] });
+    expect(text.replaceAll('"', "'")).toContain(
+      "<interface type='network'><mac address='52:54:00:aa:00:01'/><source network='prod' portgroup='red'/>",
+    );
+    expect(text).toMatch(/web0/);
+    expect(changes[0]).toMatch(/\(what its <metadata> asks for\)$/);
+    expect(rewrite(xml("network='lan'"), rules, { networks: ['pr*'] }).text).toContain("bridge='br7'");
+    expect(rewrite(xml("network='prod'"), [], {}).isSame).toBe(true);
+  });
+
+  test('is refused as a rule is', () => {
+    expect(() => rewrite(xml("network='vf'"), [], { networks: ['*'] })).toThrow(
+      /what its <metadata> asks for cannot be followed: network 'vf' is a pool/,
+    );
+  });
 });
 
 test('namespaces, comments, secrets and line ends survive byte for byte', () => {
