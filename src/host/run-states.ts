@@ -33,8 +33,8 @@ export function runStateReader(paths: HostPaths): () => RunState[] {
   };
 }
 
-/** One bad file must not hide the others. */
-function tryReadRunState(paths: HostPaths, guest: string): RunState | undefined {
+/** The same for those whose work does not end with a bad file. */
+export function tryReadRunState(paths: HostPaths, guest: string): RunState | undefined {
   try {
     return readRunState(paths, guest);
   } catch {
@@ -43,7 +43,7 @@ function tryReadRunState(paths: HostPaths, guest: string): RunState | undefined 
 }
 
 /** One guest's run state; undefined if it does not run, or its file cannot be read. */
-export function readRunState(paths: HostPaths, guest: string): RunState | undefined {
+function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   const file = statusFile(paths, guest);
   if (file === undefined) return undefined;
   const atMs = writtenMs(file);

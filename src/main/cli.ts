@@ -2,7 +2,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { foldRecord } from '../apply/record.ts';
 import type { CommandIo } from '../cli/io.ts';
 import { hookDrivers } from '../hook/phases.ts';
 import { readConfigFiles } from '../host/config-files.ts';
@@ -23,7 +22,7 @@ import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts'
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import { parseXml } from '../xml/document.ts';
-import { answerHook, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
+import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { survivors } from './survivors.ts';
 
 const paths = thisHost();
@@ -67,7 +66,7 @@ const io: CommandIo = {
   write: text => writeAll(1, text),
 };
 
-const isIncoming = (guest: Uuid) => foldRecord(guest, memory.readRecord(guest))?.incoming === true;
+const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
 
 /** What planning needs of this host. */
 async function planningContext() {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { foldRecord } from '../apply/record.ts';
 import { listUsers } from '../apply/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
@@ -11,7 +12,7 @@ import { findLibvirtVersion, readRunningGuests, readRunningNetworks } from '../h
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
-import { readRunState } from '../host/run-states.ts';
+import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
@@ -47,7 +48,7 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms):
       if (program !== undefined) await leaveGrantBehind(paths, program, guest, nodes);
     },
     deviceUsers: except => deviceUsers(paths, memory, except),
-    runState: guest => readRunState(paths, guest)?.state,
+    runState: guest => tryReadRunState(paths, guest)?.state,
     async beWitnessed() {
       const program = ownProgram();
       if (program !== undefined) await leaveWitnessBehind(paths, program);
@@ -60,7 +61,9 @@ export function deviceUsers(paths: HostPaths, memory: Memory, except: Uuid | und
   const states = once(() => readRunningNetworks(paths));
   const sources = { memory, running: () => readRunningGuests(paths), networks: states };
   const others = once(() => listUsers(sources, guest => guest === undefined || guest !== except));
-  const own = once(() => listUsers(sources, guest => guest !== undefined && guest === except));
+  // What a guest was only promised it does not have: somebody may have taken it since.
+  const nothing = { listRecords: () => [], readRecord: () => [], listAnnouncements: () => [] };
+  const own = once(() => listUsers({ ...sources, memory: nothing }, guest => guest !== undefined && guest === except));
   return {
     isTaken: device => others().has(device),
     isOwn: device => own().has(device),
@@ -68,6 +71,11 @@ export function deviceUsers(paths: HostPaths, memory: Memory, except: Uuid | und
       return states().map(({ network }) => network);
     },
   };
+}
+
+/** Whether a guest came by migration or from a saved image, by its record. */
+export function cameFromElsewhere(memory: Memory, guest: Uuid): boolean {
+  return foldRecord(guest, memory.readRecord(guest))?.incoming === true;
 }
 
 /** What can be run again as a process of its own: the built hook. */

@@ -17,7 +17,7 @@ import type { Log } from '../report/log.ts';
 import { followRunState } from '../witness/follow.ts';
 import { readEventLine } from '../witness/lifecycle.ts';
 import { Witness, type WitnessState } from '../witness/witness.ts';
-import { hookContext } from './hook.ts';
+import { cameFromElsewhere, hookContext } from './hook.ts';
 
 /** Status files are the second source, and the first while virsh cannot connect. */
 const lookMs = 1000;
@@ -72,7 +72,7 @@ export async function runWitness(
   };
   const findRecorded = (name: string) =>
     uuids.get(name) ?? memory.listRecords().find(guest => foldRecord(guest, memory.readRecord(guest))?.name === name);
-  const isIncoming = (guest: Uuid) => foldRecord(guest, memory.readRecord(guest))?.incoming === true;
+  const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
   const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log };
   const witness = new Witness({
     log,

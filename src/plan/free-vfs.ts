@@ -11,7 +11,7 @@ export interface VfChoice {
   readonly like: PciAddress | undefined;
   /** Whether somebody says that he uses a VF, by its address or link. */
   readonly isTaken: (device: string) => boolean;
-  /** Whether it is the guest's already. */
+  /** Whether the guest runs with it. */
   readonly isOwn: (device: string) => boolean;
   /** Running networks: those of their pools are libvirt's to give away. */
   readonly networks: readonly Network[];

@@ -1,3 +1,5 @@
+import type { Config } from '../config/config.ts';
+
 /** What a change of the run state asks for. `nothing` leaves things as they are. */
 export type Reach = 'open' | 'close' | 'gone' | 'nothing';
 
@@ -10,10 +12,7 @@ export interface LifecycleEvent {
 }
 
 /** Who stops the CPUs in these cases is QEMU; libvirt leaves the guest reachable, so the choice is the administrator's. */
-export interface ReachPolicy {
-  readonly ioError: 'open' | 'close';
-  readonly watchdog: 'open' | 'close';
-}
+export type ReachPolicy = Config['reachability'];
 
 /**
  * Reads a line of `virsh event --event lifecycle --timestamp`; undefined for any other line.

@@ -1,3 +1,5 @@
+import type { WitnessRole } from '../host/one-witness.ts';
+import type { RunState } from '../host/run-states.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { type LifecycleEvent, type Reach, type ReachPolicy, reachOf, reachOfState } from './lifecycle.ts';
@@ -13,15 +15,6 @@ export interface Cause {
   readonly atMs: number;
 }
 
-/** A guest's run state as libvirt has written it down. */
-export interface WrittenState {
-  readonly guest: string;
-  readonly state: string;
-  readonly reason: string;
-  /** When it was written, milliseconds since 1970. */
-  readonly atMs: number;
-}
-
 export interface WitnessContext {
   /** Carries out what is wanted for one guest; called again only after it has ended. */
   readonly act: (guest: string, wanted: Wanted, causes: readonly Cause[]) => Promise<void>;
@@ -33,7 +26,7 @@ export interface WitnessContext {
 
 /** What a witness says of itself; kept for `status`. */
 export interface WitnessState {
-  readonly role: 'agent' | 'stand-in';
+  readonly role: WitnessRole;
   readonly pid: number;
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
@@ -97,7 +90,7 @@ export class Witness {
   }
 
   /** The status files as they are now, all of them: what was missed is made up for, and what failed is tried again. */
-  catchUp(states: readonly WrittenState[]): void {
+  catchUp(states: readonly RunState[]): void {
     const policy = this.#context.policy();
     for (const { guest, state, reason, atMs } of states) {
       const known = this.#guests.get(guest);

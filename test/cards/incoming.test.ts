@@ -77,8 +77,19 @@ describe('a guest that comes with VFs of another host', () => {
     await expect(arrive(guest('02'))).rejects.toThrow(/POOL_EXHAUSTED/);
   });
 
-  test('is not started twice with one VF: what is on a host device here already is not taken', async () => {
-    world.cards.hold(4711, `/dev/vfio/${world.cards.groupOf(world.cards.addressOf('ens1f0', 0))}`, 'other');
-    expect(await arrive(guest('01'))).toHaveLength(1);
+  test.each<{ name: string; take: (address: string) => void }>([
+    {
+      name: 'a process that holds it through VFIO',
+      take: address => {
+        world.cards.bind(address, 'vfio-pci', 'vfio-pci');
+        world.cards.hold(4711, `/dev/vfio/${world.cards.groupOf(address)}`, 'other');
+      },
+    },
+    { name: 'a container that its link was given to', take: () => world.cards.moveLinkAway('ens1f0', 0) },
+  ])('does not get what $name has', async ({ take }) => {
+    const first = world.cards.addressOf('ens1f0', 0);
+    expect(await arrive(guest('01'))).toEqual([first]);
+    take(first);
+    expect(await arrive(guest('01'))).toEqual([world.cards.addressOf('ens1f0', 1)]);
   });
 });

@@ -2,6 +2,9 @@ import { ip, type World } from './world.ts';
 
 export const guestUuid = '0b0e1f52-0000-4000-8000-0000000000aa';
 
+/** The guest's MAC with that last digit. */
+export const mac = (last: number) => `52:54:00:00:00:0${last}`;
+
 /** A connection of the test guest: its XML at prepare and at start, and what libvirt does for it in between. */
 export interface Connection {
   readonly name: string;

@@ -7,6 +7,7 @@ import {
   commandLineMac,
   guest,
   guestUuid,
+  mac,
   macvtap,
   makeHost,
   makeTap,
@@ -26,7 +27,6 @@ interfaces:
     bridge: br0
     keepForwardingTable: true
 `;
-const mac = (last: number) => `52:54:00:00:00:0${last}`;
 const lacksMacvtap = macvtapReason();
 
 function macvtapReason(): string | undefined {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { HookContext, Outcome } from '../../src/hook/dispatch.ts';
 import { failing, KillSwitch, killable } from '../helpers/crash.ts';
-import { type Connection, guest, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
+import { type Connection, guest, mac, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
 import { hostState, inNamespace, World } from './world.ts';
 
 const config = `
@@ -15,7 +15,6 @@ interfaces:
     bridge: br7
     keepForwardingTable: true
 `;
-const mac = (last: number) => `52:54:00:00:00:0${last}`;
 const connections: readonly Connection[] = [
   plainBridge(mac(1), 'br0', 'vnet0'),
   unmanagedTap(mac(2), 'tapx1'),

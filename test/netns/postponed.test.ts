@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { guest, makeHost } from './guests.ts';
-import { hostState, inNamespace, ip, World } from './world.ts';
+import { guest, mac, makeHost } from './guests.ts';
+import { hostState, inNamespace, ip, lineOf, World } from './world.ts';
 
 const config = `
 bridges: { br0: { keepForwardingTable: true } }
@@ -9,7 +9,6 @@ interfaces:
   - { match: { tap: 'wrong*' }, bridge: br0, mtu: 65535 }
   - { match: { tap: '*' }, bridge: br0, keepForwardingTable: true }
 `;
-const mac = (last: number) => `52:54:00:00:00:0${last}`;
 let world: World;
 beforeEach(() => {
   if (!inNamespace) return;
@@ -34,7 +33,6 @@ const arrive = async (xml: string) => {
   await world.qemu('migrate', xml.replace(" id='1'", ''));
   return world.qemu('prepare', xml);
 };
-const lineOf = (dev: string) => hostState().find(line => line.startsWith(`${dev} `));
 const entries = () => hostState().filter(line => line.includes('static on'));
 
 describe.skipIf(!inNamespace)('taps of the command line of a guest that comes from elsewhere', () => {

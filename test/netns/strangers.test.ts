@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { guest, macvtap, makeHost, makeTap, plainBridge, startGuest, unmanagedTap } from './guests.ts';
-import { hostState, inNamespace, ip, World } from './world.ts';
+import { guest, mac, macvtap, makeHost, makeTap, plainBridge, startGuest, unmanagedTap } from './guests.ts';
+import { hostState, inNamespace, ip, lineOf, World } from './world.ts';
 
 const config = `
 bridges: { br0: { keepForwardingTable: true } }
@@ -12,7 +12,6 @@ macvtap: { manage: true }
 provide: { bridges: { br7: { ports: [up1] } } }
 interfaces: [{ match: { tap: 't*' }, bridge: br7, keepForwardingTable: true }]
 `;
-const mac = (last: number) => `52:54:00:00:00:0${last}`;
 const hookData = "<hookData><network><name>n7</name><forward mode='bridge'/><bridge name='br7'/></network></hookData>";
 let world: World;
 beforeEach(() => {
@@ -22,7 +21,6 @@ beforeEach(() => {
 });
 afterEach(() => world?.destroy());
 
-const lineOf = (dev: string) => hostState().find(line => line.startsWith(`${dev} `));
 const second = (xml: string) => xml.replace('0000000000aa', '0000000000bb').replace('>g1<', '>g2<');
 
 describe.skipIf(!inNamespace)('what others stand on stays whole', () => {

@@ -69,3 +69,8 @@ export function hostState(): string[] {
     .map(({ mac, ifname, master, state }) => `${mac} ${state} on ${ifname}${master ? ` of ${master}` : ' itself'}`);
   return [...lines, ...fixed].sort();
 }
+
+/** What `hostState` says of one link. */
+export function lineOf(dev: string): string | undefined {
+  return hostState().find(line => line.startsWith(`${dev} `));
+}

@@ -1,0 +1,66 @@
+import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
+import { readRunningGuest, runStateReader, tryReadRunState } from '../../../src/host/run-states.ts';
+
+let paths: HostPaths;
+beforeEach(() => {
+  paths = hostPaths(mkdtempSync(path.join(tmpdir(), 'actualnet-run-states-')));
+  mkdirSync(paths.libvirtGuestStatus, { recursive: true });
+});
+afterEach(() => rmSync(paths.root, { recursive: true, force: true }));
+
+const fileOf = (guest: string) => path.join(paths.libvirtGuestStatus, `${guest}.xml`);
+/** As libvirt does: a new file in place of the old one. */
+function write(guest: string, words: string, atMs = 1_700_000_000_000): void {
+  const uuid = '0b0e1f52-0000-4000-8000-000000000001';
+  writeFileSync(
+    `${fileOf(guest)}.new`,
+    `<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE.\n-->\n\n<domstatus ${words} pid='7'>\n<domain type='kvm' id='1'><name>${guest}</name><uuid>${uuid}</uuid></domain></domstatus>\n`,
+  );
+  utimesSync(`${fileOf(guest)}.new`, atMs / 1000, atMs / 1000);
+  renameSync(`${fileOf(guest)}.new`, fileOf(guest));
+}
+
+test('state, reason and time of each guest, however it is quoted', () => {
+  write('a', "state='running' reason='booted'");
+  write("b's", 'state="paused" reason="ioerror"', 1_700_000_001_000);
+  expect(runStateReader(paths)()).toEqual([
+    { guest: 'a', state: 'running', reason: 'booted', atMs: 1_700_000_000_000 },
+    { guest: "b's", state: 'paused', reason: 'ioerror', atMs: 1_700_000_001_000 },
+  ]);
+  expect(readRunningGuest(paths, 'a')?.name).toBe('a');
+});
+
+test('a file is read again only when it was written again, and one that is gone is gone', () => {
+  const read = runStateReader(paths);
+  write('a', "state='running' reason='booted'");
+  const [first] = read();
+  expect(read()[0]).toBe(first);
+  write('a', "state='paused' reason='migration'", 1_700_000_002_000);
+  expect(read()).toMatchObject([{ state: 'paused', reason: 'migration' }]);
+  rmSync(fileOf('a'));
+  expect(read()).toEqual([]);
+});
+
+test('a file that cannot be read hides neither the others nor what it said before', () => {
+  const read = runStateReader(paths);
+  write('a', "state='running' reason='booted'");
+  write('b', "state='running' reason='booted'");
+  read();
+  rmSync(fileOf('a'));
+  mkdirSync(fileOf('a'));
+  writeFileSync(fileOf('c'), 'nonsense');
+  expect(read().map(({ guest, state }) => `${guest} ${state}`)).toEqual(['a running', 'b running']);
+  expect(tryReadRunState(paths, 'a')).toBeUndefined();
+});
+
+test('a name is no path', () => {
+  writeFileSync(path.join(paths.root, 'outside.xml'), "<domstatus state='running' reason='booted'/>");
+  expect(
+    tryReadRunState(paths, path.relative(paths.libvirtGuestStatus, path.join(paths.root, 'outside'))),
+  ).toBeUndefined();
+  expect(tryReadRunState(paths, 'nobody')).toBeUndefined();
+});
