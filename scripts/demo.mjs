@@ -17,7 +17,9 @@ const indent = text => text.trimEnd().replace(/^/gm, '    ');
 
 for (const directory of ['var/log', 'etc/actualnet']) mkdirSync(path.join(root, directory), { recursive: true });
 if (hasLinks) {
-  symlinkSync('/sys', path.join(root, 'sys'));
+  // The links of this namespace, but not the machine's PCI devices: the guest's are made up.
+  mkdirSync(path.join(root, 'sys'));
+  symlinkSync('/sys/class', path.join(root, 'sys/class'));
   writeFileSync(path.join(root, 'etc/actualnet/config.yaml'), 'bridges:\n  br1: { keepForwardingTable: true }\n');
   for (const bridge of ['virbr7', 'br0', 'br1']) ip(`link add ${bridge} type bridge`, `link set ${bridge} up`);
 }
