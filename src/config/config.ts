@@ -32,6 +32,8 @@ export interface Config {
     readonly allow: readonly GuestChoice[];
     readonly bridges: readonly string[];
     readonly networks: readonly string[];
+    /** Devices below macvtaps, and PFs. */
+    readonly devices: readonly string[];
   };
 }
 
@@ -121,7 +123,7 @@ export const interfaceSettings = [
 export type InterfaceSetting = (typeof interfaceSettings)[number];
 
 /** Where a guest wants to be connected on the host it comes to; the rest are settings. */
-export const guestPlaces = ['network', 'portgroup'] as const;
+export const guestPlaces = ['network', 'portgroup', 'dev', 'mode', 'target', 'alias', 'vfs'] as const;
 export type GuestChoice = InterfaceSetting | (typeof guestPlaces)[number];
 
 export const haltedReaches = ['close', 'open'] as const;
@@ -183,6 +185,7 @@ interface WrittenConfig {
     readonly allow?: readonly GuestChoice[] | null;
     readonly networks?: readonly string[] | null;
     readonly bridges?: readonly string[] | null;
+    readonly devices?: readonly string[] | null;
   } | null;
 }
 
@@ -228,6 +231,7 @@ function withDefaults(written: WrittenConfig | null): Config {
       allow: [...new Set(guests?.allow)],
       bridges: [...new Set(guests?.bridges)],
       networks: [...new Set(guests?.networks)],
+      devices: [...new Set(guests?.devices)],
     },
   };
 }

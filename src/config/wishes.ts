@@ -1,4 +1,5 @@
 import type { Domain } from '../model/domain.ts';
+import { directModes, isUserAlias } from '../model/interface.ts';
 import {
   checkListLength,
   dropUndefined,
@@ -18,6 +19,7 @@ import {
   type InterfaceSettings,
   interfaceSettings,
   linkStates,
+  type RewriteRule,
   vlanProtocols,
 } from './config.ts';
 import { matchesPattern } from './match.ts';
@@ -34,7 +36,7 @@ export interface Wish {
   readonly place?: GuestPlace;
 }
 
-export type GuestPlace = { readonly [K in (typeof guestPlaces)[number]]?: string };
+export type GuestPlace = Pick<RewriteRule, (typeof guestPlaces)[number] | 'bridge'>;
 
 export interface Wishes {
   readonly wishes: readonly Wish[];
@@ -106,9 +108,11 @@ function readWish(owner: Owner, element: XmlElement, { guests, refuse }: Context
     else if (!guests.allow.includes(name)) refuse(`${owner}: the configuration does not let guests choose '${name}'`);
     else granted[name] = attempt(refuse, () => readSetting(owner, element, { name, guests }));
   }
-  const { network, portgroup, ...settings } = granted;
-  const place = dropUndefined({ network, portgroup }) as GuestPlace;
-  return { ...which, settings: dropUndefined(settings), ...(Object.keys(place).length > 0 && { place }) };
+  const isPlace = ([name]: [string, unknown]) => (guestPlaces as readonly string[]).includes(name);
+  const entries = Object.entries(dropUndefined(granted));
+  const place = Object.fromEntries(entries.filter(isPlace)) as GuestPlace;
+  const settings = Object.fromEntries(entries.filter(entry => !isPlace(entry))) as InterfaceSettings;
+  return { ...which, settings, ...(Object.keys(place).length > 0 && { place }) };
 }
 
 /** By MAC address or by tap, not both: two answers to one question could differ. */
@@ -130,21 +134,28 @@ function readWhich(owner: Owner, element: XmlElement): { mac: MacAddress } | { t
 function readSetting(
   owner: Owner,
   element: XmlElement,
-  { name, guests: { bridges, networks } }: { name: GuestChoice; guests: Config['guests'] },
+  { name, guests }: { name: GuestChoice; guests: Config['guests'] },
 ): unknown {
   switch (name) {
-    case 'bridge': {
-      const bridge = element.attribute('bridge')!;
-      if (!isLinkName(bridge)) wrongValue(owner, element, { place: '@bridge', expected: 'a link name' });
-      if (bridges.some(pattern => matchesPattern(pattern, bridge))) return bridge;
-      const expected = bridges.length === 0 ? 'none: guests may choose no bridge' : `one of ${bridges.join(', ')}`;
-      return wrongValue(owner, element, { place: '@bridge', expected });
+    case 'bridge':
+      return readChoice(owner, element, { name, among: guests.bridges, isName: isLinkName });
+    case 'network':
+      return readChoice(owner, element, { name, among: guests.networks });
+    case 'dev':
+      return readChoice(owner, element, { name, among: guests.devices, isName: isLinkName });
+    case 'vfs':
+      return readChoice(owner, element, { name, among: guests.devices, isName: isLinkName }).split(',');
+    case 'mode':
+      return readOneOf(owner, element, name, directModes);
+    case 'target': {
+      const target = element.attribute('target')!;
+      if (!isLinkName(target)) wrongValue(owner, element, { place: '@target', expected: 'a link name' });
+      return target;
     }
-    case 'network': {
-      const network = element.attribute('network')!;
-      if (networks.some(pattern => matchesPattern(pattern, network))) return network;
-      const expected = networks.length === 0 ? 'none: guests may choose no network' : `one of ${networks.join(', ')}`;
-      return wrongValue(owner, element, { place: '@network', expected });
+    case 'alias': {
+      const alias = element.attribute('alias')!;
+      if (!isUserAlias(alias)) wrongValue(owner, element, { place: '@alias', expected: "an alias of yours, 'ua-...'" });
+      return alias;
     }
     case 'portgroup': {
       const portgroup = element.attribute('portgroup')!;
@@ -171,6 +182,27 @@ function readSetting(
     case 'queryRss':
       return readYesNo(owner, element, name);
   }
+}
+
+/** A name that the configuration lets guests choose; several, apart by commas, only where that is what is asked for. */
+function readChoice(
+  owner: Owner,
+  element: XmlElement,
+  {
+    name,
+    among,
+    isName = () => true,
+  }: { name: GuestChoice; among: readonly string[]; isName?: (text: string) => boolean },
+): string {
+  const text = element.attribute(name)!;
+  const place = `@${name}`;
+  for (const choice of name === 'vfs' ? text.split(',') : [text]) {
+    if (!isName(choice)) wrongValue(owner, element, { place, expected: 'a link name' });
+    if (among.some(pattern => matchesPattern(pattern, choice))) continue;
+    const expected = among.length === 0 ? 'none: guests may choose none' : `one of ${among.join(', ')}`;
+    wrongValue(owner, element, { place, expected });
+  }
+  return text;
 }
 
 /** `10` or `10,20`. */

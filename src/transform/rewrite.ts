@@ -1,9 +1,10 @@
 import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
 import { fits } from '../config/match.ts';
-import { findPlace, readWishes, type Wish } from '../config/wishes.ts';
+import { findPlace, findWish, type GuestPlace, readWishes, type Wish } from '../config/wishes.ts';
 import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
 import { type Interface, isUserAlias } from '../model/interface.ts';
 import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
+import { dropUndefined } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -39,7 +40,7 @@ export interface Rewrite {
  * refuse, or take and then fail on, and `POOL_EXHAUSTED` without a free VF.
  */
 export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
-  const mayChoose = guestPlaces.some(place => context.guests.allow.includes(place));
+  const mayChoose = [...guestPlaces, 'bridge' as const].some(place => context.guests.allow.includes(place));
   if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [] };
   const domain = readDomain(document);
   const { wishes } = readWishes(domain, context.guests);
@@ -87,7 +88,7 @@ type Context = Ruling & { readonly domain: Domain; readonly picks: Set<PciAddres
 /** A rule, and where it comes from. */
 type Ruled = { readonly rule: RewriteRule; readonly source: string };
 
-/** The first rule that fits; a network or portgroup that the guest may choose goes before what the rule says of the connection. */
+/** The first rule that fits; what the guest may choose of its connection goes before what the rule says of it. */
 function ruleOf(iface: Interface, domain: Domain, context: Ruling): Ruled | undefined {
   const { source, target, hostDevice } = iface;
   const address = hostDevice?.address;
@@ -104,10 +105,26 @@ function ruleOf(iface: Interface, domain: Domain, context: Ruling): Ruled | unde
     address,
     pf: (address && context.pfOf(address)) ?? undefined,
   });
-  const place = findPlace(context.wishes, { mac: iface.mac, tap: target.dev });
+  const place = placeOf(iface, context.wishes);
   if (Object.keys(place).length === 0) return found;
-  const { bridge: _, dev: __, mode: ___, ...others } = found?.rule ?? { match: {} };
-  return { rule: { ...others, ...place }, source: 'what its <metadata> asks for' };
+  // One connection in the place of the other; what is said of something else is followed beside it.
+  const { network, portgroup, bridge, dev, mode, ...others } = found?.rule ?? { match: {} };
+  const beside =
+    place.bridge !== undefined
+      ? {}
+      : place.dev !== undefined
+        ? { mode }
+        : place.network !== undefined || place.portgroup !== undefined
+          ? { network, portgroup }
+          : { network, portgroup, bridge, dev, mode };
+  return { rule: { ...others, ...dropUndefined(beside), ...place }, source: 'what its <metadata> asks for' };
+}
+
+/** The bridge of an ethernet interface is no matter of its document. */
+function placeOf({ mac, target, type }: Interface, wishes: readonly Wish[]): GuestPlace {
+  const which = { mac, tap: target.dev };
+  const bridge = type === 'ethernet' ? undefined : findWish(wishes, which)?.bridge;
+  return { ...findPlace(wishes, which), ...(bridge !== undefined && { bridge }) };
 }
 
 function rewriteInterface(iface: Interface, context: Context): Rewritten {

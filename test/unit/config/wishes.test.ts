@@ -6,7 +6,12 @@ import { parseXml } from '../../../src/xml/document.ts';
 import { domainXml } from '../../helpers/documents.ts';
 
 const mac = '52:54:00:00:00:01';
-const everything: Config['guests'] = { allow: interfaceSettings, bridges: ['br-lab*', 'br7'], networks: [] };
+const everything: Config['guests'] = {
+  allow: interfaceSettings,
+  bridges: ['br-lab*', 'br7'],
+  networks: [],
+  devices: [],
+};
 
 function wishesIn(metadata: string, guests = everything): Wishes {
   const xml = domainXml('').replace('<devices>', `<metadata>${metadata}</metadata><devices>`);
@@ -62,6 +67,7 @@ describe('wishes', () => {
       allow: ['vlan'],
       bridges: [],
       networks: [],
+      devices: [],
     });
     expect(wishes).toEqual([{ mac, settings: { vlan: [7] } }]);
     expect(refusals).toEqual([
@@ -117,8 +123,9 @@ describe('wishes', () => {
       allow: ['bridge'],
       bridges: [],
       networks: [],
+      devices: [],
     });
-    expect(refusals).toEqual([expect.stringMatching(/expected none: guests may choose no bridge$/)]);
+    expect(refusals).toEqual([expect.stringMatching(/expected none: guests may choose none$/)]);
   });
 
   test('cannot break a line', () => {

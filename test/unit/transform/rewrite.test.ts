@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { RewriteRule } from '../../../src/config/config.ts';
+import { guestPlaces, type RewriteRule } from '../../../src/config/config.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';
 import { parseLibvirtVersion } from '../../../src/resolve/version.ts';
@@ -19,18 +19,20 @@ const findNetwork = (name: string) => networks.find(({ network }) => network.nam
 interface Host {
   readonly free?: readonly string[];
   readonly version?: string;
-  readonly networks?: readonly string[];
+  /** What guests may choose: networks, bridges and devices of these names. */
+  readonly chosen?: readonly string[];
 }
 
-function rewrite(
-  xml: string,
-  rules: readonly RewriteRule[],
-  { free = [], version = '9.0.0', networks: chosen = [] }: Host = {},
-) {
+function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], version = '9.0.0', chosen = [] }: Host = {}) {
   const document = parseXml(xml);
   const result = rewriteGuest(document, {
     rules,
-    guests: { allow: chosen.length > 0 ? ['network', 'portgroup'] : [], bridges: [], networks: chosen },
+    guests: {
+      allow: chosen.length > 0 ? [...guestPlaces, 'bridge'] : [],
+      bridges: chosen,
+      networks: chosen,
+      devices: chosen,
+    },
     findNetwork,
     version: () => parseLibvirtVersion(version),
     pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : address.startsWith('0000:0a:') ? null : undefined),
@@ -323,18 +325,46 @@ describe('what the guest asks for in its metadata', () => {
 
   test('goes before a rule, as far as it may choose', () => {
     const rules = [{ match: {}, bridge: 'br7', target: 'web0' }];
-    const { text, changes } = rewrite(xml("network='prod' portgroup='red'"), rules, { networks: ['pr*'] });
+    const { text, changes } = rewrite(xml("network='prod' portgroup='red'"), rules, { chosen: ['pr*'] });
     expect(text.replaceAll('"', "'")).toContain(
       "<interface type='network'><mac address='52:54:00:aa:00:01'/><source network='prod' portgroup='red'/>",
     );
     expect(text).toMatch(/web0/);
     expect(changes[0]).toMatch(/\(what its <metadata> asks for\)$/);
-    expect(rewrite(xml("network='lan'"), rules, { networks: ['pr*'] }).text).toContain("bridge='br7'");
+    expect(rewrite(xml("network='lan'"), rules, { chosen: ['pr*'] }).text).toContain("bridge='br7'");
     expect(rewrite(xml("network='prod'"), [], {}).isSame).toBe(true);
   });
 
+  test.each<[asks: string, shows: string]>([
+    ["bridge='br7'", `<interface type='bridge'>${mac}<source bridge='br7'/>`],
+    ["dev='eth1' mode='private'", `<interface type='direct'>${mac}<source dev='eth1' mode='private'/>`],
+    ["dev='eth1'", "<source dev='eth1' mode='vepa'/>"],
+    ["target='web0'", "<target dev='web0'/>"],
+    ["alias='ua-web'", "<alias name='ua-web'/>"],
+  ])('may be %s', (asks, shows) => {
+    const { text } = rewrite(xml(asks), [], { chosen: ['br*', 'eth*'] });
+    expect(text.replaceAll('"', "'")).toContain(shows);
+  });
+
+  test('may be the card of a VF, of those it may choose', () => {
+    const address = "<address type='pci' domain='0' bus='0x5e' slot='0x02' function='0x1'/>";
+    const device = `<interface type='hostdev'>${mac}<source>${address}</source></interface>`;
+    const asking = (vfs: string) => `${xml(`vfs='${vfs}'`).split('<devices>')[0]}<devices>${device}</devices></domain>`;
+    const free = ['0000:5e:02.3'];
+    expect(rewrite(asking('ens2f0'), [], { free, chosen: ['ens2*'] }).picks).toEqual(free);
+    expect(rewrite(asking('ens2f0,eth0'), [], { free, chosen: ['ens2*'] }).isSame).toBe(true);
+  });
+
+  test('leaves in place what a rule says of something else', () => {
+    const rules = [{ match: {}, bridge: 'br7', alias: 'ua-ruled', target: 'ruled0' }];
+    const { text } = rewrite(xml("dev='eth1' alias='ua-own'"), rules, { chosen: ['*'] });
+    expect(text).toMatch(/type='direct'.*eth1.*ua-own/);
+    expect(text).toContain('ruled0');
+    expect(text).not.toContain('br7');
+  });
+
   test('is refused as a rule is', () => {
-    expect(() => rewrite(xml("network='vf'"), [], { networks: ['*'] })).toThrow(
+    expect(() => rewrite(xml("network='vf'"), [], { chosen: ['*'] })).toThrow(
       /what its <metadata> asks for cannot be followed: network 'vf' is a pool/,
     );
   });
