@@ -11,7 +11,8 @@ export interface Survivors {
   readonly guests: readonly Uuid[];
   readonly readRecord: (guest: Uuid) => readonly unknown[];
   readonly removeRecord: (guest: Uuid) => void;
-  readonly isRunning: (guest: Uuid) => boolean;
+  /** By its uuid, and by its name if there is a record of it. */
+  readonly isRunning: (guest: Uuid, name: string | undefined) => boolean;
   readonly isNetworkActive: (name: string) => boolean;
   /** A start that began less than this ago may still be going on, and is left to it. */
   readonly graceMs: number;
@@ -44,7 +45,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
   const alive = new Set<string>();
   for (const guest of new Set([...survivors.guests, ...effects.guestsWithLedger()])) {
     const record = foldRecord(guest, survivors.readRecord(guest));
-    if (survivors.isRunning(guest) || (record !== undefined && isYoung(record.since))) {
+    if (survivors.isRunning(guest, record?.name) || (record !== undefined && isYoung(record.since))) {
       alive.add(guest);
       continue;
     }
@@ -55,7 +56,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     }
   }
   const isAliveGuest = (guest: Uuid | undefined) =>
-    guest !== undefined && (alive.has(guest) || survivors.isRunning(guest));
+    guest !== undefined && (alive.has(guest) || survivors.isRunning(guest, undefined));
   const entries = effects.sharedNames().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
   for (const user of new Set(entries.flatMap(({ users }) => users))) {
     const network = /^network:(.*)$/s.exec(user)?.[1];

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Domain, readDomain } from '../model/domain.ts';
+import { parseUuid, type Uuid } from '../model/values.ts';
 import { parseXml } from '../xml/document.ts';
 import { listDirectory, readFileIfAny } from './files.ts';
 import type { HostPaths } from './paths.ts';
@@ -58,6 +59,22 @@ export function readRunningGuest(paths: HostPaths, guest: string): Domain | unde
   const file = statusFile(paths, guest);
   const content = file === undefined ? undefined : readFileIfAny(file);
   return content === undefined ? undefined : readDomain(parseXml(content));
+}
+
+/**
+ * Whether a guest runs by its status file, told without reading whole documents: there may be a thousand. Behind a file in
+ * which no uuid can be found runs whoever has its name.
+ */
+export function runningGuests(paths: HostPaths): (guest: Uuid, name: string | undefined) => boolean {
+  const uuids = new Set<Uuid>();
+  const names = new Set<string>();
+  for (const entry of listDirectory(paths.libvirtGuestStatus).filter(each => each.endsWith('.xml'))) {
+    const text = readFileIfAny(path.join(paths.libvirtGuestStatus, entry))?.toString() ?? '';
+    const uuid = parseUuid(/<domain [^>]*>\s*<name>[^<]*<\/name>\s*<uuid>([^<]*)<\/uuid>/.exec(text)?.[1] ?? '');
+    if (uuid === undefined) names.add(entry.slice(0, -'.xml'.length));
+    else uuids.add(uuid);
+  }
+  return (guest, name) => uuids.has(guest) || (name !== undefined && names.has(name));
 }
 
 /** The name is only compared with directory entries, so it cannot lead elsewhere. */

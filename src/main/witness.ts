@@ -18,6 +18,7 @@ import { followRunState } from '../witness/follow.ts';
 import { readEventLine } from '../witness/lifecycle.ts';
 import { Witness, type WitnessState } from '../witness/witness.ts';
 import { cameFromElsewhere, hookContext } from './hook.ts';
+import { tidier } from './tidy.ts';
 
 /** Status files are the second source, and the first while virsh cannot connect. */
 const lookMs = 1000;
@@ -103,12 +104,14 @@ export async function runWitness(
   log.info(`the ${role} watches the guests' run states`);
   onReady?.();
   const tell = teller(memory, log);
+  const tidy = tidier(paths, { memory, effects, log });
   const sinceMs = Date.now();
   let neededMs = Date.now();
   while (!stop.aborted) {
     try {
       await reload();
       witness.catchUp(readStates());
+      tidy();
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
     } catch (error) {
       log.warn(errorLine(error));

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
-import { readRunningGuest, runStateReader, tryReadRunState } from '../../../src/host/run-states.ts';
+import { readRunningGuest, runningGuests, runStateReader, tryReadRunState } from '../../../src/host/run-states.ts';
+import type { Uuid } from '../../../src/model/values.ts';
 
 let paths: HostPaths;
 beforeEach(() => {
@@ -63,4 +64,17 @@ test('a name is no path', () => {
     tryReadRunState(paths, path.relative(paths.libvirtGuestStatus, path.join(paths.root, 'outside'))),
   ).toBeUndefined();
   expect(tryReadRunState(paths, 'nobody')).toBeUndefined();
+});
+
+test('who runs, by uuid; behind a file that tells none, whoever has its name', () => {
+  const [known, other] = ['0b0e1f52-0000-4000-8000-000000000001', '0b0e1f52-0000-4000-8000-000000000002'] as Uuid[];
+  write('a', "state='running' reason='booted'");
+  writeFileSync(fileOf('torn'), '<domstatus state=');
+  const isRunning = runningGuests(paths);
+  expect([
+    isRunning(known!, 'renamed'),
+    isRunning(other!, 'a'),
+    isRunning(other!, 'torn'),
+    isRunning(other!, undefined),
+  ]).toEqual([true, false, true, false]);
 });

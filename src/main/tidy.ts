@@ -1,0 +1,47 @@
+import type { Effects } from '../apply/effects.ts';
+import { recover } from '../apply/recover.ts';
+import type { Memory } from '../host/memory.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { errorLine } from '../report/error.ts';
+import type { Log } from '../report/log.ts';
+import { startLimitMs, survivors } from './survivors.ts';
+
+const everyMs = 60_000;
+
+/**
+ * What is to be called again and again by a program that stays: once a minute it makes up for endings whose calls were
+ * missed. A guest that was not there twice in a row has ended; one that ends at this moment is left to its own calls.
+ */
+export function tidier(
+  paths: HostPaths,
+  { memory, effects, log }: { readonly memory: Memory; readonly effects: Effects; readonly log: Log },
+): () => void {
+  let lastMs = effects.now();
+  let missing = new Set<string>();
+  let told = new Set<string>();
+  let busy = false;
+  const tidy = async () => {
+    const now = survivors(paths, memory, startLimitMs);
+    const before = missing;
+    missing = new Set();
+    const isRunning: typeof now.isRunning = (guest, name) => {
+      if (now.isRunning(guest, name)) return true;
+      missing.add(guest);
+      return !before.has(guest);
+    };
+    const { done, problems } = await recover({ ...now, isRunning }, effects);
+    for (const line of done) log.info(line);
+    for (const line of problems.filter(problem => !told.has(problem))) log.warn(`still in force: ${line}`);
+    told = new Set(problems);
+  };
+  return () => {
+    if (busy || Math.abs(effects.now() - lastMs) < everyMs) return;
+    lastMs = effects.now();
+    busy = true;
+    void tidy()
+      .catch(error => log.warn(`what ended unseen could not be undone: ${errorLine(error)}`))
+      .finally(() => {
+        busy = false;
+      });
+  };
+}
