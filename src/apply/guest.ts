@@ -5,6 +5,7 @@ import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
+import { type Announcement, announcementsOf } from '../plan/announcements.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { type DeviceUsers, listFreeVfs } from '../plan/free-vfs.ts';
@@ -288,6 +289,12 @@ export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | '
   const why = 'it was in force before';
   const changes = entries.map(({ subject, to, reach }): Change => ({ subject, to, why, reach }));
   return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: true });
+}
+
+/** What is to be told to the network when this guest's CPUs start here. */
+export async function findAnnouncements(guest: GuestAtHand): Promise<Announcement[]> {
+  const { devices, host } = contextOf(guest, await guest.effects.view({}));
+  return announcementsOf(devices, host);
 }
 
 /** Whether there is anything to open or close when this guest's CPUs start and stop. */

@@ -119,6 +119,7 @@ export const interfaceSettings = [
   'vlanQos',
   'vlanProto',
   'queryRss',
+  'announce',
 ] as const;
 export type InterfaceSetting = (typeof interfaceSettings)[number];
 
@@ -145,6 +146,8 @@ export interface InterfaceSettings {
   readonly vlanQos?: number;
   readonly vlanProto?: (typeof vlanProtocols)[number];
   readonly queryRss?: boolean;
+  /** IPv4 addresses to tell the network about when the guest is opened, because the guest cannot. */
+  readonly announce?: readonly string[];
 }
 
 export interface ConfigFile {
@@ -191,9 +194,10 @@ interface WrittenConfig {
 
 type ByName<T> = Readonly<Record<string, T | null>> | null;
 type WrittenBridge = { readonly ports?: readonly string[] | null; readonly mtu?: number; vlanFiltering?: boolean };
-type WrittenRule = Omit<InterfaceSettings, 'vlan'> & {
+type WrittenRule = Omit<InterfaceSettings, 'vlan' | 'announce'> & {
   readonly match: InterfaceMatch;
   readonly vlan?: number | readonly number[];
+  readonly announce?: string | readonly string[];
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
@@ -222,9 +226,13 @@ function withDefaults(written: WrittenConfig | null): Config {
       vlans: mapByName(provide?.vlans, vlan => vlan!),
       vfs: mapByName(provide?.vfs, vfs => ({ count: vfs!.count, unmanaged: vfs!.unmanaged ?? false })),
     },
-    interfaces: (interfaces ?? []).map(({ match, vlan, ...settings }) => ({
+    interfaces: (interfaces ?? []).map(({ match, vlan, announce, ...settings }) => ({
       match,
-      settings: vlan === undefined ? settings : { ...settings, vlan: typeof vlan === 'number' ? [vlan] : vlan },
+      settings: {
+        ...settings,
+        ...(vlan !== undefined && { vlan: [vlan].flat() }),
+        ...(announce !== undefined && { announce: [announce].flat() }),
+      },
     })),
     rewrite: rewrite ?? [],
     guests: {

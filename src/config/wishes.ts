@@ -164,6 +164,8 @@ function readSetting(
     }
     case 'vlan':
       return readVlanList(owner, element);
+    case 'announce':
+      return readAddresses(owner, element);
     case 'mtu':
       return readInteger(owner, element, 'mtu', { min: 68, max: 65535 });
     case 'maxTxRate':
@@ -213,6 +215,19 @@ function readVlanList(owner: Owner, element: XmlElement): number[] {
     wrongValue(owner, element, { place: '@vlan', expected: 'different numbers from 1 to 4094, apart by commas' });
   }
   return ids;
+}
+
+/** `192.0.2.1` or `192.0.2.1,192.0.2.2`. */
+function readAddresses(owner: Owner, element: XmlElement): string[] {
+  const addresses = element
+    .attribute('announce')!
+    .split(',')
+    .map(word => word.trim());
+  const isAddress = (text: string) =>
+    /^(\d{1,3}\.){3}\d{1,3}$/.test(text) && text.split('.').every(part => Number(part) < 256);
+  if (!addresses.every(isAddress))
+    wrongValue(owner, element, { place: '@announce', expected: 'IPv4 addresses, apart by commas' });
+  return addresses;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { foldRecord } from '../apply/record.ts';
 import { type Config, defaultConfig } from '../config/config.ts';
+import { announce } from '../host/announce.ts';
 import { batchesIn } from '../host/commands.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms } from '../host/effects.ts';
@@ -74,7 +75,7 @@ export async function runWitness(
   const findRecorded = (name: string) =>
     uuids.get(name) ?? memory.listRecords().find(guest => foldRecord(guest, memory.readRecord(guest))?.name === name);
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
-  const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log };
+  const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, announce, log };
   const witness = new Witness({
     log,
     now: Date.now,

@@ -3,6 +3,7 @@ import {
   actOnGuest,
   closeAtOnce,
   closeReach,
+  findAnnouncements,
   type GuestAtHand,
   guestAtHand,
   type Planning,
@@ -10,8 +11,9 @@ import {
 } from '../apply/guest.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
+import type { Announcement } from '../plan/announcements.ts';
 import { isPassive } from '../plan/plan.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { CutOver } from './cut-over.ts';
 import { isOfMigration } from './lifecycle.ts';
@@ -27,6 +29,8 @@ export interface Following {
   readonly isIncoming: (guest: Uuid) => boolean;
   readonly planning: () => Promise<Planning>;
   readonly note: (cutOver: CutOver) => void;
+  /** Tells the network; answers a line for each thing that could not be told. */
+  readonly announce: (announcements: readonly Announcement[]) => Promise<readonly string[]>;
   readonly log: Log;
 }
 
@@ -67,6 +71,7 @@ export async function followRunState(
   // Of a guest that has ended meanwhile there is nothing left to open.
   const isOver = problems.length > 0 && wanted === 'open' && host.findGuest(name) === undefined;
   for (const problem of isOver ? [] : problems) host.log.warn(`guest '${name}', ${wanted}: ${problem}`);
+  if (wanted === 'open' && guest !== undefined && !isOver) await announceGuest(guest, host);
   const cause = causes.findLast(isOfMigration);
   if (cause === undefined || guest === undefined || isPassive(config)) return;
   const macs = await macsOf(guest);
@@ -96,6 +101,19 @@ function timed(effects: Effects): { effects: Effects; touched: () => number | un
     return effects.run(...words);
   };
   return { effects: { ...effects, run }, touched: () => touchedMs };
+}
+
+/** Whoever waits for the next event of the guest does not wait for this. */
+async function announceGuest(guest: GuestAtHand, { announce, log }: Following): Promise<void> {
+  const announcements = await findAnnouncements(guest);
+  if (announcements.length === 0) return;
+  const warn = (problem: string) => log.warn(`${guest.domain.owner}: ${problem}`);
+  void announce(announcements).then(
+    problems => {
+      for (const problem of problems) warn(problem);
+    },
+    error => warn(errorLine(error)),
+  );
 }
 
 async function closeIfAny(guest: Uuid, { effects }: Planning): Promise<string[]> {

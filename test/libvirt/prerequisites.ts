@@ -7,6 +7,8 @@ const packages = {
   dnsmasq: 'dnsmasq-base',
   ip: 'iproute2',
   bridge: 'iproute2',
+  arping: 'arping',
+  tcpdump: 'tcpdump',
   unshare: 'util-linux',
   nsenter: 'util-linux',
 } as const;

@@ -13,8 +13,27 @@ const guest = 'moving';
 const device = interfaceXml('bridge', 0x51, `<source bridge='br0'/><target dev='guest-br0'/>`);
 const config = `bridges: { br0: { keepForwardingTable: true } }
 taps: { create: true }
-interfaces: [{ match: { tap: owntap }, bridge: br0 }]
+interfaces:
+  - { match: { tap: owntap }, bridge: br0 }
+  - { match: { guest: moving }, announce: 192.0.2.51 }
 `;
+
+/** The frames by which a MAC says where it is: QEMU's own after a migration, and what is announced for it. */
+const telling = `ether src ${mac} and (ether proto 0x8035 or (arp and arp src host 192.0.2.51))`;
+interface Frame {
+  readonly host: string;
+  readonly kind: 'RARP' | 'ARP';
+  readonly atUs: number;
+}
+
+/** What `tcpdump -tt -e` printed on a host: seconds since 1970 before each frame. */
+function framesOf(host: LibvirtHost, lines: readonly string[]): Frame[] {
+  return lines.flatMap(line => {
+    const match = /^(\d+)\.(\d{6}) .*ethertype (Reverse )?ARP/.exec(line);
+    if (match === null) return [];
+    return { host: host.name, kind: match[3] ? 'RARP' : 'ARP', atUs: Number(match[1]) * 1e6 + Number(match[2]) };
+  });
+}
 
 /** How late a monitor may notice what the kernel has done; a hook that opens at `started` is far beyond it. */
 const lateUs = 15_000;
@@ -33,6 +52,7 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
     let a: LibvirtHost;
     let b: LibvirtHost;
     let monitors: Map<LibvirtHost, Launched>;
+    let sniffers: Map<LibvirtHost, Launched>;
     let agents: Launched[] = [];
 
     beforeAll(async () => {
@@ -40,6 +60,8 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       ({ a, b } = hosts);
       for (const host of [a, b]) host.configure(config);
       monitors = new Map([a, b].map(host => [host, host.launch('bridge', '-timestamp', 'monitor', 'fdb')]));
+      const sniff = ['-i', 'br0', '-l', '-n', '-e', '-tt', telling];
+      sniffers = new Map([a, b].map(host => [host, host.launch('tcpdump', ...sniff)]));
       if (by === 'the agent') agents = [await a.startAgent(), await b.startAgent()];
       await a.define(guestXml(guest, [device]));
     });
@@ -106,6 +128,12 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
         const isNew = () => [source, destination].every(host => (lastOn(host)?.atUs ?? 0) > beganUs);
         await expect.poll(() => [...last(), isNew()], settles).toEqual([false, true, true]);
         expect(lastOn(destination)!.atUs).toBeGreaterThan(lastOn(source)!.atUs - lateUs);
+        const frames = () =>
+          [...sniffers].flatMap(([host, { lines }]) => framesOf(host, lines)).filter(({ atUs }) => atUs > beganUs);
+        const kinds = () => [...new Set(frames().map(({ host, kind }) => `${host} ${kind}`))].sort();
+        await expect.poll(kinds, settles).toEqual([`${destination.name} ARP`, `${destination.name} RARP`]);
+        // Nobody tells of the MAC before it has left the other host.
+        expect(Math.min(...frames().map(({ atUs }) => atUs))).toBeGreaterThan(lastOn(source)!.atUs - lateUs);
       }
     });
 

@@ -248,7 +248,7 @@ describe('mistakes', () => {
     { text: "bridges: {'a b': {}}", line: `1: bridges["a b"]: expected ${linkName} as key, found 'a b'` },
     {
       text: 'guests: {allow: [vlan, mac]}',
-      line: "1: guests.allow[1]: expected one of bridge, vlan, isolated, keepForwardingTable, mtu, trust, spoofchk, linkState, maxTxRate, minTxRate, vlanQos, vlanProto, queryRss, network, portgroup, dev, mode, target, alias, vfs, found 'mac'",
+      line: "1: guests.allow[1]: expected one of bridge, vlan, isolated, keepForwardingTable, mtu, trust, spoofchk, linkState, maxTxRate, minTxRate, vlanQos, vlanProto, queryRss, announce, network, portgroup, dev, mode, target, alias, vfs, found 'mac'",
     },
     { text: 'guests: {bridges: br0}', line: "1: guests.bridges: expected a list of bridge names, found 'br0'" },
     { text: 'taps: {}\nmacvtap: {}\n"taps": {}', line: '3: taps: given twice, first in line 1' },

@@ -128,6 +128,14 @@ describe('wishes', () => {
     expect(refusals).toEqual([expect.stringMatching(/expected none: guests may choose none$/)]);
   });
 
+  test('for addresses to announce', () => {
+    expect(wishesOf(`<interface mac='${mac}' announce='192.0.2.1, 10.0.0.255'/>`).wishes).toEqual([
+      { mac, settings: { announce: ['192.0.2.1', '10.0.0.255'] } },
+    ]);
+    for (const wrong of ['', '192.0.2.256', '192.0.2', '::1', '192.0.2.1;reboot', '-h'])
+      expect(wishesOf(`<interface mac='${mac}' announce='${wrong}'/>`).wishes, wrong).toEqual([{ mac, settings: {} }]);
+  });
+
   test('cannot break a line', () => {
     const { refusals } = wishesOf(`<interface mac='a&#10;b'/>`);
     expect(refusals).toEqual([expect.stringContaining("'a\\nb'")]);

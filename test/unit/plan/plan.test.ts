@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Config, defaultConfig, parseConfig } from '../../../src/config/config.ts';
 import { readWishes } from '../../../src/config/wishes.ts';
+import { announcementsOf } from '../../../src/plan/announcements.ts';
 import { describeChange } from '../../../src/plan/change.ts';
 import { commandFor } from '../../../src/plan/command.ts';
 import { guestDevices } from '../../../src/plan/guest-devices.ts';
@@ -299,5 +300,31 @@ describe('words from outside never become other commands', () => {
       `add ${mac} in the table of p`,
     );
     expect(describeChange({ subject: { kind: 'master', dev: 't' }, to: null })).toBe('t out of its bridge');
+  });
+});
+
+describe('announcements', () => {
+  const rule = "interfaces: [{ match: { mac: '*' }, announce: [192.0.2.1, 192.0.2.2] }]";
+  const macvtap = `<interface type='direct'><mac address='${mac}'/><source dev='up0' mode='bridge'/></interface>`;
+  const vf = `<interface type='hostdev'><mac address='${mac}'/><source><address type='pci' domain='0' bus='0x5e' slot='0x02' function='0'/></source></interface>`;
+  const pci = () =>
+    ({ driver: 'vfio-pci', pf: { dev: 'ens2f0', vf: 0 }, netdevs: [] }) as unknown as ReturnType<HostView['pci']>;
+
+  test.each([
+    { name: 'a tap goes through its bridge', devices: started, dev: 'br0' },
+    { name: 'a macvtap through the device below', devices: macvtap, dev: 'up0' },
+    { name: 'a VF through its PF', devices: vf, dev: 'ens2f0' },
+  ])('of $name', async ({ devices, dev }) => {
+    const { devices: planned } = await context(devices, filtering, rule);
+    const withCard = hostView(filtering, { pci });
+    const expected = ['192.0.2.1', '192.0.2.2'].map(address => ({ dev, mac, address }));
+    expect(announcementsOf(planned, withCard)).toEqual(expected);
+  });
+
+  test('are made only where they are asked for, and where something leads out', async () => {
+    const { devices, host: seen } = await context(started, filtering, 'bridges: { br0: { isolated: true } }');
+    expect(announcementsOf(devices, seen)).toEqual([]);
+    const user = await context(`<interface type='user'><mac address='${mac}'/></interface>`, filtering, rule);
+    expect(announcementsOf(user.devices, user.host)).toEqual([]);
   });
 });
