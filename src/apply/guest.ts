@@ -303,6 +303,7 @@ export async function followsRunState(guest: GuestAtHand): Promise<boolean> {
   return (['reachable', 'unreachable'] as const).some(phase => planGuest(phase, guest, host).length > 0);
 }
 
-function contextOf({ domain, view, config, wishes, incoming }: GuestAtHand, host: HostView): PlanContext {
+/** All that planning for a guest needs. */
+export function contextOf({ domain, view, config, wishes, incoming }: GuestAtHand, host: HostView): PlanContext {
   return { devices: guestDevices(domain, view, { config, wishes, host, incoming }), config, host };
 }

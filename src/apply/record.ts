@@ -12,7 +12,10 @@ export type RecordLine =
       readonly at: string;
       readonly op: string;
       readonly name: string;
-      /** What was foreseen (`prepare`, `migrate`, `restore`) or what libvirt shows (`start`, `started`, `reconnect`). */
+      /**
+       * What was foreseen (`prepare`, `migrate`, `restore`) or what libvirt shows (`start`, `started`, `reconnect`; `devices`
+       * when devices came or went, for which there is no operation).
+       */
       readonly view?: GuestView;
       readonly findings?: readonly string[];
       /** The guest comes from a migration or a saved image. */
@@ -53,7 +56,7 @@ export interface GuestRecord {
 }
 
 /** The operations whose document shows what libvirt has chosen. */
-export const chosenOperations: readonly string[] = ['start', 'started', 'reconnect'];
+export const chosenOperations: readonly string[] = ['start', 'started', 'reconnect', 'devices'];
 
 /** Adds up a record's lines, and those of the guest's ledger; lines that are no record lines (a torn one, another version's) are passed over. */
 export function foldRecord(
@@ -84,8 +87,7 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
   return {
     ...base,
     name: line.name,
-    phase: line.op,
-    since: line.at,
+    ...(line.op === 'devices' ? {} : { phase: line.op, since: line.at }),
     incoming: base.incoming || line.incoming === true,
     rewritten: line.rewritten ?? base.rewritten,
     picks: line.picks ?? base.picks,
@@ -237,4 +239,25 @@ function compareActuals(name: string, was: Actual | null, is: Actual | null): st
 export function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
   const other = foreseen.interfaces[iface.index];
   return other !== undefined && (other.mac === null || other.mac === iface.mac) ? other : undefined;
+}
+
+/**
+ * The document of a started guest does not say from which network a host device came; what was foreseen or noted does. By
+ * alias and MAC where devices have come or gone since.
+ */
+export function withNetworks(view: GuestView, before: GuestRecord | undefined): GuestView {
+  const known = [before?.foreseen, before?.chosen].filter(each => each != null);
+  const interfaces = view.interfaces.map(iface => {
+    // Only a host device hides its network; a bridge interface without one has none any more.
+    if (iface.network !== null || iface.actual?.type !== 'hostdev') return iface;
+    const was = known.flatMap(
+      each =>
+        each.interfaces.find(({ mac, alias }) => mac === iface.mac && alias === iface.alias) ??
+        counterpart(each, iface) ??
+        [],
+    );
+    const [first] = was.filter(({ network }) => network !== null);
+    return first === undefined ? iface : { ...iface, network: first.network, portgroup: first.portgroup };
+  });
+  return { ...view, interfaces };
 }

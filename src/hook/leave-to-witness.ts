@@ -1,4 +1,5 @@
 import { followsRunState, type GuestAtHand } from '../apply/guest.ts';
+import type { Config } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
 import { isPassive } from '../plan/plan.ts';
 import { errorLine } from '../report/error.ts';
@@ -20,8 +21,14 @@ export async function leaveToWitness(
     const config = await readConfig();
     if (isPassive(config)) return;
     const { wishes } = readWishes(guest.domain, config.guests);
-    if (await followsRunState({ ...guest, config, wishes, effects })) await beWitnessed();
+    if (mayOpen(config) || (await followsRunState({ ...guest, config, wishes, effects }))) await beWitnessed();
   } catch (error) {
     log.warn(`${guest.domain.owner}, ${operation}: nobody could be told to follow its run state: ${errorLine(error)}`);
   }
+}
+
+/** No hook tells of a device that is attached later, and such a one may have to be opened. */
+function mayOpen({ bridges, macvtap, interfaces }: Config): boolean {
+  const keeps = Object.values(bridges).some(bridge => bridge.keepForwardingTable || bridge.pfForwardingTable);
+  return keeps || macvtap.manage || interfaces.some(({ settings }) => settings.keepForwardingTable);
 }

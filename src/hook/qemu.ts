@@ -12,10 +12,10 @@ import {
 import {
   compareRunning,
   compareViews,
-  counterpart,
   foldRecord,
   type GuestRecord,
   type RecordLine,
+  withNetworks,
 } from '../apply/record.ts';
 import { defaultConfig } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
@@ -223,18 +223,6 @@ function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uu
     if (named.length !== 1) throw error;
     return named[0]!;
   }
-}
-
-/** The document of a started guest does not say from which network a host device came; what was foreseen does. */
-function withNetworks(view: GuestView, before: GuestRecord | undefined): GuestView {
-  const known = before?.foreseen ?? before?.chosen;
-  const interfaces = view.interfaces.map(iface => {
-    const was = known ? counterpart(known, iface) : undefined;
-    return iface.network !== null || was === undefined
-      ? iface
-      : { ...iface, network: was.network, portgroup: was.portgroup };
-  });
-  return { ...view, interfaces };
 }
 
 /** More findings of one call than anybody reads in a log; all of them are in the record. */

@@ -11,12 +11,12 @@ export interface Ended {
 
 /**
  * Runs a program that may wait in the kernel where not even SIGKILL reaches it. After `limitMs` it is killed if that is
- * possible and otherwise left to itself: it shares no stream with us, so nobody waits for it.
+ * possible and otherwise left to itself: it shares no stream with us, so nobody waits for it. The same when `signal` says so.
  */
 export function runAbandonable(
   file: string,
   words: readonly string[],
-  { input = '', limitMs }: { readonly input?: string; readonly limitMs: number },
+  { input = '', limitMs, signal }: { readonly input?: string; readonly limitMs: number; readonly signal?: AbortSignal },
 ): Promise<Ended> {
   return new Promise(resolve => {
     const child = spawn(file, words, { stdio: 'pipe', detached: true, cwd: '/', env: { ...process.env, LC_ALL: 'C' } });
@@ -24,14 +24,18 @@ export function runAbandonable(
     let stderr = '';
     const end = (status: number | null, abandoned: boolean, complaint = stderr.trim().split('\n').at(-1) ?? '') => {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abandon);
       for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
       child.unref();
       resolve({ abandoned, status, stdout, complaint });
     };
-    const timer = setTimeout(() => {
+    const abandon = () => {
       child.kill('SIGKILL');
       end(null, true);
-    }, limitMs);
+    };
+    const timer = setTimeout(abandon, limitMs);
+    if (signal?.aborted) abandon();
+    signal?.addEventListener('abort', abandon, { once: true });
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
     });

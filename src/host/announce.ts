@@ -6,19 +6,39 @@ import { runAbandonable } from './abandonable.ts';
 const limitMs = 5000;
 const frames = 3;
 
-/** Sends what is announced, all of it at once. Resolves to a line for each announcement that could not be made. */
-export async function announce(announcements: readonly Announcement[]): Promise<string[]> {
-  const results = await Promise.all(
-    announcements.map(async ({ dev, mac, address }) => {
-      const words = ['-q', '-U', '-c', `${frames}`, '-i', dev, '-s', mac, '-S', address, address];
-      const { abandoned, status, complaint } = await runAbandonable('arping', words, { limitMs });
-      // Without an answer, which nobody is to give, it ends with 1.
-      if (!abandoned && (status === 0 || (status === 1 && complaint === ''))) return [];
-      const why = abandoned ? `it did not finish within ${limitMs / 1000} s` : complaint || `exit status ${status}`;
-      return [
-        `${address} behind ${mac} could not be announced on '${dev}': arping: ${printable(why)} (hint: install arping, the one with -s)`,
-      ];
-    }),
-  );
-  return results.flat();
+export interface Announcer {
+  /** Sends a guest's announcements, all at once. Resolves to a line for each that could not be made. */
+  readonly announce: (guest: string, announcements: readonly Announcement[]) => Promise<readonly string[]>;
+  /** Nothing more is sent for the guest: it may be somewhere else in the next moment. */
+  readonly hush: (guest: string) => void;
+}
+
+export function announcer(): Announcer {
+  const sending = new Map<string, AbortController>();
+  const hush = (guest: string) => {
+    sending.get(guest)?.abort();
+    sending.delete(guest);
+  };
+  return {
+    hush,
+    async announce(guest, announcements) {
+      hush(guest);
+      const controller = new AbortController();
+      sending.set(guest, controller);
+      const results = await Promise.all(announcements.map(each => send(each, controller.signal)));
+      if (sending.get(guest) === controller) sending.delete(guest);
+      return results.flat();
+    },
+  };
+}
+
+async function send({ dev, mac, address }: Announcement, signal: AbortSignal): Promise<string[]> {
+  const words = ['-q', '-U', '-c', `${frames}`, '-i', dev, '-s', mac, '-S', address, address];
+  const { abandoned, status, complaint } = await runAbandonable('arping', words, { limitMs, signal });
+  // Without an answer, which nobody is to give, it ends with 1.
+  if (signal.aborted || (!abandoned && (status === 0 || (status === 1 && complaint === '')))) return [];
+  const why = abandoned ? `it did not finish within ${limitMs / 1000} s` : complaint || `exit status ${status}`;
+  return [
+    `${address} behind ${mac} could not be announced on '${dev}': arping: ${printable(why)} (hint: install arping, the one with -s)`,
+  ];
 }

@@ -13,6 +13,8 @@ export interface RunState {
   readonly reason: string;
   /** Milliseconds since 1970. */
   readonly atMs: number;
+  /** Its interfaces and host devices as they stand there: another text when one has come, gone or changed. */
+  readonly devices: string;
 }
 
 /** Reads the run states of all guests; a file that has not changed since the last time is not read again. */
@@ -48,10 +50,12 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   const file = statusFile(paths, guest);
   if (file === undefined) return undefined;
   const atMs = writtenMs(file);
-  const element = /<domstatus ([^>]*)>/.exec(readFileIfAny(file)?.toString('utf8', 0, 4096) ?? '')?.[1];
+  const text = readFileIfAny(file)?.toString() ?? '';
+  const element = /<domstatus ([^>]*)>/.exec(text.slice(0, 4096))?.[1];
   if (element === undefined || atMs === undefined) return undefined;
   const attribute = (name: string) => new RegExp(`\\b${name}=(['"])(.*?)\\1`).exec(element)?.[2] ?? '';
-  return { guest, state: attribute('state'), reason: attribute('reason'), atMs };
+  const devices = (text.match(/<(interface|hostdev)[ >][^]*?<\/\1>/g) ?? []).join('\n');
+  return { guest, state: attribute('state'), reason: attribute('reason'), atMs, devices };
 }
 
 /** A running guest as libvirt's status file has it; undefined if it does not run. Throws for a file that is no such document. */

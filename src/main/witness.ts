@@ -1,24 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { foldRecord } from '../apply/record.ts';
 import { type Config, defaultConfig } from '../config/config.ts';
-import { announce } from '../host/announce.ts';
+import { announcer } from '../host/announce.ts';
 import { batchesIn } from '../host/commands.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms } from '../host/effects.ts';
+import { forgetUnfinished, listUnfinished } from '../host/hotplugs.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { becomeWitness, type WitnessRole } from '../host/one-witness.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { readRunningGuest, runStateReader } from '../host/run-states.ts';
+import { readRunningGuest, runStateReader, tryReadRunState } from '../host/run-states.ts';
 import { keepSpares } from '../host/spares.ts';
+import { watchStatusFiles } from '../host/status-watch.ts';
 import { listenToEvents } from '../host/virsh-events.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { followRunState } from '../witness/follow.ts';
+import { followDevices } from '../witness/follow-devices.ts';
 import { readEventLine } from '../witness/lifecycle.ts';
 import { Witness, type WitnessState } from '../witness/witness.ts';
 import { cameFromElsewhere, hookContext } from './hook.ts';
+import { deviceFollowing } from './hotplug.ts';
 import { tidier } from './tidy.ts';
 
 /** Status files are the second source, and the first while virsh cannot connect. */
@@ -75,13 +79,19 @@ export async function runWitness(
   const findRecorded = (name: string) =>
     uuids.get(name) ?? memory.listRecords().find(guest => foldRecord(guest, memory.readRecord(guest))?.name === name);
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
-  const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, announce, log };
+  const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log, ...announcer() };
+  const devices = deviceFollowing(paths, { memory, planning, log });
   const witness = new Witness({
     log,
     now: Date.now,
     policy: () => (config ?? defaultConfig).reachability,
-    async act(guest, wanted, causes) {
-      await followRunState(guest, wanted, causes, sources);
+    async act(guest, wanted, news) {
+      if (news.causes.length > 0) await followRunState(guest, wanted, news.causes, sources);
+      const domain = news.devices && wanted !== 'gone' ? findGuest(guest) : undefined;
+      if (domain?.uuid !== undefined) {
+        await followDevices(domain, { halted: wanted !== 'open', host: devices });
+        await forgetUnfinished(paths, domain.uuid);
+      }
       if (wanted === 'gone') uuids.delete(guest);
     },
   });
@@ -100,10 +110,25 @@ export async function runWitness(
     },
     signal: stop,
   });
+  const keepWatching = watchStatusFiles(paths, {
+    onWritten: guest => {
+      const state = tryReadRunState(paths, guest);
+      if (state !== undefined) witness.takeDevices(state);
+    },
+    signal: stop,
+  });
   await reload();
   const readStates = runStateReader(paths);
   log.info(`the ${role} watches the guests' run states`);
   onReady?.();
+  /** Of a guest that has ended its own end has undone everything. */
+  const lookAtUnfinished = async () => {
+    for (const guest of await listUnfinished(paths)) {
+      const name = foldRecord(guest, memory.readRecord(guest))?.name;
+      if (name === undefined) await forgetUnfinished(paths, guest);
+      else witness.lookAtDevices(name);
+    }
+  };
   const tell = teller(memory, log);
   const tidy = tidier(paths, { memory, effects, log });
   const sinceMs = Date.now();
@@ -111,7 +136,9 @@ export async function runWitness(
   while (!stop.aborted) {
     try {
       await reload();
+      keepWatching();
       witness.catchUp(readStates());
+      await lookAtUnfinished();
       tidy();
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
     } catch (error) {

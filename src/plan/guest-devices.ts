@@ -105,6 +105,22 @@ export function portDevice(
   };
 }
 
+/** What a port is plugged into, for one whose interface is not known yet. */
+export function pluggedDevice(plug: NonNullable<NetworkPort['plug']>): GuestDevice {
+  const isDirect = plug.type === 'direct';
+  const address = plug.type === 'hostdev-pci' ? plug.address : undefined;
+  return {
+    ...nothingKnown,
+    name: 'a port without an interface',
+    bridge: 'bridge' in plug ? plug.bridge : undefined,
+    macvtap:
+      isDirect && plug.dev !== undefined ? { physdev: plug.dev, passthrough: plug.mode === 'passthrough' } : undefined,
+    hostdev: address === undefined ? undefined : { address, managed: true, as: 'interface', iommufd: false },
+    chosen: true,
+    settings: {},
+  };
+}
+
 interface Context {
   readonly guest: string;
   readonly config: Config;

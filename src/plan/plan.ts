@@ -58,12 +58,32 @@ export function planPort(device: GuestDevice, { config, host }: Pick<PlanContext
 /** `start`: libvirt's taps exist and its VFs are set; nothing is opened yet, and ports learn and flood as the kernel makes them. */
 export function planStart(context: PlanContext): Change[] {
   return context.devices.flatMap(device => [
+    ...planAttached({ ...context, devices: [device] }),
+    ...keepPhysdevs({ ...context, devices: [device] }),
+  ]);
+}
+
+/** What a device asks for that libvirt has just connected, at the start or later. */
+export function planAttached(context: PlanContext): Change[] {
+  return context.devices.flatMap(device => [
     ...(device.type === 'bridge' ? portSettings(device, context) : []),
-    ...(device.macvtap !== undefined && context.config.macvtap.manage
-      ? keepPhysdevState(device.macvtap, context.host)
-      : []),
     ...setVf(device, { ...context, withVlan: true }),
   ]);
+}
+
+/** Before libvirt connects a device to a running guest: all that `prepare`, `port-created` and `start` do before a guest runs. */
+export function planAttach(context: PlanContext): Change[] {
+  const chosen = context.devices.filter(device => device.chosen);
+  return [
+    ...planPrepare(context),
+    ...keepPhysdevs(context),
+    ...chosen.flatMap(device => setVf(device, { ...context, withVlan: false })),
+  ];
+}
+
+function keepPhysdevs({ devices, config, host }: PlanContext): Change[] {
+  if (!config.macvtap.manage) return [];
+  return devices.flatMap(({ macvtap }) => (macvtap === undefined ? [] : keepPhysdevState(macvtap, host)));
 }
 
 /**

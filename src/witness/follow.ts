@@ -29,8 +29,10 @@ export interface Following {
   readonly isIncoming: (guest: Uuid) => boolean;
   readonly planning: () => Promise<Planning>;
   readonly note: (cutOver: CutOver) => void;
-  /** Tells the network; answers a line for each thing that could not be told. */
-  readonly announce: (announcements: readonly Announcement[]) => Promise<readonly string[]>;
+  /** Tells the network of a guest; answers a line for each thing that could not be told. */
+  readonly announce: (guest: string, announcements: readonly Announcement[]) => Promise<readonly string[]>;
+  /** Ends that: the guest may be on another host now. */
+  readonly hush: (guest: string) => void;
   readonly log: Log;
 }
 
@@ -44,6 +46,7 @@ export async function followRunState(
   causes: readonly Cause[],
   host: Following,
 ): Promise<void> {
+  if (wanted !== 'open') host.hush(name);
   const given = await host.planning();
   const { effects, touched } = timed(given.effects);
   const planning = { ...given, effects };
@@ -108,7 +111,7 @@ async function announceGuest(guest: GuestAtHand, { announce, log }: Following): 
   const announcements = await findAnnouncements(guest);
   if (announcements.length === 0) return;
   const warn = (problem: string) => log.warn(`${guest.domain.owner}: ${problem}`);
-  void announce(announcements).then(
+  void announce(guest.domain.name, announcements).then(
     problems => {
       for (const problem of problems) warn(problem);
     },

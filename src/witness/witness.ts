@@ -15,9 +15,17 @@ export interface Cause {
   readonly atMs: number;
 }
 
+/** What has been heard of a guest since the last act. */
+export interface News {
+  /** Why something is wanted; empty if nothing new is. */
+  readonly causes: readonly Cause[];
+  /** Its devices are others than before, or nobody has looked at them yet. */
+  readonly devices: boolean;
+}
+
 export interface WitnessContext {
   /** Carries out what is wanted for one guest; called again only after it has ended. */
-  readonly act: (guest: string, wanted: Wanted, causes: readonly Cause[]) => Promise<void>;
+  readonly act: (guest: string, wanted: Wanted, news: News) => Promise<void>;
   readonly policy: () => ReachPolicy;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -50,7 +58,11 @@ interface Known {
   last: Cause;
   /** Heard and not acted on yet; the newest decides, all of them explain. */
   causes: Cause[];
+  /** The devices as last seen; `newDevices` until they are acted on. */
+  devices: string | undefined;
+  newDevices: boolean;
   busy: boolean;
+  queued: boolean;
   /** How often the last act failed, one time after the other, and when it may be tried again. */
   failures: number;
   retryMs: number;
@@ -92,11 +104,13 @@ export class Witness {
   /** The status files as they are now, all of them: what was missed is made up for, and what failed is tried again. */
   catchUp(states: readonly RunState[]): void {
     const policy = this.#context.policy();
-    for (const { guest, state, reason, atMs } of states) {
+    for (const running of states) {
+      const { guest, state, reason, atMs, devices } = running;
       const known = this.#guests.get(guest);
       const wanted = reachOfState(state, reason, policy);
       const isNews = known === undefined || (known.wanted !== wanted && atMs > known.last.atMs);
-      if (wanted !== 'nothing' && isNews) this.#want(guest, wanted, { event: state, detail: reason, atMs });
+      if (wanted !== 'nothing' && isNews) this.#want(guest, wanted, { event: state, detail: reason, atMs }, devices);
+      this.takeDevices(running);
     }
     const running = new Set(states.map(({ guest }) => guest));
     const now = this.#context.now();
@@ -106,6 +120,24 @@ export class Witness {
         this.#want(guest, 'gone', { event: 'gone', detail: 'no status file', atMs: now });
       else if (known.failures > 0 && !known.busy && now >= known.retryMs) this.#want(guest, known.wanted, known.last);
     }
+  }
+
+  /** A status file as it is now, looked at for its devices only: what it says of the state may be behind the events. */
+  takeDevices({ guest, devices }: RunState): void {
+    const known = this.#guests.get(guest);
+    if (known === undefined || known.devices === devices) return;
+    known.devices = devices;
+    this.lookAtDevices(guest);
+  }
+
+  /** A guest's devices are to be looked at, although its status file says nothing new. */
+  lookAtDevices(guest: string): void {
+    const known = this.#guests.get(guest);
+    if (known === undefined) return;
+    known.newDevices = true;
+    // What failed is tried again in its time.
+    if (known.failures === 0) this.#enqueue(guest, known);
+    this.#next();
   }
 
   /** What is wanted is done once more for every guest: something else has changed. */
@@ -129,13 +161,16 @@ export class Witness {
     await new Promise<void>(resolve => this.#idle.push(resolve));
   }
 
-  #want(guest: string, wanted: Wanted, cause: Cause): void {
+  #want(guest: string, wanted: Wanted, cause: Cause, devices?: string): void {
     const known = this.#guests.get(guest) ?? {
       wanted,
       done: undefined,
       last: cause,
       causes: [],
+      devices,
+      newDevices: devices !== undefined,
       busy: false,
+      queued: false,
       failures: 0,
       retryMs: 0,
       missingMs: undefined,
@@ -143,10 +178,17 @@ export class Witness {
     this.#guests.set(guest, known);
     known.wanted = wanted;
     known.last = cause;
-    if (known.causes.length === 0 && !known.busy) this.#queue.push(guest);
+    this.#enqueue(guest, known);
     known.causes.push(cause);
     if (known.causes.length > maxCauses) known.causes.shift();
     this.#next();
+  }
+
+  /** One that is being acted on has its next turn then. */
+  #enqueue(guest: string, known: Known): void {
+    if (known.busy || known.queued) return;
+    known.queued = true;
+    this.#queue.push(guest);
   }
 
   #next(): void {
@@ -164,18 +206,23 @@ export class Witness {
   async #act(guest: string): Promise<void> {
     const known = this.#guests.get(guest)!;
     const { wanted } = known;
+    const news = { causes: known.causes.splice(0), devices: known.newDevices };
     known.busy = true;
+    known.queued = false;
+    known.newDevices = false;
     try {
-      await this.#context.act(guest, wanted, known.causes.splice(0));
+      await this.#context.act(guest, wanted, news);
       known.done = wanted;
       known.failures = 0;
     } catch (error) {
+      known.newDevices ||= news.devices;
       known.retryMs = this.#context.now() + Math.min(1000 * 2 ** known.failures, longestRetryMs);
       known.failures = Math.min(known.failures + 1, 10);
       this.#context.log.warn(`guest '${guest}' could not be made ${words[wanted]}: ${errorLine(error)}`);
     }
     known.busy = false;
-    if (known.causes.length > 0) this.#queue.push(guest);
+    const hasFailed = known.failures > 0;
+    if (known.causes.length > 0 || (known.newDevices && !hasFailed)) this.#enqueue(guest, known);
     else if (known.wanted === 'gone' && known.failures === 0) this.#guests.delete(guest);
   }
 }

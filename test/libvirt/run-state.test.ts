@@ -128,12 +128,16 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
         const isNew = () => [source, destination].every(host => (lastOn(host)?.atUs ?? 0) > beganUs);
         await expect.poll(() => [...last(), isNew()], settles).toEqual([false, true, true]);
         expect(lastOn(destination)!.atUs).toBeGreaterThan(lastOn(source)!.atUs - lateUs);
-        const frames = () =>
-          [...sniffers].flatMap(([host, { lines }]) => framesOf(host, lines)).filter(({ atUs }) => atUs > beganUs);
-        const kinds = () => [...new Set(frames().map(({ host, kind }) => `${host} ${kind}`))].sort();
-        await expect.poll(kinds, settles).toEqual([`${destination.name} ARP`, `${destination.name} RARP`]);
-        // Nobody tells of the MAC before it has left the other host.
-        expect(Math.min(...frames().map(({ atUs }) => atUs))).toBeGreaterThan(lastOn(source)!.atUs - lateUs);
+        const leftUs = lastOn(source)!.atUs;
+        const frames = (host: LibvirtHost) =>
+          framesOf(host, sniffers.get(host)!.lines).map(({ kind, atUs }) => ({ kind, afterUs: atUs - leftUs }));
+        const kindsAfter = (host: LibvirtHost, us: number) =>
+          [...new Set(frames(host).flatMap(({ kind, afterUs }) => (afterUs > us ? kind : [])))].sort();
+        await expect.poll(() => kindsAfter(destination, -lateUs), settles).toEqual(['ARP', 'RARP']);
+        // Here nobody tells of the MAC any more, and there nobody did before.
+        expect(kindsAfter(source, lateUs)).toEqual([]);
+        const before = frames(destination).filter(({ afterUs }) => afterUs > beganUs - leftUs && afterUs < -lateUs);
+        expect(before).toEqual([]);
       }
     });
 

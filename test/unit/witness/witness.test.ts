@@ -1,19 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { readEventLine } from '../../../src/witness/lifecycle.ts';
-import { type Cause, type Wanted, Witness, type WitnessContext } from '../../../src/witness/witness.ts';
+import { type Cause, type News, type Wanted, Witness, type WitnessContext } from '../../../src/witness/witness.ts';
 
 /** A witness whose acts are noted and end only when they are let go; its clock stands until it is moved. */
 function witnessed({ held = false } = {}) {
   const acts: string[] = [];
+  /** Guests whose devices were to be looked at. */
+  const looks: string[] = [];
   const causes: (readonly Cause[])[] = [];
   const warnings: string[] = [];
   const clock = { ms: 1_000_000 };
   const release: (() => void)[] = [];
   let failure: Error | undefined;
   const context: WitnessContext = {
-    async act(guest: string, wanted: Wanted, why: readonly Cause[]) {
-      acts.push(`${guest} ${wanted}`);
-      causes.push(why);
+    async act(guest: string, wanted: Wanted, news: News) {
+      if (news.devices) looks.push(guest);
+      if (news.causes.length > 0) {
+        acts.push(`${guest} ${wanted}`);
+        causes.push(news.causes);
+      }
       if (held) await new Promise<void>(resolve => release.push(resolve));
       if (failure !== undefined) throw failure;
     },
@@ -30,7 +35,7 @@ function witnessed({ held = false } = {}) {
     for (const each of release.splice(0)) each();
     await new Promise(resolve => setImmediate(resolve));
   };
-  return { witness, event, acts, causes, warnings, clock, letGo, fail: (error?: Error) => (failure = error) };
+  return { witness, event, acts, looks, causes, warnings, clock, letGo, fail: (error?: Error) => (failure = error) };
 }
 
 describe('events', () => {
@@ -80,9 +85,9 @@ describe('events', () => {
 });
 
 describe('status files', () => {
-  const state = (guest: string, words: string, atMs: number) => {
+  const state = (guest: string, words: string, atMs: number, devices = '') => {
     const [name, ...reason] = words.split(' ');
-    return { guest, state: name!, reason: reason.join(' '), atMs };
+    return { guest, state: name!, reason: reason.join(' '), atMs, devices };
   };
 
   test('tell of guests of which no event came', async () => {
@@ -125,6 +130,33 @@ describe('status files', () => {
     expect(witness.guests()).toEqual([]);
   });
 
+  test('tell of devices: looked at once when the guest is first seen, and each time they change', async () => {
+    const { witness, event, acts, looks, fail, clock } = witnessed();
+    const look = async (devices: string) => {
+      witness.takeDevices(state('g', 'running booted', 1, devices));
+      await witness.idle();
+      return looks.length;
+    };
+    expect(await look('<interface/>')).toBe(0);
+    witness.catchUp([state('g', 'running booted', 1, '<interface/>')]);
+    await witness.idle();
+    expect([looks, acts]).toEqual([['g'], ['g open']]);
+    expect([await look('<interface/>'), await look('<hostdev/>'), await look('<hostdev/>'), await look('')]).toEqual([
+      1, 2, 2, 3,
+    ]);
+    event('h', 'Resumed Unpaused');
+    witness.catchUp([state('h', 'running booted', 1, '<interface/>')]);
+    await witness.idle();
+    expect([looks.slice(3), acts.slice(1)]).toEqual([['h'], ['h open']]);
+    fail(new Error('no bridge'));
+    await look('<interface/>');
+    fail();
+    clock.ms += 2000;
+    witness.catchUp([state('g', 'running booted', 1, '<interface/>'), state('h', 'running booted', 1, '<interface/>')]);
+    await witness.idle();
+    expect(looks.slice(4)).toEqual(['g', 'g']);
+  });
+
   test('are the occasion to try again what failed, less and less often', async () => {
     const { witness, event, acts, warnings, fail, clock } = witnessed();
     fail(new Error('no bridge'));
@@ -151,7 +183,7 @@ test('a thousand guests with a hundred events each: in order for each, nothing k
   const done = new Map<string, string>();
   let most = 0;
   const witness = new Witness({
-    async act(guest, wanted, causes) {
+    async act(guest, wanted, { causes }) {
       expect(busy.has(guest)).toBe(false);
       busy.add(guest);
       most = Math.max(most, causes.length);

@@ -1,0 +1,52 @@
+import { actOnDevices } from '../apply/devices.ts';
+import { guestAtHand, type Planning } from '../apply/guest.ts';
+import { type GuestRecord, withNetworks } from '../apply/record.ts';
+import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import { isPassive } from '../plan/plan.ts';
+import type { Log } from '../report/log.ts';
+import { compareDevices } from '../transform/devices.ts';
+import type { GuestView } from '../transform/guest-view.ts';
+import { checkHostdevs } from '../transform/hostdevs.ts';
+
+/** The host as following devices needs it. */
+export interface DeviceFollowing {
+  readonly planning: () => Promise<Planning>;
+  /** A guest's record; undefined if no hook has seen it start. */
+  readonly findRecord: (guest: Uuid) => GuestRecord | undefined;
+  /** Adds to the record what a guest has now. */
+  readonly note: (domain: Domain, view: GuestView, findings: readonly string[]) => void;
+  /** Whether somebody attaches a device to it right now and has made ready for that. */
+  readonly isAttaching: (guest: Uuid) => Promise<boolean>;
+  readonly log: Log;
+}
+
+/** The phases in which a guest has all its devices: before, the hooks are at it. */
+const settledPhases = ['started', 'reconnect'];
+
+/**
+ * A running guest's devices may have changed, by whomever: the record is brought up to date, and what is in force follows.
+ * Answers what was noticed, a line for each device that came, went or became something else.
+ */
+export async function followDevices(
+  domain: Domain,
+  { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
+): Promise<readonly string[]> {
+  const { uuid } = domain;
+  const record = uuid && host.findRecord(uuid);
+  if (record === undefined || !settledPhases.includes(record.phase)) return [];
+  const planning = await host.planning();
+  const bare = guestAtHand(domain, planning, { incoming: record.incoming, halted });
+  const guest = { ...bare, view: withNetworks(bare.view, record) };
+  const { news, findings } = compareDevices(record.chosen, guest.view);
+  const problems = isPassive(planning.config)
+    ? []
+    : await actOnDevices(guest, { ports: record.ports, attaching: await host.isAttaching(guest.uuid) });
+  const found = [...findings, ...checkHostdevs(guest.view), ...problems].filter(
+    line => !record.findings.includes(line),
+  );
+  if (news.length > 0 || found.length > 0 || record.chosen === null) host.note(domain, guest.view, found);
+  for (const line of news) host.log.info(`${domain.owner}: ${line}`);
+  for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
+  return news;
+}
