@@ -18,10 +18,25 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   plan: ['transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
   apply: ['plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
   host: ['config', 'resolve', 'model', 'xml', 'report', 'type apply', 'type plan'],
-  witness: ['apply', 'plan', 'model', 'report', 'type host', 'type config'],
+  witness: ['apply', 'plan', 'transform', 'model', 'report', 'type host', 'type config'],
+  hotplug: ['witness', 'apply', 'plan', 'transform', 'resolve', 'model', 'xml', 'report'],
   hook: ['apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
-  cli: ['witness', 'apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
-  main: ['cli', 'hook', 'witness', 'host', 'apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report'],
+  cli: ['hotplug', 'witness', 'apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  main: [
+    'cli',
+    'hook',
+    'hotplug',
+    'witness',
+    'host',
+    'apply',
+    'plan',
+    'transform',
+    'resolve',
+    'config',
+    'model',
+    'xml',
+    'report',
+  ],
 };
 
 /** `import ... from '../xml/x.ts'` as `xml`, or `type xml` when only types are imported; packages and Node as their name. */

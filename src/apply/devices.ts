@@ -1,11 +1,13 @@
 import type { PciAddress } from '../model/pci-address.ts';
+import { type Change, keyOf } from '../plan/change.ts';
 import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
 import { wantedBy } from '../plan/leftovers.ts';
-import { type PlanContext, planAttach, planAttached, planJoin, planReachable } from '../plan/plan.ts';
+import { isPassive, type PlanContext, planAttach, planAttached, planJoin, planReachable } from '../plan/plan.ts';
 import type { ActualnetError } from '../report/error.ts';
 import { carryOut } from './apply.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
+import { foldLedger, type LedgerEntry } from './ledger.ts';
 import type { PortView } from './record.ts';
 import { leaveShared, undoGuest } from './undo.ts';
 
@@ -40,29 +42,55 @@ function devicesOfNewPorts({ domain }: GuestAtHand, ports: readonly PortView[]):
   return ports.flatMap(({ uuid, plug }) => (known.has(uuid) || !plug ? [] : pluggedDevice(plug)));
 }
 
-/** The last device of each list of a guest that is about to get it. */
+/** The device that a guest is about to get, or has just got: the last one of that MAC or address. */
 export interface Coming {
   readonly guest: GuestAtHand;
   readonly device: { readonly mac: string } | { readonly address: PciAddress };
 }
 
+/** What keeps a device from being attached, and what is planned for it before. */
+export async function foreseeDevice(coming: Coming): Promise<{ obstacles: ActualnetError[]; changes: Change[] }> {
+  const { context, own } = await contextOfDevice(coming);
+  const alone = { ...context, devices: own };
+  return { obstacles: findObstacles(alone), changes: isPassive(context.config) ? [] : planAttach(alone) };
+}
+
 /** Makes ready for a device that libvirt is to connect next. Throws after rolling back. */
 export async function prepareDevice(coming: Coming): Promise<string[]> {
-  const { effects, uuid, domain } = coming.guest;
-  const context = await contextOfDevice(coming);
-  const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: false };
-  return carryOut(planAttach(context), applying);
+  const { changes } = await foreseeDevice(coming);
+  return carryOutFor(coming.guest, changes);
 }
 
-/** What keeps a device from being attached, and what would be done for it before. */
-export async function foreseeDevice(coming: Coming): Promise<{ obstacles: ActualnetError[]; context: PlanContext }> {
-  const context = await contextOfDevice(coming);
-  return { obstacles: findObstacles(context), context };
+/** libvirt has connected the device: it is set, and opened unless the CPUs stand still. Throws after rolling back. */
+export async function openDevice(coming: Coming): Promise<string[]> {
+  const { context, own } = await contextOfDevice(coming);
+  if (isPassive(context.config)) return [];
+  const without = { ...context, devices: context.devices.filter(device => !own.includes(device)) };
+  const others = new Set(planReachable(without).map(({ subject }) => keyOf(subject)));
+  // One device is the reason for another's entry, or against it: all are looked at, its own are carried out.
+  const opening = coming.guest.halted
+    ? []
+    : planReachable(context).filter(({ subject }) => !others.has(keyOf(subject)));
+  return carryOutFor(coming.guest, [...planAttached({ ...context, devices: own }), ...opening]);
 }
 
-async function contextOfDevice({ guest, device }: Coming): Promise<PlanContext> {
+function carryOutFor({ effects, uuid, domain }: GuestAtHand, changes: readonly Change[]): Promise<string[]> {
+  const ledger = effects.guestLedger(uuid);
+  return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: false });
+}
+
+async function contextOfDevice({ guest, device }: Coming): Promise<{ context: PlanContext; own: GuestDevice[] }> {
   const context = contextOf(guest, await guest.effects.view({}));
   const isMeant = (each: GuestDevice) =>
     'mac' in device ? each.mac === device.mac : each.mac === undefined && each.hostdev?.address === device.address;
-  return { ...context, devices: context.devices.filter(isMeant).slice(-1) };
+  return { context, own: context.devices.filter(isMeant).slice(-1) };
+}
+
+/** What is in force for a guest, alone or with others. */
+export function inForceFor({ uuid, effects }: Pick<GuestAtHand, 'uuid' | 'effects'>): LedgerEntry[] {
+  const shared = effects.sharedNames().flatMap(name => [...foldLedger(effects.sharedLedger(name).read()).values()]);
+  return [
+    ...foldLedger(effects.guestLedger(uuid).read()).values(),
+    ...shared.filter(({ users }) => users.includes(uuid)),
+  ];
 }

@@ -54,7 +54,7 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   const element = /<domstatus ([^>]*)>/.exec(text.slice(0, 4096))?.[1];
   if (element === undefined || atMs === undefined) return undefined;
   const attribute = (name: string) => new RegExp(`\\b${name}=(['"])(.*?)\\1`).exec(element)?.[2] ?? '';
-  const devices = (text.match(/<(interface|hostdev)[ >][^]*?<\/\1>/g) ?? []).join('\n');
+  const devices = (text.match(/<(interface|hostdev)[ >][\s\S]*?<\/\1>/g) ?? []).join('\n');
   return { guest, state: attribute('state'), reason: attribute('reason'), atMs, devices };
 }
 

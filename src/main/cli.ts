@@ -18,11 +18,12 @@ import { fileMemory } from '../host/memory.ts';
 import { hasWitness } from '../host/one-witness.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
-import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
+import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import { parseXml } from '../xml/document.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
+import { attachModule, detachModule } from './hotplug-commands.ts';
 import { survivors } from './survivors.ts';
 
 const paths = thisHost();
@@ -72,6 +73,14 @@ const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
 async function planningContext() {
   const { config, effects, libvirtVersion: version } = hookContext(paths);
   return { config: await config(), effects, findNetwork: memory.findNetwork, version };
+}
+
+/** Planning is read anew for each step: a command may wait long for a guest. */
+async function hotplugging() {
+  const { hotplugHost } = await import('./hotplug.ts');
+  const { log } = hookContext(paths);
+  const say = (line: string) => io.write(`${printable(line)}\n`);
+  return hotplugHost(paths, { memory, planning: planningContext, log, say });
 }
 
 const tableOrJson = { choices: ['table', 'json'] as const, default: 'table' as const, describe: 'output format' };
@@ -200,6 +209,11 @@ async function main(): Promise<void> {
             default: false,
             describe: 'when migrated guests were closed here, or opened',
           })
+          .option('check', {
+            type: 'boolean',
+            default: false,
+            describe: 'whether everything about a running guest agrees',
+          })
           .option('peer', {
             type: 'string',
             implies: 'migrations',
@@ -207,6 +221,12 @@ async function main(): Promise<void> {
           })
           .option('format', tableOrJson),
       async argv => {
+        if (argv.check) {
+          if (argv.guest === undefined || argv.pool || argv.migrations)
+            throw new ActualnetError('USAGE', '--check is about one guest, and nothing else');
+          const { checkGuestCommand } = await import('../cli/hotplug.ts');
+          return checkGuestCommand({ guest: argv.guest, format: argv.format, host: await hotplugging() }, io);
+        }
         if (argv.migrations) {
           if (argv.pool || argv.guest !== undefined)
             throw new ActualnetError('USAGE', '--migrations is about all guests, and no pool');
@@ -232,6 +252,8 @@ async function main(): Promise<void> {
         statusCommand({ guest, format, memory, witness, effects: hostEffects(paths, Date.now) }, io);
       },
     )
+    .command(attachModule(hotplugging, io))
+    .command(detachModule(hotplugging))
     .command('agent', "follows the guests' run states until it is ended: the service", {}, async () => {
       const { runAgent } = await import('./agent.ts');
       await runAgent(paths);

@@ -1,7 +1,17 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Planning } from '../apply/guest.ts';
 import { foldRecord } from '../apply/record.ts';
-import { isHotplugging } from '../host/hotplugs.ts';
+import { beginHotplug, isHotplugging } from '../host/hotplugs.ts';
+import { findGuestDefinition, readRunningGuests } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
+import { readRunningGuest, tryReadRunState } from '../host/run-states.ts';
+import { runVirsh } from '../host/virsh.ts';
+import type { HotplugHost } from '../hotplug/host.ts';
+import { readDomain } from '../model/domain.ts';
+import type { MacAddress } from '../model/values.ts';
+import type { Log } from '../report/log.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
 
 /** This host, for following its guests' devices. */
@@ -19,5 +29,40 @@ export function deviceFollowing(
       memory.appendRecord(uuid, findings.length > 0 ? { ...line, findings } : line);
     },
     isAttaching: guest => isHotplugging(paths, guest),
+  };
+}
+
+/** This host, for attaching and detaching. */
+export function hotplugHost(
+  paths: HostPaths,
+  {
+    memory,
+    planning,
+    log,
+    say,
+  }: { memory: Memory; planning: () => Promise<Planning>; log: Log; say: (line: string) => void },
+): HotplugHost {
+  return {
+    following: deviceFollowing(paths, { memory, planning, log }),
+    planning,
+    findGuest: name => readRunningGuest(paths, name),
+    findDefinition: name => {
+      const found = findGuestDefinition(paths, name);
+      return found && readDomain(found.document);
+    },
+    runState: guest => tryReadRunState(paths, guest)?.state,
+    virsh: (words, document) => runVirsh(paths, words, document),
+    begin: guest => beginHotplug(paths, guest),
+    newMac() {
+      const taken = new Set(readRunningGuests(paths).flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac)));
+      for (;;) {
+        const octets = [...randomBytes(3)].map(byte => byte.toString(16).padStart(2, '0'));
+        const mac = ['52', '54', '00', ...octets].join(':') as MacAddress;
+        if (!taken.has(mac)) return mac;
+      }
+    },
+    pause: ms => sleep(ms),
+    now: Date.now,
+    say,
   };
 }

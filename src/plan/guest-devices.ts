@@ -76,20 +76,22 @@ export function portDevice(
 ): GuestDevice | undefined {
   const { plug, mac, ownerName, virtualport } = port;
   const address = plug?.type === 'hostdev-pci' ? plug.address : undefined;
-  const passthrough = plug?.type === 'direct' && plug.mode === 'passthrough' ? plug.dev : undefined;
-  if (address === undefined && passthrough === undefined) return undefined;
+  const physdev = plug?.type === 'direct' ? plug.dev : undefined;
+  const passthrough = plug?.type === 'direct' && plug.mode === 'passthrough';
+  if (address === undefined && physdev === undefined) return undefined;
   const context: Context = { guest: ownerName, config, wishes: [], host, incoming: false };
   const settings = settingsOf(context, {
     mac,
     network: network.name,
     ...(port.group && { portgroup: port.group }),
-    ...hostdevMatch(address ?? host.link(passthrough!)?.pci ?? undefined, host),
+    ...(physdev && { dev: physdev }),
+    ...hostdevMatch(address ?? (physdev === undefined ? undefined : host.link(physdev)?.pci) ?? undefined, host),
   });
   return {
     ...nothingKnown,
     name: `interface ${mac}`,
     mac,
-    macvtap: passthrough === undefined ? undefined : { physdev: passthrough, passthrough: true },
+    macvtap: physdev === undefined ? undefined : { physdev, passthrough },
     hostdev:
       address === undefined
         ? undefined

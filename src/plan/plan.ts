@@ -44,11 +44,15 @@ export function planPrepare(context: PlanContext): Change[] {
   ];
 }
 
-/** `port-created`: libvirt has chosen a VF and not touched it yet. A port of a guest that has it already is only told again. */
+/**
+ * `port-created`: libvirt has chosen a VF, or a device for a macvtap, and not touched it yet. A port of a guest that has it
+ * already is only told again.
+ */
 export function planPort(device: GuestDevice, { config, host }: Pick<PlanContext, 'config' | 'host'>): Change[] {
   const use = vfOf(device, host);
   if (use !== undefined && userOf(use.address, host) !== undefined) return [];
   return [
+    ...keepPhysdevs({ devices: [device], config, host }),
     ...keepVf(device, config, host),
     ...bindDrivers({ devices: [device], config, host }),
     ...setVf(device, { config, host, withVlan: false }),

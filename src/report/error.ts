@@ -30,6 +30,8 @@ export const errorCodes = [
   'ACCESS_MISSING',
   'VLAN_UNSUPPORTED',
   'ACTION_FAILED',
+  'STILL_ATTACHED',
+  'CHECK_FAILED',
   'LOCKED',
   'GUEST_UNKNOWN',
   'USAGE',

@@ -1,0 +1,203 @@
+import { foreseeDevice, openDevice, prepareDevice } from '../apply/devices.ts';
+import { type GuestAtHand, guestAtHand } from '../apply/guest.ts';
+import { describeChange } from '../plan/change.ts';
+import { ActualnetError, asActualnetError, type ErrorCode } from '../report/error.ts';
+import { describeActual } from '../resolve/actual.ts';
+import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
+import { checkHostdevs } from '../transform/hostdevs.ts';
+import type { XmlDocument } from '../xml/document.ts';
+import { unplug } from './detach.ts';
+import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
+import { type Found, listDevices } from './find.ts';
+import type { HotplugHost, Where } from './host.ts';
+import { isHalted, type Live, readLive, settle } from './settle.ts';
+
+/** Attaching writes the status file before virsh ends; a slow disk may need a moment. */
+const listedMs = 3000;
+/** A device that was attached a moment ago is let go of at once, if the guest has an operating system that knows it. */
+const undoMs = 10_000;
+
+/**
+ * Attaches a device to a guest: resolved and refused first, made ready on the host, attached by libvirt, found in both lists,
+ * set and opened. When a step fails those before it are undone, newest first.
+ */
+export async function attach(
+  name: string,
+  document: XmlDocument,
+  { where, dryRun, host }: { readonly where: Where; readonly dryRun: boolean; readonly host: HotplugHost },
+): Promise<void> {
+  const device = readNewDevice(document, name, host.newMac);
+  const options = [...(where.live ? ['--live'] : []), ...(where.config ? ['--config'] : [])];
+  const command = ['attach-device', '--domain', name, ...options];
+  if (!where.live) {
+    host.say(`virsh ${command.join(' ')}`);
+    if (!dryRun) await host.virsh(command, device.xml);
+    return;
+  }
+  if (dryRun) {
+    const { changes, will } = await foresee(device, await readLive(name, host), host);
+    const steps = [will, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, host)];
+    for (const step of steps) host.say(step);
+    return;
+  }
+  const end = await host.begin((await readLive(name, host)).domain.uuid);
+  try {
+    // What somebody who was killed at it has left would count as somebody else's.
+    await settle(name, host);
+    await attachLive(name, device, { command, host });
+  } finally {
+    end();
+  }
+}
+
+function afterwards(name: string, host: HotplugHost): string[] {
+  const opening = isHalted(name, host) ? 'its CPUs stand still, so it stays closed' : 'opened, since its CPUs run';
+  return ['checked in both lists, and set on the host as at a start', opening];
+}
+
+interface Foreseen {
+  readonly guest: GuestAtHand;
+  readonly alias: string;
+  /** A line that says what it will be. */
+  readonly will: string;
+  /** What is changed on the host before. */
+  readonly changes: readonly string[];
+}
+
+/** What the device will be here, and under which alias. Throws what would keep it from that. */
+async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugHost): Promise<Foreseen> {
+  const name = nameOfNew(device);
+  const refuse = (code: 'DEVICE_TWICE' | 'XML_VALUE', why: string, hint?: string) => {
+    throw new ActualnetError(code, `${domain.owner}, ${name}: ${why}`, { hint });
+  };
+  const present = listDevices(domain, view);
+  if (device.kind === 'interface' && !device.iface.teaming) {
+    const same = present.find(({ mac }) => mac === device.iface.mac);
+    if (same)
+      refuse(
+        'DEVICE_TWICE',
+        `'${same.alias}' has this MAC`,
+        'if it is to be exchanged, wait until the guest has let go of the other one',
+      );
+  }
+  const wanted = givenAlias(device);
+  const elements = domain.element.childrenNamed('devices').flatMap(({ children }) => children);
+  if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
+    refuse('DEVICE_TWICE', `another device has the alias '${wanted}'`);
+  const guest = guestAtHand(withDevice(domain, device), await host.planning(), { halted: isHalted(domain.name, host) });
+  const entry = entryOf(device, guest.view);
+  if ('error' in entry && entry.error)
+    throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
+  const [broken] = checkHostdevs(guest.view).filter(line => !checkHostdevs(view).includes(line));
+  if (broken !== undefined) refuse('DEVICE_TWICE', broken);
+  const { obstacles, changes } = await foreseeDevice({ guest, device: keyOf(device) });
+  const [obstacle] = obstacles;
+  if (obstacle !== undefined)
+    throw new ActualnetError(obstacle.code, `${domain.owner}: ${obstacle.message}`, { hint: obstacle.hint });
+  const what = 'actual' in entry && entry.actual !== null ? describeActual(entry.actual) : 'a host device';
+  return {
+    guest,
+    alias: entry.alias,
+    will: `${name} will be '${entry.alias}': ${what}`,
+    changes: changes.map(describeChange),
+  };
+}
+
+function entryOf(device: NewDevice, view: GuestView): InterfaceView | GuestView['hostdevs'][number] {
+  if (device.kind === 'interface') return view.interfaces.at(-1)!;
+  return view.hostdevs.filter(entry => entry.interface === null).at(-1)!;
+}
+
+function hintOf({ error }: InterfaceView): { hint: string | undefined } {
+  return { hint: error?.hint ?? undefined };
+}
+
+function keyOf(device: NewDevice): Parameters<typeof foreseeDevice>[0]['device'] {
+  return device.kind === 'interface' ? { mac: device.iface.mac } : { address: device.hostdev.address };
+}
+
+async function attachLive(
+  name: string,
+  device: NewDevice,
+  { command, host }: { readonly command: readonly string[]; readonly host: HotplugHost },
+): Promise<void> {
+  const before = await readLive(name, host);
+  const { guest, alias, will } = await foresee(device, before, host);
+  host.say(will);
+  let found: Found | undefined;
+  try {
+    for (const line of await prepareDevice({ guest, device: keyOf(device) })) host.say(line);
+    await host.virsh(command, device.xml);
+    host.say('libvirt has attached it');
+    found = await listed(name, { device, before }, host);
+    if (found.alias !== alias) host.say(`libvirt calls it '${found.alias}' instead of '${alias}'`);
+    await setUp(name, device, host);
+    await settle(name, host);
+    host.say(`${found.name} is attached as '${found.alias}'`);
+  } catch (cause) {
+    await undo(
+      name,
+      { found: found ?? find(await readLive(name, host).catch(() => undefined), { device, before }), command },
+      host,
+    );
+    throw asActualnetError(cause);
+  }
+}
+
+/** The device in both lists as libvirt has them now. Throws `ACTION_FAILED` with the rule that they break. */
+async function listed(name: string, wanted: Wanted, host: HotplugHost): Promise<Found> {
+  const untilMs = host.now() + listedMs;
+  for (;;) {
+    const live = await readLive(name, host);
+    const found = find(live, wanted);
+    const known = checkHostdevs(wanted.before.view);
+    const broken = checkHostdevs(live.view).find(line => !known.includes(line));
+    if (found !== undefined && broken === undefined) return found;
+    if (host.now() > untilMs) {
+      const why = broken ?? 'libvirt does not have it in its lists';
+      throw new ActualnetError('ACTION_FAILED', `${live.domain.owner}, ${nameOfNew(wanted.device)}: ${why}`);
+    }
+    await host.pause(50);
+  }
+}
+
+interface Wanted {
+  readonly device: NewDevice;
+  readonly before: Live;
+}
+
+/** The one that was not there before. */
+function find(live: Live | undefined, { device, before }: Wanted): Found | undefined {
+  if (live === undefined) return undefined;
+  const known = new Set(listDevices(before.domain, before.view).map(({ alias, mac }) => `${alias} ${mac}`));
+  const isMeant = (each: Found) =>
+    device.kind === 'interface'
+      ? each.mac === device.iface.mac
+      : each.mac === undefined && each.address === device.hostdev.address;
+  return listDevices(live.domain, live.view).find(each => isMeant(each) && !known.has(`${each.alias} ${each.mac}`));
+}
+
+/** What a start asks for on the host. Throws what cannot be done, unless the configuration says that it may fail. */
+async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
+  const { domain, view } = await readLive(name, host);
+  const bare = guestAtHand(domain, await host.planning(), { halted: isHalted(name, host) });
+  for (const line of await openDevice({ guest: { ...bare, view }, device: keyOf(device) })) host.say(line);
+}
+
+async function undo(
+  name: string,
+  { found, command }: { readonly found: Found | undefined; readonly command: readonly string[] },
+  host: HotplugHost,
+): Promise<void> {
+  const failures: string[] = [];
+  if (found !== undefined) {
+    host.say(`taking '${found.alias}' away again`);
+    const isGone = await unplug(name, found, { limitMs: undoMs, host }).catch(error => asActualnetError(error).message);
+    if (isGone !== true)
+      failures.push(typeof isGone === 'string' ? isGone : `the guest has not let go of '${found.alias}'`);
+    // It was added to the definition by the same command.
+    if (command.includes('--config')) failures.push('its definition may have the device now');
+  }
+  await settle(name, host).catch(error => failures.push(asActualnetError(error).message));
+  for (const failure of failures) host.say(`not undone: ${failure}`);
+}

@@ -1,0 +1,32 @@
+import type { Planning } from '../apply/guest.ts';
+import type { Domain } from '../model/domain.ts';
+import type { MacAddress, Uuid } from '../model/values.ts';
+import type { DeviceFollowing } from '../witness/follow-devices.ts';
+
+/** The host as attaching and detaching need it. */
+export interface HotplugHost {
+  readonly following: DeviceFollowing;
+  readonly planning: () => Promise<Planning>;
+  /** A running guest by libvirt's status file. */
+  readonly findGuest: (name: string) => Domain | undefined;
+  /** Its definition. */
+  readonly findDefinition: (name: string) => Domain | undefined;
+  readonly runState: (guest: string) => string | undefined;
+  /** Runs virsh, with a document as its `--file`; answers what it prints. Throws `ACTION_FAILED` in its words. */
+  readonly virsh: (words: readonly string[], document?: string) => Promise<string>;
+  /** Keeps others from a guest's devices; the answer ends. */
+  readonly begin: (guest: Uuid) => Promise<() => void>;
+  /** A MAC of QEMU's that no guest here has. */
+  readonly newMac: () => MacAddress;
+  readonly pause: (ms: number) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Tells of a step. */
+  readonly say: (line: string) => void;
+}
+
+/** What `--live` and `--config` say, as virsh understands them: without either, what the guest is now. */
+export interface Where {
+  readonly live: boolean;
+  readonly config: boolean;
+}

@@ -1,0 +1,46 @@
+import { guestAtHand } from '../apply/guest.ts';
+import { foldRecord, type GuestRecord, withNetworks } from '../apply/record.ts';
+import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { GuestView } from '../transform/guest-view.ts';
+import { followDevices } from '../witness/follow-devices.ts';
+import type { HotplugHost } from './host.ts';
+
+/** A running guest with its lists as libvirt has them now. */
+export interface Live {
+  readonly domain: Domain & { readonly uuid: Uuid };
+  readonly view: GuestView;
+}
+
+/** Throws `GUEST_UNKNOWN` if it does not run. */
+export async function readLive(name: string, host: HotplugHost): Promise<Live> {
+  const domain = host.findGuest(name);
+  if (domain?.uuid === undefined)
+    throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`, {
+      hint: "'--config' changes its definition",
+    });
+  const record = recordOf(domain.uuid, host);
+  const { view } = guestAtHand(domain, await host.planning());
+  return { domain: { ...domain, uuid: domain.uuid }, view: withNetworks(view, record) };
+}
+
+export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord | undefined {
+  return following.findRecord(guest) ?? foldRecord(guest, []);
+}
+
+/** Whether its CPUs stand still, so that nothing of it is to be opened. */
+export function isHalted(name: string, host: HotplugHost): boolean {
+  return host.runState(name) !== 'running';
+}
+
+/**
+ * Brings record and host in line with the devices the guest has now. What was made ready for one that it does not have is
+ * taken back: whoever is at the guest's devices is us.
+ */
+export async function settle(name: string, host: HotplugHost): Promise<void> {
+  const domain = host.findGuest(name);
+  if (domain === undefined) return;
+  const following = { ...host.following, isAttaching: async () => false };
+  await followDevices(domain, { halted: isHalted(name, host), host: following });
+}
