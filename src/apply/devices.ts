@@ -14,26 +14,34 @@ import { leaveShared, undoGuest } from './undo.ts';
 /**
  * Brings what is in force for a running guest in line with the devices it has now: what one that is gone has left is taken
  * back, what one that came asks for is set, and opened unless the CPUs stand still. `attaching`: somebody is at it and has
- * made ready for a device that is not in the lists yet, so nothing counts as left. Answers a line for each thing that
- * could not be done, or is somebody else's now.
+ * made ready for a device that is not in the lists yet, so nothing counts as left.
  */
 export async function actOnDevices(
   guest: GuestAtHand,
   { ports, attaching }: { readonly ports: readonly PortView[]; readonly attaching: boolean },
-): Promise<string[]> {
+): Promise<ActedOnDevices> {
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
   const told: string[] = [];
+  const inForce: string[] = [];
   if (!attaching) {
     const isWanted = wantedBy({ ...context, devices: [...context.devices, ...devicesOfNewPorts(guest, ports)] });
     for (const undo of [undoGuest, leaveShared]) {
       const { left, problems } = await undo(uuid, effects, ({ subject }) => !isWanted(subject));
-      told.push(...left, ...problems);
+      told.push(...left);
+      inForce.push(...problems);
     }
   }
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: true };
   const opening = guest.halted ? [] : [...planJoin(context), ...planReachable(context)];
-  return [...told, ...(await carryOut([...planAttached(context), ...opening], applying))];
+  return { told: [...told, ...(await carryOut([...planAttached(context), ...opening], applying))], inForce };
+}
+
+export interface ActedOnDevices {
+  /** A line for each thing that could not be done, or is somebody else's now. */
+  readonly told: readonly string[];
+  /** A line for each thing that could not be taken back: to be tried again. */
+  readonly inForce: readonly string[];
 }
 
 /** A port comes before its interface is in the list. */

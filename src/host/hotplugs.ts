@@ -12,17 +12,20 @@ import type { HostPaths } from './paths.ts';
 
 const fileOf = ({ state }: HostPaths, guest: Uuid) => path.join(state, 'hotplug', guest);
 
-/** Begins; the answer ends. Throws `LOCKED` if another process is at the guest's devices. */
-export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<() => void> {
+/**
+ * Begins; the answer ends, and says whether all is settled: if not, the witness sees to it. Throws `LOCKED` if another process
+ * is at the guest's devices.
+ */
+export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<(isSettled: boolean) => void> {
   const fd = await lockFile(paths, guest);
   if (fd === undefined) {
     throw new ActualnetError('LOCKED', 'somebody else attaches or detaches a device of this guest right now', {
       hint: 'wait for it to end',
     });
   }
-  return () => {
+  return isSettled => {
     // While it is locked: whoever finds it unlocked takes it for one left behind.
-    removeFile(fileOf(paths, guest));
+    if (isSettled) removeFile(fileOf(paths, guest));
     fs.closeSync(fd);
   };
 }

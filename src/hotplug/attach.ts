@@ -10,7 +10,7 @@ import { unplug } from './detach.ts';
 import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
 import { type Found, listDevices } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
-import { isHalted, type Live, readLive, settle } from './settle.ts';
+import { holding, isHalted, type Live, readLive } from './settle.ts';
 
 /** Attaching writes the status file before virsh ends; a slow disk may need a moment. */
 const listedMs = 3000;
@@ -40,14 +40,7 @@ export async function attach(
     for (const step of steps) host.say(step);
     return;
   }
-  const end = await host.begin((await readLive(name, host)).domain.uuid);
-  try {
-    // What somebody who was killed at it has left would count as somebody else's.
-    await settle(name, host);
-    await attachLive(name, device, { command, host });
-  } finally {
-    end();
-  }
+  await holding(name, host, () => attachLive(name, device, { command, host }));
 }
 
 function afterwards(name: string, host: HotplugHost): string[] {
@@ -132,7 +125,6 @@ async function attachLive(
     found = await listed(name, { device, before }, host);
     if (found.alias !== alias) host.say(`libvirt calls it '${found.alias}' instead of '${alias}'`);
     await setUp(name, device, host);
-    await settle(name, host);
     host.say(`${found.name} is attached as '${found.alias}'`);
   } catch (cause) {
     await undo(
@@ -198,6 +190,5 @@ async function undo(
     // It was added to the definition by the same command.
     if (command.includes('--config')) failures.push('its definition may have the device now');
   }
-  await settle(name, host).catch(error => failures.push(asActualnetError(error).message));
   for (const failure of failures) host.say(`not undone: ${failure}`);
 }

@@ -4,7 +4,7 @@ import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { type Found, findDevice, listDevices } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
-import { readLive, recordOf, settle } from './settle.ts';
+import { holding, readLive, recordOf } from './settle.ts';
 
 /** How often the lists are looked at while the guest is waited for, and told of. */
 const lookMs = 100;
@@ -41,8 +41,7 @@ export async function detach(
     for (const step of steps) host.say(step);
     return;
   }
-  const end = await host.begin(domain.uuid);
-  try {
+  await holding(name, host, async () => {
     if (!(await unplug(name, found, { limitMs, host }))) {
       throw new ActualnetError(
         'STILL_ATTACHED',
@@ -53,11 +52,8 @@ export async function detach(
       );
     }
     await verifyGone(name, found, host);
-    await settle(name, host);
-    host.say(`${found.name} ('${found.alias}') is detached`);
-  } finally {
-    end();
-  }
+  });
+  host.say(`${found.name} ('${found.alias}') is detached`);
 }
 
 /** The definition has no aliases of libvirt's; a device is found there by what an administrator wrote. */
@@ -92,7 +88,10 @@ async function fromDefinition(
 function refuseUnpluggable(found: Found, all: readonly Found[], owner: string): void {
   const slot = (address: string | undefined) => address?.replace(/\.[0-7]$/, '');
   const partner = all.find(
-    each => each.alias !== found.alias && found.guestAddress !== undefined && slot(each.guestAddress) === slot(found.guestAddress),
+    each =>
+      each.alias !== found.alias &&
+      found.guestAddress !== undefined &&
+      slot(each.guestAddress) === slot(found.guestAddress),
   );
   if (partner !== undefined) {
     throw new ActualnetError(

@@ -1,4 +1,5 @@
 import type { Planning } from '../apply/guest.ts';
+import type { PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
@@ -11,11 +12,15 @@ export interface HotplugHost {
   readonly findGuest: (name: string) => Domain | undefined;
   /** Its definition. */
   readonly findDefinition: (name: string) => Domain | undefined;
+  /** The ports that libvirt counts for a guest, of a network. */
+  readonly libvirtPorts: (network: string) => ReadonlySet<Uuid>;
+  /** A port that is in our record only. */
+  readonly forgetPort: (guest: Uuid, port: PortView) => void;
   readonly runState: (guest: string) => string | undefined;
   /** Runs virsh, with a document as its `--file`; answers what it prints. Throws `ACTION_FAILED` in its words. */
   readonly virsh: (words: readonly string[], document?: string) => Promise<string>;
-  /** Keeps others from a guest's devices; the answer ends. */
-  readonly begin: (guest: Uuid) => Promise<() => void>;
+  /** Keeps others from a guest's devices; the answer ends that, and says whether everything is settled. */
+  readonly begin: (guest: Uuid) => Promise<(isSettled: boolean) => void>;
   /** A MAC of QEMU's that no guest here has. */
   readonly newMac: () => MacAddress;
   readonly pause: (ms: number) => Promise<void>;

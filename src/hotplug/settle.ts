@@ -40,7 +40,36 @@ export function isHalted(name: string, host: HotplugHost): boolean {
  */
 export async function settle(name: string, host: HotplugHost): Promise<void> {
   const domain = host.findGuest(name);
-  if (domain === undefined) return;
+  if (domain?.uuid === undefined) return;
+  forgetLostPorts({ ...domain, uuid: domain.uuid }, host);
   const following = { ...host.following, isAttaching: async () => false };
   await followDevices(domain, { halted: isHalted(name, host), host: following });
+}
+
+/**
+ * Does something to a guest's devices with nobody else at them, and settles before and after: what somebody who was killed at
+ * it has left would count as ours. What cannot be settled is left to the witness.
+ */
+export async function holding<T>(name: string, host: HotplugHost, act: () => Promise<T>): Promise<T> {
+  const { domain } = await readLive(name, host);
+  const end = await host.begin(domain.uuid);
+  let isSettled = false;
+  try {
+    await settle(name, host);
+    try {
+      return await act();
+    } finally {
+      await settle(name, host);
+      isSettled = true;
+    }
+  } finally {
+    end(isSettled);
+  }
+}
+
+/** libvirt tells nobody of the end of a port that another hook has refused. */
+function forgetLostPorts({ uuid, interfaces }: Live['domain'], host: HotplugHost): void {
+  const used = new Set(interfaces.map(({ source }) => source.portid));
+  for (const port of recordOf(uuid, host)?.ports ?? [])
+    if (!used.has(port.uuid) && !host.libvirtPorts(port.network).has(port.uuid)) host.forgetPort(uuid, port);
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Planning } from '../apply/guest.ts';
 import { foldRecord } from '../apply/record.ts';
 import { beginHotplug, isHotplugging } from '../host/hotplugs.ts';
-import { findGuestDefinition, readRunningGuests } from '../host/libvirt-files.ts';
+import { findGuestDefinition, findNetworkInLibvirtFiles, readRunningGuests } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { readRunningGuest, tryReadRunState } from '../host/run-states.ts';
@@ -49,6 +49,12 @@ export function hotplugHost(
     findDefinition: name => {
       const found = findGuestDefinition(paths, name);
       return found && readDomain(found.document);
+    },
+    libvirtPorts: network =>
+      new Set((findNetworkInLibvirtFiles(paths, network)?.ports ?? []).flatMap(({ uuid }) => uuid ?? [])),
+    forgetPort(guest, { network, uuid }) {
+      memory.forgetPort(network, uuid);
+      memory.appendRecord(guest, { at: new Date().toISOString(), op: 'port-deleted', uuid });
     },
     runState: guest => tryReadRunState(paths, guest)?.state,
     virsh: (words, document) => runVirsh(paths, words, document),

@@ -4,6 +4,7 @@ import { type GuestRecord, withNetworks } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
+import { ActualnetError } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { compareDevices } from '../transform/devices.ts';
 import type { GuestView } from '../transform/guest-view.ts';
@@ -26,7 +27,8 @@ const settledPhases = ['started', 'reconnect'];
 
 /**
  * A running guest's devices may have changed, by whomever: the record is brought up to date, and what is in force follows.
- * Answers what was noticed, a line for each device that came, went or became something else.
+ * Answers what was noticed, a line for each device that came, went or became something else. Throws `ACTION_FAILED` if
+ * something of a device that is gone could not be taken back: it is to be tried again.
  */
 export async function followDevices(
   domain: Domain,
@@ -39,14 +41,14 @@ export async function followDevices(
   const bare = guestAtHand(domain, planning, { incoming: record.incoming, halted });
   const guest = { ...bare, view: withNetworks(bare.view, record) };
   const { news, findings } = compareDevices(record.chosen, guest.view);
-  const problems = isPassive(planning.config)
-    ? []
+  const { told, inForce } = isPassive(planning.config)
+    ? { told: [], inForce: [] }
     : await actOnDevices(guest, { ports: record.ports, attaching: await host.isAttaching(guest.uuid) });
-  const found = [...findings, ...checkHostdevs(guest.view), ...problems].filter(
-    line => !record.findings.includes(line),
-  );
+  const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record.findings.includes(line));
   if (news.length > 0 || found.length > 0 || record.chosen === null) host.note(domain, guest.view, found);
   for (const line of news) host.log.info(`${domain.owner}: ${line}`);
   for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
+  if (inForce.length > 0)
+    throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
   return news;
 }

@@ -141,6 +141,11 @@ export class LibvirtHost {
     await this.#virshWith(interfaceXml, 'attach-device', '--live', guest);
   }
 
+  /** Changes an interface of a running guest. */
+  async update(guest: string, interfaceXml: string): Promise<void> {
+    await this.#virshWith(interfaceXml, 'update-device', '--live', guest);
+  }
+
   async startNetwork(networkXml: string): Promise<void> {
     const [, name] = /<name>(.*?)<\/name>/.exec(networkXml)!;
     await this.#virshWith(networkXml, 'net-define');

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { projectDirectory } from '../helpers/host.ts';
 import { guestXml, hostBridgeNetwork, interfaceXml, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
 import { settles, titled } from './expectations.ts';
 import type { LibvirtHost } from './host.ts';
@@ -172,6 +175,223 @@ describe.skipIf(missingPrerequisite)(
         await expect.poll(() => aliasOf(mac), settles).toBeUndefined();
         await a.virsh('resume', guest);
       });
+    });
+
+    describe('a guest that does not let go', () => {
+      const { device, mac } = kinds[2]!;
+
+      test('is told of truthfully; what it has stays, and a second one of its MAC is refused', async () => {
+        await a.actualnet(device, 'attach', guest, '-');
+        const words = ['detach', guest, 'ua-front', '--timeout', '1'];
+        await expect(a.actualnet('', ...words)).rejects.toThrow(
+          /has not let go of interface 52:54:00:ac:00:73 \('ua-front'\) within 1 s.*\[STILL_ATTACHED\]/,
+        );
+        await agrees();
+        expect(await aliasOf(mac)).toBe('ua-front');
+        await expect(a.actualnet(device, 'attach', guest, '-')).rejects.toThrow(/'ua-front' has this MAC/);
+        // Asked for again, it is still the first request that stands.
+        await expect(a.actualnet('', ...words)).rejects.toThrow(/STILL_ATTACHED/);
+        // The agent sees it through.
+        await a.virsh('reset', guest);
+        await expect.poll(() => aliasOf(mac), settles).toBeUndefined();
+      });
+    });
+
+    describe('what others change', () => {
+      const { device, mac } = kinds[1]!;
+      const again = (xml: string, from: string, to: string) => {
+        const [whole] = [...xml.matchAll(/<interface type='\w+'>[\s\S]*?<\/interface>/g)]
+          .map(([text]) => text)
+          .filter(text => text.includes(mac));
+        return whole!.replace(from, to);
+      };
+
+      test('an update makes a new port with the same MAC and deletes it again: nothing is lost', async () => {
+        await a.attach(guest, device);
+        await agrees();
+        const changed = again(await a.virsh('dumpxml', guest), '<model', "<link state='down'/><model");
+        await a.update(guest, changed);
+        await agrees();
+        expect(await isOpen(mac, 'virbr1')).toBe(true);
+        await ways[1]!.detach(mac);
+      });
+
+      test('a connection to the host’s bridge that becomes a plain one is told of', async () => {
+        const front = kinds[2]!;
+        await a.attach(guest, front.device);
+        await agrees();
+        await a.virsh('domif-setlink', guest, front.mac, 'down');
+        const lost = `interface ${front.mac}: an update of it has made a plain bridge interface of its connection to network 'prod'`;
+        await expect.poll(async () => (await a.status(guest)).findings.join('\n'), settles).toContain(lost);
+        expect(a.hookLog().join('\n')).toContain(lost);
+        expect(await isOpen(front.mac, 'br0')).toBe(true);
+        await ways[1]!.detach('ua-front');
+      });
+    });
+
+    describe('is refused before anything is touched', () => {
+      test.each<[why: string, device: string, message: RegExp]>([
+        [
+          'a MAC of the guest',
+          interfaceXml('bridge', 0x70, "<source bridge='br0'/>"),
+          /'net0' has this MAC.*DEVICE_TWICE/,
+        ],
+        ['no such network', onNetwork('nowhere', 0x79), /network 'nowhere' is not known here.*NETWORK_UNKNOWN/],
+        [
+          'no such bridge',
+          interfaceXml('ethernet', 0x75, "<target dev='owntap' managed='no'/><source><ip/></source>").replace(
+            'owntap',
+            'owntap0',
+          ),
+          /./,
+        ],
+        ['not a device', '<disk/>', /is a <disk>, not an <interface> or <hostdev>.*XML_KIND/],
+        [
+          'another kind of host device',
+          "<hostdev mode='subsystem' type='usb'><source/></hostdev>",
+          /only PCI host devices.*XML_KIND/,
+        ],
+        ['no XML', 'interface', /XML_SYNTAX/],
+      ])('%s', async (_, device, message) => {
+        const calls = a.hookCalls().length;
+        await expect(a.actualnet(device, 'attach', guest, '-')).rejects.toThrow(message);
+        expect(a.hookCalls()).toHaveLength(calls);
+      });
+
+      test('an unknown guest, device or combination', async () => {
+        await expect(a.actualnet(kinds[0]!.device, 'attach', 'nobody', '-', '--live')).rejects.toThrow(
+          /guest 'nobody' does not run.*GUEST_UNKNOWN/,
+        );
+        await expect(a.actualnet('', 'detach', guest, 'net7')).rejects.toThrow(
+          /no interface or PCI host device 'net7'.*DEVICE_MISSING/,
+        );
+        await expect(a.actualnet('', 'status', '--check')).rejects.toThrow(/--check is about one guest/);
+      });
+    });
+
+    test('--dry-run shows the steps and takes none; --config changes the definition only', async () => {
+      const { device, mac } = kinds[4]!;
+      const steps = await a.actualnet(device, 'attach', guest, '-', '--dry-run');
+      expect(steps.split('\n')).toEqual([
+        `interface ${mac} will be 'net1': ethernet`,
+        'make tap owntap',
+        `owntap mac fe:${mac.slice(3)}`,
+        'owntap mtu 1500',
+        'owntap into bridge br0',
+        'owntap up',
+        `virsh attach-device --domain ${guest} --live`,
+        'checked in both lists, and set on the host as at a start',
+        'opened, since its CPUs run',
+      ]);
+      await a.actualnet(device, 'attach', guest, '-', '--config');
+      expect(await a.virsh('dumpxml', '--inactive', guest)).toContain(mac);
+      expect(await aliasOf(mac)).toBeUndefined();
+      await a.actualnet('', 'detach', guest, mac, '--config');
+      expect(await a.virsh('dumpxml', '--inactive', guest)).not.toContain(mac);
+      expect(await a.actualnet('', 'detach', guest, 'net0', '--dry-run')).toContain(
+        `virsh detach-device-alias --domain ${guest} --alias net0 --live`,
+      );
+    });
+
+    test('a setting that cannot be made: the device goes again, and everything is as before', async () => {
+      const device = interfaceXml('bridge', 0x7f, "<source bridge='br0'/>");
+      const attaching = a.actualnet(device, 'attach', guest, '-').catch(String);
+      expect(await detaching(attaching)).toMatch(/VLAN_UNSUPPORTED/);
+      expect(await aliasOf(macOf(0x7f))).toBeUndefined();
+    });
+
+    test('somebody else’s hook refuses its port: nothing of it stays', async () => {
+      const file = '/etc/libvirt/hooks/network.d/10-refusing';
+      await a.runWith('#!/bin/sh\n[ "$2" != port-created ]\n', 'sh', '-c', `cat >${file} && chmod 755 ${file}`);
+      await a.stopDaemon();
+      // Ports are announced again when the daemon starts, and this hook would refuse those, too.
+      await a.startDaemon();
+      await expect(a.actualnet(kinds[1]!.device, 'attach', guest, '-')).rejects.toThrow(
+        /virsh attach-device: .*ACTION_FAILED/,
+      );
+      await a.run('rm', file);
+      await a.stopDaemon();
+      await a.startDaemon();
+    });
+
+    describe('every program that is run on the way', () => {
+      const { device, mac } = kinds[4]!;
+      const tools = '/run/mishap';
+      const mishaps = [{ mishap: 'before' }, { mishap: 'after' }, { mishap: 'fail' }];
+      const points: { what: string; mishap: string; met: string; state: string }[] = [];
+
+      beforeAll(async () => {
+        const script = readFileSync(path.join(import.meta.dirname, 'mishap-tools.sh'), 'utf8');
+        for (const tool of ['virsh', 'ip', 'bridge'])
+          await a.runWith(
+            script,
+            'sh',
+            '-c',
+            `mkdir -p ${tools} && cat >${tools}/${tool} && chmod 755 ${tools}/${tool}`,
+          );
+      });
+      afterAll(() =>
+        console.log(
+          [
+            '| what | mishap | at | then |',
+            '|---|---|---|---|',
+            ...points.map(row => `| ${row.what} | ${row.mishap} | ${row.met} | ${row.state} |`),
+          ].join('\n'),
+        ),
+      );
+
+      /** Runs the command with a mishap at one call; the call it met, or undefined if there are fewer. */
+      const runWithMishap = async (input: string, mishap: string, at: number, ...words: readonly string[]) => {
+        await a.run('rm', '-f', `${tools}/count`, `${tools}/count.met`);
+        const settings = [
+          `PATH=${tools}:/usr/sbin:/usr/bin:/sbin:/bin`,
+          `COUNT=${tools}/count`,
+          `MISHAP=${mishap}`,
+          `MISHAP_AT=${at}`,
+        ];
+        const command = [...settings, process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), ...words];
+        const running = a.runWith(input, 'env', ...command).catch(String);
+        await detaching(running);
+        const met = await a.run('cat', `${tools}/count.met`).catch(() => '');
+        return met === '' ? undefined : met.split(' --')[0]!;
+      };
+
+      test.each(mishaps)(
+        '$mishap: attaching ends with all of it or nothing',
+        { timeout: 300_000 },
+        async ({ mishap }) => {
+          for (let at = 1; ; at++) {
+            const met = await runWithMishap(device, mishap, at, 'attach', guest, '-');
+            if (met === undefined) break;
+            await agrees();
+            const alias = await aliasOf(mac);
+            if (alias === undefined) await expect.poll(() => findTraces(a), settles).toEqual(before);
+            else await ways[1]!.detach(mac);
+            points.push({ what: 'attach', mishap, met, state: alias === undefined ? 'as before' : 'as wanted' });
+          }
+          // It went through.
+          await ways[1]!.detach(mac);
+          expect(points.filter(point => point.what === 'attach' && point.mishap === mishap).length).toBeGreaterThan(3);
+        },
+      );
+
+      test.each(mishaps)(
+        '$mishap: detaching ends with all of it or nothing',
+        { timeout: 300_000 },
+        async ({ mishap }) => {
+          for (let at = 1; ; at++) {
+            await a.actualnet(device, 'attach', guest, '-');
+            const met = await runWithMishap('', mishap, at, 'detach', guest, mac, '--timeout', '20');
+            await agrees();
+            const alias = await aliasOf(mac);
+            if (alias !== undefined) await ways[1]!.detach(mac);
+            await expect.poll(() => findTraces(a), settles).toEqual(before);
+            if (met === undefined) break;
+            points.push({ what: 'detach', mishap, met, state: alias === undefined ? 'as wanted' : 'as before' });
+          }
+          expect(points.filter(point => point.what === 'detach' && point.mishap === mishap).length).toBeGreaterThan(1);
+        },
+      );
     });
   },
 );
