@@ -1,4 +1,3 @@
-import type { Domain } from '../model/domain.ts';
 import type { InterfaceType } from '../model/interface.ts';
 
 /** A device as far as naming goes. */
@@ -12,30 +11,21 @@ export interface AliasLists {
   readonly hostdevs: readonly Named[];
 }
 
-/**
- * The alias libvirt gives to the next device of a kind on these lists: at start and at hotplug alike it is the highest
- * number in use plus one, a freed gap is never filled (libvirt's qemu_alias.c). `net` looks at interfaces only,
- * `hostdev` at both lists.
- */
-export function nextAlias(lists: AliasLists, prefix: 'net' | 'hostdev'): string {
-  return `${prefix}${highestNumber(lists, prefix) + 1}`;
-}
-
 /** The kind of alias an interface of that actual type gets; an unknown type counts as no host device. */
 export function aliasPrefix(actualType: InterfaceType | undefined): 'net' | 'hostdev' {
   return actualType === 'hostdev' ? 'hostdev' : 'net';
 }
 
 /**
- * The aliases after a start: interfaces in document order, then plain hostdevs in theirs. Devices that have one (given
- * by the user, or by libvirt in a live document) keep it.
+ * The aliases after a start, or after an attach: interfaces in document order, then plain hostdevs in theirs. Devices that
+ * have one (given by the user, or by libvirt in a live document) keep it. The others get the highest number in use plus one,
+ * a freed gap is never filled (libvirt's qemu_alias.c); `net` looks at interfaces only, `hostdev` at both lists.
  */
 export function assignAliases(
-  domain: Pick<Domain, 'interfaces' | 'hostdevs'>,
+  domain: AliasLists,
   actualTypes: readonly (InterfaceType | undefined)[],
 ): { readonly interfaces: readonly string[]; readonly hostdevs: readonly string[] } {
-  const given = { interfaces: domain.interfaces, hostdevs: domain.hostdevs };
-  const next = { net: highestNumber(given, 'net') + 1, hostdev: highestNumber(given, 'hostdev') + 1 };
+  const next = { net: highestNumber(domain, 'net') + 1, hostdev: highestNumber(domain, 'hostdev') + 1 };
   const name = (alias: string | undefined, prefix: 'net' | 'hostdev') => alias ?? `${prefix}${next[prefix]++}`;
   return {
     interfaces: domain.interfaces.map(({ alias }, index) => name(alias, aliasPrefix(actualTypes[index]))),

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -29,8 +29,8 @@ test('state, reason and time of each guest, however it is quoted', () => {
   write('a', "state='running' reason='booted'");
   write("b's", 'state="paused" reason="ioerror"', 1_700_000_001_000);
   expect(runStateReader(paths)()).toEqual([
-    { guest: 'a', state: 'running', reason: 'booted', atMs: 1_700_000_000_000 },
-    { guest: "b's", state: 'paused', reason: 'ioerror', atMs: 1_700_000_001_000 },
+    { guest: 'a', state: 'running', reason: 'booted', atMs: 1_700_000_000_000, devices: '' },
+    { guest: "b's", state: 'paused', reason: 'ioerror', atMs: 1_700_000_001_000, devices: '' },
   ]);
   expect(readRunningGuest(paths, 'a')?.name).toBe('a');
 });
@@ -77,4 +77,15 @@ test('who runs, by uuid; behind a file that tells none, whoever has its name', (
     isRunning(other!, 'torn'),
     isRunning(other!, undefined),
   ]).toEqual([true, false, true, false]);
+});
+
+test('its devices, as they stand there', () => {
+  const device = "<interface type='bridge'>\n  <alias name='net0'/>\n</interface>";
+  write('a', "state='running' reason='booted'");
+  const text = readFileSync(fileOf('a'), 'utf8').replace(
+    '</domain>',
+    `<devices><disk/>${device}<hostdev x='1'></hostdev></devices></domain>`,
+  );
+  writeFileSync(fileOf('a'), text);
+  expect(tryReadRunState(paths, 'a')?.devices).toBe(`${device}\n<hostdev x='1'></hostdev>`);
 });

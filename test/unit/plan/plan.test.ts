@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { type Config, defaultConfig, parseConfig } from '../../../src/config/config.ts';
 import { readWishes } from '../../../src/config/wishes.ts';
+import type { PciAddress } from '../../../src/model/pci-address.ts';
 import { announcementsOf } from '../../../src/plan/announcements.ts';
-import { describeChange } from '../../../src/plan/change.ts';
+import { describeChange, type Subject } from '../../../src/plan/change.ts';
 import { commandFor } from '../../../src/plan/command.ts';
 import { guestDevices } from '../../../src/plan/guest-devices.ts';
 import type { HostView, LinkState } from '../../../src/plan/host-view.ts';
+import { wantedBy } from '../../../src/plan/leftovers.ts';
 import { planNetworkStart } from '../../../src/plan/parts.ts';
 import {
   hostSideMac,
@@ -326,5 +328,51 @@ describe('announcements', () => {
     expect(announcementsOf(devices, seen)).toEqual([]);
     const user = await context(`<interface type='user'><mac address='${mac}'/></interface>`, filtering, rule);
     expect(announcementsOf(user.devices, user.host)).toEqual([]);
+  });
+});
+
+describe('what a device that is gone has left', () => {
+  const rule = `bridges: { br0: { keepForwardingTable: true, uplinkVlans: true } }
+macvtap: { manage: true }
+provide: { bridges: { br7: { ports: [up1] } } }
+interfaces: [{ match: { mac: '*' }, vlan: 42 }]`;
+  const macvtap =
+    "<interface type='direct'><mac address='52:54:00:00:00:02'/><source dev='up1' mode='bridge'/><target dev='vtap0'/></interface>";
+  const links = [...filtering, link('vtap0', { isMacvtap: true, lowers: ['up1'] })];
+
+  test.each<[what: string, subject: Subject, wanted: boolean]>([
+    ['the tap', { kind: 'learning', dev: 'tap7' }, true],
+    ['its entry', { kind: 'fdb', dev: 'tap7', mac, table: 'bridge' }, true],
+    ['its VLAN', { kind: 'vlan', dev: 'tap7', id: 1 }, true],
+    ['its VLAN on an uplink', { kind: 'vlan', dev: 'up0', id: 42 }, true],
+    ['the macvtap', { kind: 'up', dev: 'vtap0' }, true],
+    ['the device below it', { kind: 'up', dev: 'up1' }, true],
+    ['another tap', { kind: 'link', dev: 'tap8' }, false],
+    ['an entry on another tap', { kind: 'fdb', dev: 'tap8', mac, table: 'bridge' }, false],
+    ['another MAC in the table of a PF', { kind: 'fdb', dev: 'up0', mac: '52:54:00:00:00:09', table: 'self' }, false],
+    ['another VLAN on an uplink', { kind: 'vlan', dev: 'up0', id: 43 }, false],
+    ['a VF', { kind: 'vf-mac', dev: 'ens2f0', vf: 1 }, false],
+    ['a driver', { kind: 'driver', dev: '0000:5e:02.1' as PciAddress }, false],
+    ['a bridge of nobody', { kind: 'link', dev: 'br7' }, false],
+  ])('%s: wanted or not', async (_, subject, wanted) => {
+    expect(wantedBy(await context(started + macvtap, links, rule))(subject)).toBe(wanted);
+  });
+
+  test('a VF and its driver belong to their device', async () => {
+    const device =
+      "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0x5e' slot='0x02' function='0x1'/></source></hostdev>";
+    const seen = await context(device, filtering, 'hostdevs: { bind: true }');
+    const pci = () =>
+      ({ driver: 'vfio-pci', pf: { dev: 'ens2f0', vf: 1 }, netdevs: [] }) as unknown as ReturnType<HostView['pci']>;
+    const isWanted = wantedBy({ ...seen, host: hostView(filtering, { pci }) });
+    expect(isWanted({ kind: 'vf-mac', dev: 'ens2f0', vf: 1 })).toBe(true);
+    expect(isWanted({ kind: 'vf-mac', dev: 'ens2f0', vf: 2 })).toBe(false);
+    expect(isWanted({ kind: 'driver', dev: '0000:5e:02.1' as PciAddress })).toBe(true);
+  });
+
+  test('a bridge that the configuration provides stays with all it stands on', async () => {
+    const own = plain("<target dev='tap7'/>").replace("'br0'", "'br7'");
+    const isWanted = wantedBy(await context(own, [...filtering, link('br7', { isBridge: true })], rule));
+    expect([isWanted({ kind: 'link', dev: 'br7' }), isWanted({ kind: 'master', dev: 'up1' })]).toEqual([true, true]);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { NetworkState } from '../../../src/resolve/network-state.ts';
-import { aliasPrefix, nextAlias } from '../../../src/transform/aliases.ts';
+import { type AliasLists, aliasPrefix, assignAliases } from '../../../src/transform/aliases.ts';
 import { resolve, running } from '../../helpers/documents.ts';
 
 const nat = "<interface type='network'><source network='nat1'/></interface>";
@@ -192,22 +192,23 @@ const hotplugs: { name: string; interfaces: string[]; hostdevs?: string[]; net: 
   { name: 'user aliases', interfaces: ['ua-9'], hostdevs: ['ua-8'], net: 'net0', hostdev: 'hostdev0' },
 ];
 
+/** What one more interface of that kind is called. */
+function next({ interfaces, hostdevs }: AliasLists, kind: 'net' | 'hostdev'): string {
+  const types = [...interfaces.map(() => undefined), kind === 'net' ? ('bridge' as const) : ('hostdev' as const)];
+  return assignAliases({ interfaces: [...interfaces, {}], hostdevs }, types).interfaces.at(-1)!;
+}
+
 test.each(hotplugs)('at hotplug with $name the next interface is $net and the next host device $hostdev', given => {
   const live = lists(given.interfaces, given.hostdevs);
-  expect({ net: nextAlias(live, 'net'), hostdev: nextAlias(live, 'hostdev') }).toEqual({
+  expect({ net: next(live, 'net'), hostdev: next(live, 'hostdev') }).toEqual({
     net: given.net,
     hostdev: given.hostdev,
   });
 });
 
-test('devices without alias take no number', () => {
-  const live = { interfaces: [{ alias: undefined }, {}], hostdevs: [{}] };
-  expect([nextAlias(live, 'net'), nextAlias(live, 'hostdev')]).toEqual(['net0', 'hostdev0']);
-});
-
 test('after a gap is at the end, the freed numbers are used again', () => {
-  expect(nextAlias(lists(['net0', 'net1', 'net3']), 'net')).toBe('net4');
-  expect(nextAlias(lists(['net0', 'net1']), 'net')).toBe('net2');
+  expect(next(lists(['net0', 'net1', 'net3']), 'net')).toBe('net4');
+  expect(next(lists(['net0', 'net1']), 'net')).toBe('net2');
 });
 
 test.each([
