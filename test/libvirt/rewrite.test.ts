@@ -197,11 +197,37 @@ describe.skipIf(missingPrerequisite)(
       await b.migrate(guest, a);
     });
 
-    test('is saved and restored with other names', async () => {
+    const rule = (changes: string) => `rewrite: [{ match: { mac: '*:62' }, ${changes} }]\n`;
+    const metadata = "<interfaces><interface mac='52:54:00:ac:00:62' bridge='br0' alias='ua-wished'/></interfaces>";
+
+    test.each<readonly [what: string, config: string, expected: RegExp]>([
+      ['another network and portgroup', rule('network: prod, portgroup: red'), /^bridge prod red br0 /],
+      ['a bridge', rule('bridge: br0'), /^bridge {3}br0 /],
+      ['a network again', rule('network: lan'), /^network lan {2}virbr7 /],
+      ['another target and alias', rule('target: again0, alias: ua-again'), /^network lan {2}virbr7 again0 ua-again$/],
+      ...(macvtap
+        ? ([['a macvtap', rule('dev: eth1, mode: private, target: tap7'), /^direct {3}eth1 tap7 ua-again$/]] satisfies [
+            string,
+            string,
+            RegExp,
+          ][])
+        : []),
+      ['nothing', '', macvtap ? /^direct {3}eth1 tap7 ua-again$/ : /^network lan {2}virbr7 again0 ua-again$/],
+      [
+        'what its metadata asks for',
+        'guests: { allow: [bridge, alias], bridges: [br0] }\n',
+        /^bridge {3}br0 \S+ ua-wished$/,
+      ],
+    ])('is saved and restored with %s', async (what, config, expected) => {
+      if (what.includes('metadata'))
+        await a.virsh('metadata', guest, 'urn:actualnet:guest:1', '--key', 'actualnet', '--set', metadata, '--live');
+      const before = await shown(a);
       await a.virsh('save', guest, image);
-      a.configure("rewrite: [{ match: { mac: '*:62' }, network: prod, portgroup: red }]\n");
+      a.configure(config);
       await a.virsh('restore', image);
-      expect((await shown(a)).hosts[1]).toMatch(/^bridge prod red br0 /);
+      const after = await shown(a);
+      expect(after.guests).toEqual(before.guests);
+      expect(after.hosts[1]).toMatch(expected);
     });
 
     test('stays where it is when a rule cannot be followed, with the reason', async () => {

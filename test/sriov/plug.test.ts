@@ -38,7 +38,7 @@ describe.skipIf(missingMachine)(titled('a VF that our commands plug and unplug',
   - { match: { address: '${explicit}' }, trust: true, spoofchk: false, vlan: 42, vlanQos: 3 }
   - { match: { network: pool }, trust: true, spoofchk: false, vlanQos: 3 }`;
     await machine.putFile('/etc/actualnet/config.yaml', `hostdevs: { restore: true }\ninterfaces:${rules}\n`);
-    await machine.sh(`ip link set ${card} vf 0 vlan 99 qos 5; ip link set ${card} vf 1 mac 52:54:00:de:ad:07`);
+    await machine.sh(`ip link set ${card} vf 0 vlan 99 qos 5`);
     await makeWire(machine, otherCard, { vlan: 42, address: addresses.peer });
     await startNetwork(machine, hostdevNetwork('pool', { pf: card }));
     before = await cardState(machine);
@@ -71,13 +71,15 @@ describe.skipIf(missingMachine)(titled('a VF that our commands plug and unplug',
       const { name, device, selector } = kinds[cycle % kinds.length]!;
       const said = await actualnet(machine, 'attach small - --live', device);
       expect(said, name).toMatch(/is attached as 'hostdev0'/);
-      await console_.next(/guest: heard/);
+      // Each kind's traffic is looked at once; afterwards it is enough that the guest has found its card.
+      const isFirst = cycle < kinds.length;
+      await console_.next(isFirst ? /guest: heard/ : /guest: card/);
       const [set] = (await cardState(machine)).filter(line => /trust on spoofchk off .* driver vfio-pci/.test(line));
       expect(set, name).toMatch(/vlan 42 qos 3/);
-      expect(await actualnet(machine, 'status --check small'), name).toBe('everything agrees');
+      if (isFirst) expect(await actualnet(machine, 'status --check small'), name).toBe('everything agrees');
       await actualnet(machine, `detach small ${selector} --timeout 120`);
       await console_.next(/guest: gone/);
-      expect(await actualnet(machine, 'status --check small'), name).toBe('everything agrees');
+      if (isFirst) expect(await actualnet(machine, 'status --check small'), name).toBe('everything agrees');
       expect(await cardState(machine), name).toEqual(before);
       if (cycle % 10 === 9) console.log(`${cycle + 1} cycles`);
     }
