@@ -81,10 +81,10 @@ export function runningGuests(paths: HostPaths): (guest: Uuid, name: string | un
   return (guest, name) => uuids.has(guest) || (name !== undefined && names.has(name));
 }
 
-/** The name is only compared with directory entries, so it cannot lead elsewhere. */
+/** No name of a guest can lead elsewhere: libvirt allows none with a slash, and neither do we. */
 function statusFile({ libvirtGuestStatus }: HostPaths, guest: string): string | undefined {
-  const entry = `${guest}.xml`;
-  return listDirectory(libvirtGuestStatus).includes(entry) ? path.join(libvirtGuestStatus, entry) : undefined;
+  const file = path.join(libvirtGuestStatus, `${guest}.xml`);
+  return /[/\0]/.test(guest) || writtenMs(file) === undefined ? undefined : file;
 }
 
 function writtenMs(file: string): number | undefined {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as eventsRead, setTimeout as sleep } from 'node:timers/promises';
 import { foldRecord } from '../apply/record.ts';
 import { type Config, defaultConfig } from '../config/config.ts';
 import { announcer } from '../host/announce.ts';
@@ -76,8 +76,11 @@ export async function runWitness(
     if (domain?.uuid !== undefined) uuids.set(name, domain.uuid);
     return domain;
   };
-  const findRecorded = (name: string) =>
-    uuids.get(name) ?? memory.listRecords().find(guest => foldRecord(guest, memory.readRecord(guest))?.name === name);
+  const findRecorded = (name: string) => {
+    // One look at the records tells of all guests.
+    if (!uuids.has(name)) for (const [known, uuid] of recordedGuests(memory)) uuids.set(known, uuid);
+    return uuids.get(name);
+  };
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
   const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log, ...announcer() };
   const devices = deviceFollowing(paths, { memory, planning, log });
@@ -86,6 +89,8 @@ export async function runWitness(
     now: Date.now,
     policy: () => (config ?? defaultConfig).reachability,
     async act(guest, wanted, news) {
+      // Events are read first: of many guests' acts one after the other, each is to be for the newest state.
+      await eventsRead();
       if (news.causes.length > 0) await followRunState(guest, wanted, news.causes, sources);
       const domain = news.devices && wanted !== 'gone' ? findGuest(guest) : undefined;
       if (domain?.uuid !== undefined) {
@@ -155,6 +160,13 @@ export async function runWitness(
   tell(undefined);
   log.info(`the ${role} has ended`);
   release();
+}
+
+function recordedGuests(memory: Memory): [name: string, guest: Uuid][] {
+  return memory.listRecords().flatMap(guest => {
+    const name = foldRecord(guest, memory.readRecord(guest))?.name;
+    return name === undefined ? [] : [[name, guest]];
+  });
 }
 
 /** Writes down what the witness knows when that has changed. It is only for those who want to look. */
