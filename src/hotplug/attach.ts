@@ -60,15 +60,14 @@ interface Foreseen {
 /** What the device will be here, and under which alias. Throws what would keep it from that. */
 async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugHost): Promise<Foreseen> {
   const name = nameOfNew(device);
-  const refuse = (code: 'DEVICE_TWICE' | 'XML_VALUE', why: string, hint?: string) => {
-    throw new ActualnetError(code, `${domain.owner}, ${name}: ${why}`, { hint });
+  const refuse = (why: string, hint?: string) => {
+    throw new ActualnetError('DEVICE_TWICE', `${domain.owner}, ${name}: ${why}`, { hint });
   };
   const present = listDevices(domain, view);
   if (device.kind === 'interface' && !device.iface.teaming) {
     const same = present.find(({ mac }) => mac === device.iface.mac);
     if (same)
       refuse(
-        'DEVICE_TWICE',
         `'${same.alias}' has this MAC`,
         'if it is to be exchanged, wait until the guest has let go of the other one',
       );
@@ -76,13 +75,13 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
   const wanted = givenAlias(device);
   const elements = domain.element.childrenNamed('devices').flatMap(({ children }) => children);
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
-    refuse('DEVICE_TWICE', `another device has the alias '${wanted}'`);
+    refuse(`another device has the alias '${wanted}'`);
   const guest = guestAtHand(withDevice(domain, device), await host.planning(), { halted: isHalted(domain.name, host) });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
   const [broken] = checkHostdevs(guest.view).filter(line => !checkHostdevs(view).includes(line));
-  if (broken !== undefined) refuse('DEVICE_TWICE', broken);
+  if (broken !== undefined) refuse(broken);
   const { obstacles, changes } = await foreseeDevice({ guest, device: keyOf(device) });
   const [obstacle] = obstacles;
   if (obstacle !== undefined)

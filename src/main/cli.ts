@@ -80,7 +80,9 @@ async function hotplugging() {
   const { hotplugHost } = await import('./hotplug.ts');
   const { log } = hookContext(paths);
   const say = (line: string) => io.write(`${printable(line)}\n`);
-  return hotplugHost(paths, { memory, planning: planningContext, log, say });
+  // libvirt allocates by its own count, and it is not asked from a hook here.
+  const planning = async () => ({ ...(await planningContext()), findNetwork: memory.findLibvirtNetwork });
+  return hotplugHost(paths, { memory, planning, log, say });
 }
 
 const tableOrJson = { choices: ['table', 'json'] as const, default: 'table' as const, describe: 'output format' };

@@ -35,17 +35,21 @@ export async function followDevices(
   { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
 ): Promise<readonly string[]> {
   const { uuid } = domain;
-  const record = uuid && host.findRecord(uuid);
-  if (record === undefined || !settledPhases.includes(record.phase)) return [];
+  if (uuid === undefined) return [];
+  const record = host.findRecord(uuid);
+  if (record !== undefined && !settledPhases.includes(record.phase)) return [];
   const planning = await host.planning();
-  const bare = guestAtHand(domain, planning, { incoming: record.incoming, halted });
+  const { incoming = false, ports = [], chosen = null } = record ?? {};
+  const bare = guestAtHand(domain, planning, { incoming, halted });
   const guest = { ...bare, view: withNetworks(bare.view, record) };
-  const { news, findings } = compareDevices(record.chosen, guest.view);
+  // Of one that started before there was anybody to record it, nothing can be told apart.
+  const { news, findings } = record === undefined ? { news: [], findings: [] } : compareDevices(chosen, guest.view);
   const { told, inForce } = isPassive(planning.config)
     ? { told: [], inForce: [] }
-    : await actOnDevices(guest, { ports: record.ports, attaching: await host.isAttaching(guest.uuid) });
-  const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record.findings.includes(line));
-  if (news.length > 0 || found.length > 0 || record.chosen === null) host.note(domain, guest.view, found);
+    : await actOnDevices(guest, { ports, attaching: await host.isAttaching(guest.uuid) });
+  const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));
+  if (record !== undefined && (news.length > 0 || found.length > 0 || chosen === null))
+    host.note(domain, guest.view, found);
   for (const line of news) host.log.info(`${domain.owner}: ${line}`);
   for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
   if (inForce.length > 0)
