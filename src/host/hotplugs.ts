@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
 import { listDirectory, openPrivateFile, removeFile } from './files.ts';
@@ -12,17 +13,31 @@ import type { HostPaths } from './paths.ts';
 
 const fileOf = ({ state }: HostPaths, guest: Uuid) => path.join(state, 'hotplug', guest);
 
-/**
- * Begins; the answer ends, and says whether all is settled: if not, the witness sees to it. Throws `LOCKED` if another process
- * is at the guest's devices.
- */
-export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<(isSettled: boolean) => void> {
-  const fd = await lockFile(paths, guest);
-  if (fd === undefined) {
-    throw new ActualnetError('LOCKED', 'somebody else attaches or detaches a device of this guest right now', {
-      hint: 'wait for it to end',
-    });
+/** Ends it, and says whether everything is settled: if not, the witness sees to it. */
+export type EndHotplug = (isSettled: boolean) => void;
+
+/** The witness needs a moment, somebody else's guest may need longer. */
+const waitMs = 10_000;
+
+/** Begins, as soon as nobody else is at the guest's devices. Throws `LOCKED` if that does not come in time. */
+export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<EndHotplug> {
+  const untilMs = performance.now() + waitMs;
+  for (;;) {
+    const end = await tryBeginHotplug(paths, guest);
+    if (end !== undefined) return end;
+    if (performance.now() > untilMs) {
+      throw new ActualnetError('LOCKED', 'somebody else attaches or detaches a device of this guest right now', {
+        hint: 'wait for it to end',
+      });
+    }
+    await sleep(50);
   }
+}
+
+/** Begins; undefined if somebody else is at it. */
+export async function tryBeginHotplug(paths: HostPaths, guest: Uuid): Promise<EndHotplug | undefined> {
+  const fd = await lockFile(paths, guest);
+  if (fd === undefined) return undefined;
   return isSettled => {
     // While it is locked: whoever finds it unlocked takes it for one left behind.
     if (isSettled) removeFile(fileOf(paths, guest));
@@ -30,29 +45,21 @@ export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<(isSe
   };
 }
 
-/** Whether somebody is at it now. */
-export async function isHotplugging(paths: HostPaths, guest: Uuid): Promise<boolean> {
-  if (!fs.existsSync(fileOf(paths, guest))) return false;
-  const fd = await lockFile(paths, guest);
-  if (fd !== undefined) fs.closeSync(fd);
-  return fd === undefined;
-}
-
 /** The guests whose hotplug was left unfinished. */
 export async function listUnfinished(paths: HostPaths): Promise<Uuid[]> {
   const guests = listDirectory(path.join(paths.state, 'hotplug')).flatMap(entry => parseUuid(entry) ?? []);
   const unfinished: Uuid[] = [];
-  for (const guest of guests) if (!(await isHotplugging(paths, guest))) unfinished.push(guest);
+  for (const guest of guests) {
+    const end = await tryBeginHotplug(paths, guest);
+    if (end !== undefined) unfinished.push(guest);
+    end?.(false);
+  }
   return unfinished;
 }
 
-/** What an unfinished hotplug had made ready is settled. */
+/** There is nothing to settle any more: the guest has ended. */
 export async function forgetUnfinished(paths: HostPaths, guest: Uuid): Promise<void> {
-  if (!fs.existsSync(fileOf(paths, guest))) return;
-  const fd = await lockFile(paths, guest);
-  if (fd === undefined) return;
-  removeFile(fileOf(paths, guest));
-  fs.closeSync(fd);
+  (await tryBeginHotplug(paths, guest))?.(true);
 }
 
 /** The locked file; undefined if somebody else has it. */

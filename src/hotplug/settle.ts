@@ -42,7 +42,8 @@ export async function settle(name: string, host: HotplugHost): Promise<void> {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) return;
   forgetLostPorts({ ...domain, uuid: domain.uuid }, host);
-  const following = { ...host.following, isAttaching: async () => false };
+  // Whoever settles holds the guest's devices already.
+  const following = { ...host.following, hold: async () => () => undefined };
   await followDevices(domain, { halted: isHalted(name, host), host: following });
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Planning } from '../apply/guest.ts';
 import { foldRecord } from '../apply/record.ts';
-import { beginHotplug, isHotplugging } from '../host/hotplugs.ts';
+import { beginHotplug, tryBeginHotplug } from '../host/hotplugs.ts';
 import { findGuestDefinition, findNetworkInLibvirtFiles, readRunningGuests } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
@@ -28,7 +28,7 @@ export function deviceFollowing(
       const line = { at: new Date().toISOString(), op: 'devices', name, view };
       memory.appendRecord(uuid, findings.length > 0 ? { ...line, findings } : line);
     },
-    isAttaching: guest => isHotplugging(paths, guest),
+    hold: guest => tryBeginHotplug(paths, guest),
   };
 }
 

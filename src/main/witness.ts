@@ -93,10 +93,7 @@ export async function runWitness(
       await eventsRead();
       if (news.causes.length > 0) await followRunState(guest, wanted, news.causes, sources);
       const domain = news.devices && wanted !== 'gone' ? findGuest(guest) : undefined;
-      if (domain?.uuid !== undefined) {
-        await followDevices(domain, { halted: wanted !== 'open', host: devices });
-        await forgetUnfinished(paths, domain.uuid);
-      }
+      if (domain !== undefined) await followDevices(domain, { halted: wanted !== 'open', host: devices });
       if (wanted === 'gone') uuids.delete(guest);
     },
   });

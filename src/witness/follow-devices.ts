@@ -1,6 +1,6 @@
-import { actOnDevices } from '../apply/devices.ts';
-import { guestAtHand, type Planning } from '../apply/guest.ts';
-import { type GuestRecord, withNetworks } from '../apply/record.ts';
+import { type ActedOnDevices, actOnDevices } from '../apply/devices.ts';
+import { type GuestAtHand, guestAtHand, type Planning } from '../apply/guest.ts';
+import { type GuestRecord, type PortView, withNetworks } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
@@ -17,8 +17,11 @@ export interface DeviceFollowing {
   readonly findRecord: (guest: Uuid) => GuestRecord | undefined;
   /** Adds to the record what a guest has now. */
   readonly note: (domain: Domain, view: GuestView, findings: readonly string[]) => void;
-  /** Whether somebody attaches a device to it right now and has made ready for that. */
-  readonly isAttaching: (guest: Uuid) => Promise<boolean>;
+  /**
+   * Keeps everybody else from the guest's devices; the answer ends that, and says whether all is settled. Undefined if
+   * somebody is at them: what he has made ready for a device that comes must not count as left by one that is gone.
+   */
+  readonly hold: (guest: Uuid) => Promise<((isSettled: boolean) => void) | undefined>;
   readonly log: Log;
 }
 
@@ -44,9 +47,7 @@ export async function followDevices(
   const guest = { ...bare, view: withNetworks(bare.view, record) };
   // Of one that started before there was anybody to record it, nothing can be told apart.
   const { news, findings } = record === undefined ? { news: [], findings: [] } : compareDevices(chosen, guest.view);
-  const { told, inForce } = isPassive(planning.config)
-    ? { told: [], inForce: [] }
-    : await actOnDevices(guest, { ports, attaching: await host.isAttaching(guest.uuid) });
+  const { told, inForce } = await act(guest, ports, host);
   const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));
   if (record !== undefined && (news.length > 0 || found.length > 0 || chosen === null))
     host.note(domain, guest.view, found);
@@ -55,4 +56,18 @@ export async function followDevices(
   if (inForce.length > 0)
     throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
   return news;
+}
+
+async function act(guest: GuestAtHand, ports: readonly PortView[], { hold }: DeviceFollowing): Promise<ActedOnDevices> {
+  const end = await hold(guest.uuid);
+  let isSettled = false;
+  try {
+    const acted = isPassive(guest.config)
+      ? { told: [], inForce: [] }
+      : await actOnDevices(guest, { ports, attaching: end === undefined });
+    isSettled = acted.inForce.length === 0;
+    return acted;
+  } finally {
+    end?.(isSettled);
+  }
 }
