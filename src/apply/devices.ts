@@ -3,38 +3,79 @@ import { type Change, keyOf } from '../plan/change.ts';
 import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
 import { wantedBy } from '../plan/leftovers.ts';
-import { isPassive, type PlanContext, planAttach, planAttached, planJoin, planReachable } from '../plan/plan.ts';
-import type { ActualnetError } from '../report/error.ts';
+import {
+  isPassive,
+  type PlanContext,
+  planAttach,
+  planAttached,
+  planJoin,
+  planReachable,
+  planUnreachable,
+} from '../plan/plan.ts';
+import { type ActualnetError, asActualnetError } from '../report/error.ts';
 import { carryOut } from './apply.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
 import type { PortView } from './record.ts';
 import { leaveShared, undoGuest } from './undo.ts';
 
+/** What is known of the devices that a guest has now. */
+export interface DevicesNow {
+  /** Its ports, also one whose interface is not in the list yet. */
+  readonly ports: readonly PortView[];
+  /** The devices that came or changed: interfaces by MAC, host devices by address. */
+  readonly fresh: ReadonlySet<string>;
+  /** Nobody makes ready for a device that comes: what there is no device for was left by one that is gone. */
+  readonly takesBack: boolean;
+}
+
 /**
  * Brings what is in force for a running guest in line with the devices it has now: what one that is gone has left is taken
- * back, what one that came asks for is set, and opened unless the CPUs stand still. `attaching`: somebody is at it and has
- * made ready for a device that is not in the lists yet, so nothing counts as left.
+ * back, what one that came asks for is set, and opened unless the CPUs stand still. The others stay as they were set.
  */
 export async function actOnDevices(
   guest: GuestAtHand,
-  { ports, attaching }: { readonly ports: readonly PortView[]; readonly attaching: boolean },
+  { ports, fresh, takesBack }: DevicesNow,
 ): Promise<ActedOnDevices> {
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
   const told: string[] = [];
   const inForce: string[] = [];
-  if (!attaching) {
-    const isWanted = wantedBy({ ...context, devices: [...context.devices, ...devicesOfNewPorts(guest, ports)] });
-    for (const undo of [undoGuest, leaveShared]) {
-      const { left, problems } = await undo(uuid, effects, ({ subject }) => !isWanted(subject));
+  if (takesBack) {
+    const present = { ...context, devices: [...context.devices, ...devicesOfNewPorts(guest, ports)] };
+    const isWanted = wantedBy(present, inForceFor(guest));
+    const isLeft = ({ subject }: LedgerEntry) => !isWanted(subject);
+    const own = await undoGuest(uuid, effects, isLeft);
+    // What others have left and could not be taken back then is no matter of this guest.
+    const shared = await leaveShared(uuid, effects, entry => entry.users.includes(uuid) && isLeft(entry));
+    for (const { left, problems } of [own, shared]) {
       told.push(...left);
       inForce.push(...problems);
     }
   }
+  const changes: Change[] = [];
+  const came = context.devices.filter(({ mac, hostdev }) => fresh.has(mac ?? hostdev?.address ?? ''));
+  for (const device of came) {
+    try {
+      changes.push(...planAttached({ ...context, devices: [device] }));
+    } catch (error) {
+      told.push(asActualnetError(error).message);
+    }
+  }
+  // libvirt puts a macvtap up when it is attached, whatever the CPUs do.
+  if (guest.halted) changes.push(...planUnreachable({ ...context, devices: came }));
+  else changes.push(...openingOf(context, told));
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: true };
-  const opening = guest.halted ? [] : [...planJoin(context), ...planReachable(context)];
-  return { told: [...told, ...(await carryOut([...planAttached(context), ...opening], applying))], inForce };
+  return { told: [...told, ...(await carryOut(changes, applying))], inForce };
+}
+
+function openingOf(context: PlanContext, told: string[]): Change[] {
+  try {
+    return [...planJoin(context), ...planReachable(context)];
+  } catch (error) {
+    told.push(asActualnetError(error).message);
+    return planReachable(context);
+  }
 }
 
 export interface ActedOnDevices {
@@ -77,7 +118,7 @@ export async function openDevice(coming: Coming): Promise<string[]> {
   const others = new Set(planReachable(without).map(({ subject }) => keyOf(subject)));
   // One device is the reason for another's entry, or against it: all are looked at, its own are carried out.
   const opening = coming.guest.halted
-    ? []
+    ? planUnreachable({ ...context, devices: own })
     : planReachable(context).filter(({ subject }) => !others.has(keyOf(subject)));
   return carryOutFor(coming.guest, [...planAttached({ ...context, devices: own }), ...opening]);
 }

@@ -246,7 +246,7 @@ export function counterpart(foreseen: GuestView, iface: InterfaceView): Interfac
  * alias and MAC where devices have come or gone since.
  */
 export function withNetworks(view: GuestView, before: GuestRecord | undefined): GuestView {
-  const known = [before?.foreseen, before?.chosen].filter(each => each != null);
+  const known = [before?.chosen, before?.foreseen].filter(each => each != null);
   const interfaces = view.interfaces.map(iface => {
     // Only a host device hides its network; a bridge interface without one has none any more.
     if (iface.network !== null || iface.actual?.type !== 'hostdev') return iface;

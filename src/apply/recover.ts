@@ -51,8 +51,11 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     }
     const name = record === undefined ? guest : `'${record.name}'`;
     // Its shared parts come later, when all that may stand on them has gone. What remains in force is in a ledger.
-    if (await note(`guest ${name} does not run: undone and forgotten`, () => undoGuest(guest, effects))) {
-      survivors.removeRecord(guest);
+    // It may have been started again meanwhile: then the record is another life's, and so is the ledger.
+    const isSame = () => foldRecord(guest, survivors.readRecord(guest))?.since === record?.since;
+    const undo = () => undoGuest(guest, effects, isSame);
+    if (await note(`guest ${name} does not run: undone and forgotten`, undo)) {
+      if (isSame()) survivors.removeRecord(guest);
     }
   }
   const isAliveGuest = (guest: Uuid | undefined) =>

@@ -1,6 +1,6 @@
 import { carryOut } from '../apply/apply.ts';
 import { actOnPort, leavePort } from '../apply/guest.ts';
-import { comparePort, foldRecord, type PortView } from '../apply/record.ts';
+import { comparePort, foldRecord, type GuestRecord, type PortView } from '../apply/record.ts';
 import { leaveShared, type Undone } from '../apply/undo.ts';
 import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
@@ -68,10 +68,25 @@ function report({ left, problems }: Undone, network: Network, { log }: HookConte
 
 /** What is set on the device comes first: a port that is refused has never been. */
 async function portCreated(network: Network, port: NetworkPort, context: HookContext): Promise<void> {
-  const { memory, log } = context;
+  const { memory } = context;
   const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
   // A daemon that restarts announces every port again; one that is refused then is lost to libvirt, and given away twice.
   const isNew = record?.ports.every(({ uuid }) => uuid !== port.uuid) ?? false;
+  const end = record?.chosen ? await context.holdDevices(port.ownerUuid) : undefined;
+  try {
+    await noteCreated(network, port, { record, isNew, context });
+  } finally {
+    end?.();
+  }
+}
+
+/** Whoever takes back what a guest's earlier devices have left must find the port, or nothing of it. */
+async function noteCreated(
+  network: Network,
+  port: NetworkPort,
+  { record, isNew, context }: { record: GuestRecord | undefined; isNew: boolean; context: HookContext },
+): Promise<void> {
+  const { memory, log } = context;
   const problems = await setUp(port, network, context).catch(error => {
     if (isNew) throw error;
     return [errorLine(error)];

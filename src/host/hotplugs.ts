@@ -13,18 +13,25 @@ import type { HostPaths } from './paths.ts';
 
 const fileOf = ({ state }: HostPaths, guest: Uuid) => path.join(state, 'hotplug', guest);
 
-/** Ends it, and says whether everything is settled: if not, the witness sees to it. */
-export type EndHotplug = (isSettled: boolean) => void;
+/** A guest's devices are one's own. */
+export interface Hotplug {
+  /** Says whether everything is settled: if not, the witness sees to it. */
+  readonly end: (isSettled: boolean) => void;
+  /** A process that inherits this keeps others away for as long as it lives, also when we do not. */
+  readonly fd: number;
+  /** Somebody before has not settled everything. */
+  readonly wasUnfinished: boolean;
+}
 
 /** The witness needs a moment, somebody else's guest may need longer. */
 const waitMs = 10_000;
 
 /** Begins, as soon as nobody else is at the guest's devices. Throws `LOCKED` if that does not come in time. */
-export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<EndHotplug> {
-  const untilMs = performance.now() + waitMs;
+export async function beginHotplug(paths: HostPaths, guest: Uuid, limitMs = waitMs): Promise<Hotplug> {
+  const untilMs = performance.now() + limitMs;
   for (;;) {
-    const end = await tryBeginHotplug(paths, guest);
-    if (end !== undefined) return end;
+    const hotplug = await tryBeginHotplug(paths, guest);
+    if (hotplug !== undefined) return hotplug;
     if (performance.now() > untilMs) {
       throw new ActualnetError('LOCKED', 'somebody else attaches or detaches a device of this guest right now', {
         hint: 'wait for it to end',
@@ -35,13 +42,18 @@ export async function beginHotplug(paths: HostPaths, guest: Uuid): Promise<EndHo
 }
 
 /** Begins; undefined if somebody else is at it. */
-export async function tryBeginHotplug(paths: HostPaths, guest: Uuid): Promise<EndHotplug | undefined> {
+export async function tryBeginHotplug(paths: HostPaths, guest: Uuid): Promise<Hotplug | undefined> {
+  const wasUnfinished = fs.existsSync(fileOf(paths, guest));
   const fd = await lockFile(paths, guest);
   if (fd === undefined) return undefined;
-  return isSettled => {
-    // While it is locked: whoever finds it unlocked takes it for one left behind.
-    if (isSettled) removeFile(fileOf(paths, guest));
-    fs.closeSync(fd);
+  return {
+    fd,
+    wasUnfinished,
+    end(isSettled) {
+      // While it is locked: whoever finds it unlocked takes it for one left behind.
+      if (isSettled) removeFile(fileOf(paths, guest));
+      fs.closeSync(fd);
+    },
   };
 }
 
@@ -50,16 +62,16 @@ export async function listUnfinished(paths: HostPaths): Promise<Uuid[]> {
   const guests = listDirectory(path.join(paths.state, 'hotplug')).flatMap(entry => parseUuid(entry) ?? []);
   const unfinished: Uuid[] = [];
   for (const guest of guests) {
-    const end = await tryBeginHotplug(paths, guest);
-    if (end !== undefined) unfinished.push(guest);
-    end?.(false);
+    const hotplug = await tryBeginHotplug(paths, guest);
+    if (hotplug !== undefined) unfinished.push(guest);
+    hotplug?.end(false);
   }
   return unfinished;
 }
 
 /** There is nothing to settle any more: the guest has ended. */
 export async function forgetUnfinished(paths: HostPaths, guest: Uuid): Promise<void> {
-  (await tryBeginHotplug(paths, guest))?.(true);
+  (await tryBeginHotplug(paths, guest))?.end(true);
 }
 
 /** The locked file; undefined if somebody else has it. */

@@ -12,30 +12,31 @@ const limitMs = 60_000;
  * nothing is left of it, however we end. Not for hooks: the daemon may answer only after they have ended. Throws
  * `ACTION_FAILED` in virsh's own words.
  */
-export async function runVirsh(paths: HostPaths, words: readonly string[], document?: string): Promise<string> {
-  if (document === undefined) return run(words);
+export async function runVirsh(
+  paths: HostPaths,
+  words: readonly string[],
+  { document, inherited }: { readonly document?: string | undefined; readonly inherited?: number | undefined } = {},
+): Promise<string> {
+  const others = inherited === undefined ? [] : [inherited];
+  if (document === undefined) return run(words, others);
   const name = path.join(paths.state, `virsh-${process.pid}`);
   const fd = openPrivateFile(name);
   try {
     removeFile(name);
     fs.writeSync(fd, document);
-    return await run([...words, '--file', '/dev/fd/3'], fd);
+    return await run([...words, '--file', '/dev/fd/3'], [fd, ...others]);
   } finally {
     fs.closeSync(fd);
   }
 }
 
-async function run(words: readonly string[], fd?: number): Promise<string> {
+/** From the descriptor 3 on, virsh has `files`. */
+async function run(words: readonly string[], files: readonly number[]): Promise<string> {
   const { execa } = await import('execa');
   const streams = ['ignore', 'pipe', 'pipe'] as const;
-  const stdio = fd === undefined ? streams : ([...streams, fd] as const);
-  const options = {
-    stdio: stdio as typeof streams,
-    reject: false,
-    env: { LC_ALL: 'C' },
-    timeout: limitMs,
-    cwd: '/',
-  } as const;
+  const stdio = [...streams, ...files] as unknown as typeof streams;
+  // Of its own: who ends us by the terminal does not end it.
+  const options = { stdio, reject: false, env: { LC_ALL: 'C' }, timeout: limitMs, cwd: '/', detached: true } as const;
   // A request that was made is libvirt's: what becomes of us does not end it.
   const result = await execa('virsh', ['--quiet', '--connect', 'qemu:///system', ...words], {
     ...options,

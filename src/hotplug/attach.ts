@@ -10,7 +10,7 @@ import { unplug } from './detach.ts';
 import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
 import { type Found, listDevices } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
-import { holding, isHalted, type Live, readLive } from './settle.ts';
+import { forgetRefusedPorts, holding, isHalted, type Live, readLive } from './settle.ts';
 
 /** Attaching writes the status file before virsh ends; a slow disk may need a moment. */
 const listedMs = 3000;
@@ -28,7 +28,13 @@ export async function attach(
 ): Promise<void> {
   const device = readNewDevice(document, name, host.newMac);
   const options = [...(where.live ? ['--live'] : []), ...(where.config ? ['--config'] : [])];
-  const command = ['attach-device', '--domain', name, ...options];
+  const uuid = (where.live ? host.findGuest(name) : host.findDefinition(name))?.uuid;
+  if (uuid === undefined) {
+    const what = where.live ? 'does not run' : 'has no definition';
+    throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' ${what}`);
+  }
+  // By its uuid: virsh takes a number for an id before it takes it for a name.
+  const command = ['attach-device', '--domain', uuid, ...options];
   if (!where.live) {
     host.say(`virsh ${command.join(' ')}`);
     if (!dryRun) await host.virsh(command, device.xml);
@@ -117,20 +123,24 @@ async function attachLive(
   const { guest, alias, will } = await foresee(device, before, host);
   host.say(will);
   let found: Found | undefined;
+  let mayBeThere = false;
   try {
     for (const line of await prepareDevice({ guest, device: keyOf(device) })) host.say(line);
-    await host.virsh(command, device.xml);
+    await host.virsh(command, device.xml).catch(error => {
+      // One that libvirt has refused is not ours, even if somebody else has attached it meanwhile.
+      mayBeThere = /did not end within/.test(asActualnetError(error).message);
+      throw error;
+    });
+    mayBeThere = true;
     host.say('libvirt has attached it');
     found = await listed(name, { device, before }, host);
     if (found.alias !== alias) host.say(`libvirt calls it '${found.alias}' instead of '${alias}'`);
     await setUp(name, device, host);
     host.say(`${found.name} is attached as '${found.alias}'`);
   } catch (cause) {
-    await undo(
-      name,
-      { found: found ?? find(await readLive(name, host).catch(() => undefined), { device, before }), command },
-      host,
-    );
+    if (mayBeThere) found ??= find(await readLive(name, host).catch(() => undefined), { device, before });
+    if (device.kind === 'interface') forgetRefusedPorts(name, device.iface.mac, host);
+    await undo(name, { found, command }, host);
     throw asActualnetError(cause);
   }
 }

@@ -26,7 +26,7 @@ export async function checkGuest(name: string, host: HotplugHost): Promise<strin
   const halted = isHalted(name, host);
   const guest = { ...guestAtHand(domain, planning, { halted }), view };
   const record = recordOf(domain.uuid, host);
-  const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', name])));
+  const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));
   const used = new Set(domain.interfaces.map(({ source }) => source.portid));
   const news = record === undefined ? [] : compareDevices(record.chosen, view).news;
   return [
@@ -72,8 +72,8 @@ async function checkHost(guest: GuestAtHand): Promise<string[]> {
   const needs = needsOf(planned);
   const host = await effects.view({ ...needs, vfs: [...new Set([...(needs.vfs ?? []), ...pfs])] });
   const context = { ...seen, host };
-  const isWanted = wantedBy(context);
   const entries = inForceFor(guest);
+  const isWanted = wantedBy(context, entries);
   return [
     ...seen.devices.flatMap(device => [...checkLink(device, host), ...checkVf(device, host)]),
     ...planned

@@ -1,10 +1,11 @@
-import { guestAtHand } from '../apply/guest.ts';
+import { guestAtHand, type Planning } from '../apply/guest.ts';
+import type { Domain } from '../model/domain.ts';
 import { isOnVfio } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { type Found, findDevice, listDevices } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
-import { holding, readLive, recordOf } from './settle.ts';
+import { holding, type Live, readLive, recordOf } from './settle.ts';
 
 /** How often the lists are looked at while the guest is waited for, and told of. */
 const lookMs = 100;
@@ -25,15 +26,23 @@ export async function detach(
     host,
   }: { readonly where: Where; readonly limitMs: number; readonly dryRun: boolean; readonly host: HotplugHost },
 ): Promise<void> {
-  if (where.config) await fromDefinition(name, selector, { dryRun, mayLack: where.live, host });
-  if (!where.live) return;
-  const { domain, view } = await readLive(name, host);
-  const found = findDevice(domain, view, selector);
-  refuseUnpluggable(found, listDevices(domain, view), domain.owner);
+  if (selector === '') throw new ActualnetError('USAGE', 'which device? It is named by its MAC, alias or PCI address');
+  const ofDefinition = where.config
+    ? findDefined(name, selector, { ...where, planning: await host.planning(), host })
+    : undefined;
+  const changeDefinition = async () => {
+    if (ofDefinition === undefined) return;
+    const command = ['detach-device', '--domain', ofDefinition.uuid, '--config'];
+    host.say(`virsh ${command.join(' ')}`);
+    if (!dryRun) await host.virsh(command, ofDefinition.xml);
+  };
+  if (!where.live) return changeDefinition();
+  const { domain, found } = await findUnpluggable(name, selector, host);
   if (dryRun) {
+    await changeDefinition();
     const back = found.address === undefined ? [] : [`${found.address} is given back, with the settings it had`];
     const steps = [
-      `virsh ${unplugCommand(name, found).join(' ')}`,
+      `virsh ${unplugCommand(domain.uuid, found).join(' ')}`,
       'the guest lets go',
       ...back,
       'the record is brought up to date',
@@ -42,6 +51,10 @@ export async function detach(
     return;
   }
   await holding(name, host, async () => {
+    const { found: now } = await findUnpluggable(name, selector, host);
+    if (now.alias !== found.alias || now.mac !== found.mac || now.address !== found.address)
+      throw new ActualnetError('ACTION_FAILED', `${domain.owner}: '${selector}' has become another device meanwhile`);
+    await changeDefinition();
     if (!(await unplug(name, found, { limitMs, host }))) {
       throw new ActualnetError(
         'STILL_ATTACHED',
@@ -56,32 +69,48 @@ export async function detach(
   host.say(`${found.name} ('${found.alias}') is detached`);
 }
 
-/** The definition has no aliases of libvirt's; a device is found there by what an administrator wrote. */
-async function fromDefinition(
+/** The device, if libvirt would let it go. */
+async function findUnpluggable(
   name: string,
   selector: string,
-  { dryRun, mayLack, host }: { readonly dryRun: boolean; readonly mayLack: boolean; readonly host: HotplugHost },
-): Promise<void> {
+  host: HotplugHost,
+): Promise<Live & { readonly found: Found }> {
+  const live = await readLive(name, host);
+  const found = findDevice(live.domain, live.view, selector);
+  refuseUnpluggable(found, listDevices(live.domain, live.view), live.domain.owner);
+  return { ...live, found };
+}
+
+/**
+ * The device in the definition, which has only the aliases that an administrator gave. One that is named by an alias of
+ * libvirt's is the same by its MAC or address, and by whether it is a host device: twins have one MAC.
+ */
+function findDefined(
+  name: string,
+  selector: string,
+  { live: mayLack, planning, host }: Where & { readonly planning: Planning; readonly host: HotplugHost },
+): { readonly uuid: string; readonly xml: string } | undefined {
   const defined = host.findDefinition(name);
-  if (defined === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' has no definition`);
-  const { view } = guestAtHand(defined, await host.planning());
+  if (defined?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' has no definition`);
+  const viewOf = (domain: Domain) => guestAtHand(domain, planning).view;
   const given = new Set([...defined.interfaces, ...defined.hostdevs].flatMap(({ alias }) => alias ?? []));
-  const live = host.findGuest(name);
-  // Named by an alias of libvirt's, it is the same device by its MAC or address.
-  const running =
-    live && listDevices(live, guestAtHand(live, await host.planning()).view).find(each => each.alias === selector);
-  const key = given.has(selector) ? selector : (running?.mac ?? running?.address ?? selector);
-  const named = listDevices(defined, view).map(each => (given.has(each.alias) ? each : { ...each, alias: '' }));
-  const found = named.find(
-    each => [each.alias, each.mac, each.address].includes(key.toLowerCase()) || each.alias === key,
-  );
-  if (found === undefined) {
-    if (mayLack && running !== undefined) return;
-    throw new ActualnetError('DEVICE_MISSING', `the definition of guest '${name}' has no device '${selector}'`);
-  }
-  const command = ['detach-device', '--domain', name, '--config'];
-  host.say(`virsh ${command.join(' ')}`);
-  if (!dryRun) await host.virsh(command, found.element.outerXml);
+  const running = host.findGuest(name);
+  const named = running && listDevices(running, viewOf(running)).find(({ alias }) => alias === selector);
+  const isMeant = (each: Found) => {
+    if (given.has(selector)) return each.alias === selector;
+    if (named === undefined) return each.mac === selector.toLowerCase() || each.address === selector.toLowerCase();
+    return named.mac === undefined
+      ? each.mac === undefined && each.address === named.address
+      : each.mac === named.mac && each.isHostDevice === named.isHostDevice;
+  };
+  const [found, ...others] = listDevices(defined, viewOf(defined)).filter(isMeant);
+  if (others.length > 0)
+    throw new ActualnetError('DEVICE_MISSING', `the definition of guest '${name}' has several devices '${selector}'`, {
+      hint: 'give the alias',
+    });
+  if (found !== undefined) return { uuid: defined.uuid, xml: found.element.outerXml };
+  if (mayLack) return undefined;
+  throw new ActualnetError('DEVICE_MISSING', `the definition of guest '${name}' has no device '${selector}'`);
 }
 
 /** What libvirt would refuse, in plain words. */
@@ -101,8 +130,8 @@ function refuseUnpluggable(found: Found, all: readonly Found[], owner: string): 
   }
 }
 
-function unplugCommand(name: string, { alias }: Found): string[] {
-  return ['detach-device-alias', '--domain', name, '--alias', alias, '--live'];
+function unplugCommand(guest: string, { alias }: Found): string[] {
+  return ['detach-device-alias', '--domain', guest, '--alias', alias, '--live'];
 }
 
 /** Asks the guest to let go, and waits. Answers whether it has. */
@@ -112,7 +141,8 @@ export async function unplug(
   { limitMs, host }: { readonly limitMs: number; readonly host: HotplugHost },
 ): Promise<boolean> {
   try {
-    await host.virsh(unplugCommand(name, found));
+    const { domain } = await readLive(name, host);
+    await host.virsh(unplugCommand(domain.uuid, found));
   } catch (cause) {
     const error = asActualnetError(cause);
     // Somebody has asked before, and the guest has not answered.

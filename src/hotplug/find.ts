@@ -13,6 +13,7 @@ export interface Found {
   /** The host device behind it. */
   readonly address: PciAddress | undefined;
   readonly guestAddress: string | undefined;
+  readonly isHostDevice: boolean;
   /** libvirt binds its driver, and gives it back. */
   readonly managed: boolean;
   readonly element: XmlElement;
@@ -56,6 +57,7 @@ export function listDevices(domain: Domain, view: GuestView): Found[] {
       mac: mac ?? undefined,
       address: view.hostdevs.find(entry => entry.interface === index)?.address,
       guestAddress,
+      isHostDevice: actual?.type === 'hostdev',
       managed: actual?.type === 'hostdev' && actual.managed,
       element: domain.interfaces[index]!.element,
     })),
@@ -63,7 +65,16 @@ export function listDevices(domain: Domain, view: GuestView): Found[] {
       const { alias = '', address, guestAddress } = plain[index] ?? {};
       return type !== 'pci'
         ? []
-        : { name: `host device ${address ?? alias}`, alias, mac: undefined, address, guestAddress, managed, element };
+        : {
+            name: `host device ${address ?? alias}`,
+            alias,
+            mac: undefined,
+            address,
+            guestAddress,
+            isHostDevice: true,
+            managed,
+            element,
+          };
     }),
   ];
 }

@@ -1,8 +1,8 @@
 import { guestAtHand } from '../apply/guest.ts';
-import { foldRecord, type GuestRecord, withNetworks } from '../apply/record.ts';
+import { foldRecord, type GuestRecord, type PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { followDevices } from '../witness/follow-devices.ts';
 import type { HotplugHost } from './host.ts';
@@ -20,9 +20,8 @@ export async function readLive(name: string, host: HotplugHost): Promise<Live> {
     throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`, {
       hint: "'--config' changes its definition",
     });
-  const record = recordOf(domain.uuid, host);
   const { view } = guestAtHand(domain, await host.planning());
-  return { domain: { ...domain, uuid: domain.uuid }, view: withNetworks(view, record) };
+  return { domain: { ...domain, uuid: domain.uuid }, view };
 }
 
 export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord | undefined {
@@ -39,12 +38,9 @@ export function isHalted(name: string, host: HotplugHost): boolean {
  * taken back: whoever is at the guest's devices is us.
  */
 export async function settle(name: string, host: HotplugHost): Promise<void> {
-  const domain = host.findGuest(name);
-  if (domain?.uuid === undefined) return;
-  forgetLostPorts({ ...domain, uuid: domain.uuid }, host);
   // Whoever settles holds the guest's devices already.
-  const following = { ...host.following, hold: async () => () => undefined };
-  await followDevices(domain, { halted: isHalted(name, host), host: following });
+  const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
+  await followDevices(name, { halted: isHalted(name, host), host: following });
 }
 
 /**
@@ -56,7 +52,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
   const end = await host.begin(domain.uuid);
   let isSettled = false;
   try {
-    await settle(name, host);
+    await settle(name, host).catch(error => host.say(`not settled yet: ${errorLine(error)}`));
     try {
       return await act();
     } finally {
@@ -68,9 +64,12 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
   }
 }
 
-/** libvirt tells nobody of the end of a port that another hook has refused. */
-function forgetLostPorts({ uuid, interfaces }: Live['domain'], host: HotplugHost): void {
-  const used = new Set(interfaces.map(({ source }) => source.portid));
-  for (const port of recordOf(uuid, host)?.ports ?? [])
-    if (!used.has(port.uuid) && !host.libvirtPorts(port.network).has(port.uuid)) host.forgetPort(uuid, port);
+/** libvirt tells nobody of the end of a port that was refused when it was made. */
+export function forgetRefusedPorts(name: string, mac: string, host: HotplugHost): void {
+  const domain = host.findGuest(name);
+  if (domain?.uuid === undefined) return;
+  const used = new Set(domain.interfaces.map(({ source }) => source.portid));
+  const isRefused = ({ uuid, network }: PortView) => !used.has(uuid) && !host.libvirtPorts(network).has(uuid);
+  for (const port of recordOf(domain.uuid, host)?.ports ?? [])
+    if (port.mac === mac && isRefused(port)) host.forgetPort(domain.uuid, port);
 }

@@ -6,6 +6,7 @@ import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { hostEffects, once, ownPrograms, type Programs } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
+import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
 import { findLibvirtVersion, readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
@@ -49,6 +50,11 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms):
     },
     deviceUsers: except => deviceUsers(paths, memory, except),
     runState: guest => tryReadRunState(paths, guest)?.state,
+    async holdDevices(guest) {
+      // A command of ours holds them for longer, and takes nothing back meanwhile.
+      const hotplug = await beginHotplug(paths, guest, 200).catch(() => undefined);
+      return () => hotplug?.end(!hotplug.wasUnfinished);
+    },
     async beWitnessed() {
       const program = ownProgram();
       if (program !== undefined) await leaveWitnessBehind(paths, program);

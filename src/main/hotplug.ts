@@ -20,6 +20,8 @@ export function deviceFollowing(
   { memory, planning, log }: { readonly memory: Memory } & Pick<DeviceFollowing, 'planning' | 'log'>,
 ): DeviceFollowing {
   return {
+    findGuest: name => readRunningGuest(paths, name),
+    isOwn: false,
     planning,
     log,
     findRecord: guest => foldRecord(guest, memory.readRecord(guest)),
@@ -28,7 +30,7 @@ export function deviceFollowing(
       const line = { at: new Date().toISOString(), op: 'devices', name, view };
       memory.appendRecord(uuid, findings.length > 0 ? { ...line, findings } : line);
     },
-    hold: guest => tryBeginHotplug(paths, guest),
+    hold: async guest => (await tryBeginHotplug(paths, guest))?.end,
   };
 }
 
@@ -42,6 +44,7 @@ export function hotplugHost(
     say,
   }: { memory: Memory; planning: () => Promise<Planning>; log: Log; say: (line: string) => void },
 ): HotplugHost {
+  let fd: number | undefined;
   return {
     following: deviceFollowing(paths, { memory, planning, log }),
     planning,
@@ -57,8 +60,15 @@ export function hotplugHost(
       memory.appendRecord(guest, { at: new Date().toISOString(), op: 'port-deleted', uuid });
     },
     runState: guest => tryReadRunState(paths, guest)?.state,
-    virsh: (words, document) => runVirsh(paths, words, document),
-    begin: guest => beginHotplug(paths, guest),
+    virsh: (words, document) => runVirsh(paths, words, { document, inherited: fd }),
+    async begin(guest) {
+      const hotplug = await beginHotplug(paths, guest);
+      fd = hotplug.fd;
+      return isSettled => {
+        fd = undefined;
+        hotplug.end(isSettled);
+      };
+    },
     newMac() {
       const taken = new Set(readRunningGuests(paths).flatMap(({ interfaces }) => interfaces.map(({ mac }) => mac)));
       for (;;) {

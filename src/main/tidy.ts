@@ -10,7 +10,7 @@ const everyMs = 60_000;
 
 /**
  * What is to be called again and again by a program that stays: once a minute it makes up for endings whose calls were
- * missed. A guest that was not there twice in a row has ended; one that ends at this moment is left to its own calls.
+ * missed. A guest or network that was not there twice in a row has ended; one that ends at this moment is left to its own calls.
  */
 export function tidier(
   paths: HostPaths,
@@ -24,12 +24,13 @@ export function tidier(
     const now = survivors(paths, memory, startLimitMs);
     const before = missing;
     missing = new Set();
-    const isRunning: typeof now.isRunning = (guest, name) => {
-      if (now.isRunning(guest, name)) return true;
-      missing.add(guest);
-      return !before.has(guest);
+    const isThere = (what: string, isSeen: boolean) => {
+      if (!isSeen) missing.add(what);
+      return isSeen || !before.has(what);
     };
-    const { done, problems } = await recover({ ...now, isRunning }, effects);
+    const isRunning: typeof now.isRunning = (guest, name) => isThere(guest, now.isRunning(guest, name));
+    const isNetworkActive = (name: string) => isThere(`network ${name}`, now.isNetworkActive(name));
+    const { done, problems } = await recover({ ...now, isRunning, isNetworkActive }, effects);
     for (const line of done) log.info(line);
     for (const line of problems.filter(problem => !told.has(problem))) log.warn(`still in force: ${line}`);
     told = new Set(problems);

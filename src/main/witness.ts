@@ -6,6 +6,7 @@ import { batchesIn } from '../host/commands.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms } from '../host/effects.ts';
 import { forgetUnfinished, listUnfinished } from '../host/hotplugs.ts';
+import { readRunningGuests } from '../host/libvirt-files.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { becomeWitness, type WitnessRole } from '../host/one-witness.ts';
 import type { HostPaths } from '../host/paths.ts';
@@ -29,6 +30,8 @@ import { tidier } from './tidy.ts';
 const lookMs = 1000;
 /** A stand-in stays this long after it was last needed: a guest may be about to come. */
 const lingerMs = 10_000;
+/** Devices that could not be settled. */
+const settleAgainMs = 10_000;
 
 /**
  * Watches the run states of this host's guests and acts on them, until `signal` says to stop; a stand-in also stops when no
@@ -84,6 +87,14 @@ export async function runWitness(
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
   const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log, ...announcer() };
   const devices = deviceFollowing(paths, { memory, planning, log });
+  const unsettled = new Map<Uuid, number>();
+  let told = '';
+  /** What could not be settled is marked as such, and looked at again: the guest's run state need not wait for it. */
+  const followSettling = (guest: string, halted: boolean) =>
+    followDevices(guest, { halted, host: devices }).catch(error => {
+      if (told !== errorLine(error)) log.warn(errorLine(error));
+      told = errorLine(error);
+    });
   const witness = new Witness({
     log,
     now: Date.now,
@@ -92,8 +103,7 @@ export async function runWitness(
       // Events are read first: of many guests' acts one after the other, each is to be for the newest state.
       await eventsRead();
       if (news.causes.length > 0) await followRunState(guest, wanted, news.causes, sources);
-      const domain = news.devices && wanted !== 'gone' ? findGuest(guest) : undefined;
-      if (domain !== undefined) await followDevices(domain, { halted: wanted !== 'open', host: devices });
+      if (news.devices && wanted !== 'gone') await followSettling(guest, wanted !== 'open');
       if (wanted === 'gone') uuids.delete(guest);
     },
   });
@@ -123,10 +133,14 @@ export async function runWitness(
   const readStates = runStateReader(paths);
   log.info(`the ${role} watches the guests' run states`);
   onReady?.();
-  /** Of a guest that has ended its own end has undone everything. */
+  /** Once at once, then now and then. Of a guest that has ended its own end has undone everything. */
   const lookAtUnfinished = async () => {
-    for (const guest of await listUnfinished(paths)) {
-      const name = foldRecord(guest, memory.readRecord(guest))?.name;
+    const unfinished = await listUnfinished(paths);
+    for (const guest of unsettled.keys()) if (!unfinished.includes(guest)) unsettled.delete(guest);
+    for (const guest of unfinished) {
+      if (Date.now() - (unsettled.get(guest) ?? 0) < settleAgainMs) continue;
+      unsettled.set(guest, Date.now());
+      const name = readRunningGuests(paths).find(({ uuid }) => uuid === guest)?.name;
       if (name === undefined) await forgetUnfinished(paths, guest);
       else witness.lookAtDevices(name);
     }

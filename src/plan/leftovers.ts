@@ -1,6 +1,6 @@
 import { keyOf, type Subject } from './change.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import { type HostView, uplinksOf } from './host-view.ts';
+import type { HostView } from './host-view.ts';
 import { providedPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
 import { type PlanContext, planReachable } from './plan.ts';
@@ -8,20 +8,37 @@ import { vfOf } from './vfs.ts';
 
 /**
  * Whether something that is in force is there for one of a guest's present devices; if not, it has been left behind by one
- * that is gone. What a device's bridge stands on counts as its own.
+ * that is gone. What a device's bridge stands on counts as its own, and so does what it was given under an earlier
+ * configuration: `inForce` is all that is in force for the guest.
  */
-export function wantedBy(context: PlanContext): (subject: Subject) => boolean {
+export function wantedBy(
+  context: PlanContext,
+  inForce: readonly { readonly subject: Subject }[],
+): (subject: Subject) => boolean {
   const { devices, config, host } = context;
   const needed = devices.flatMap(({ bridge, macvtap }) =>
     [bridge, macvtap?.physdev].filter(name => name !== undefined),
   );
   const parts = new Set(provideParts(needed, config).map(({ subject }) => keyOf(subject)));
   const entries = new Set(planReachable(context).map(({ subject }) => keyOf(subject)));
-  const vlans = new Set(devices.flatMap(device => uplinkVlansOf(device, context)));
-  const links = new Set([...needed, ...providedPfs(context), ...devices.flatMap(({ dev }) => dev ?? [])]);
+  const ports = new Set(devices.flatMap(({ dev }) => dev ?? []));
+  const vlans = new Set(
+    inForce.flatMap(({ subject }) => (subject.kind === 'vlan' && ports.has(subject.dev) ? subject.id : [])),
+  );
+  const links = new Set([...needed, ...providedPfs(context), ...ports]);
   const addresses = new Set<string>(devices.flatMap(({ hostdev }) => hostdev?.address ?? []));
   const vfs = new Set(devices.flatMap(device => vfNameOf(device, host)));
   const isOwnEntry = (dev: string, mac: string) => devices.some(each => each.dev === dev && each.mac === mac);
+  const twins = (mac: string) => devices.filter(each => each.mac === mac);
+  /** On a card for a port of a bridge, on an uplink for a VF; not once a twin has made it wrong. */
+  const isOfOther = ({ dev, mac, table }: Extract<Subject, { kind: 'fdb' }>) =>
+    table === 'self'
+      ? twins(mac).some(({ bridge }) => bridge !== undefined) && twins(mac).every(each => vfOf(each, host)?.pf !== dev)
+      : !ports.has(dev) &&
+        twins(mac).some(each => vfOf(each, host)) &&
+        twins(mac).every(({ bridge }) => bridge === undefined) &&
+        isUplink(dev);
+  const isUplink = (dev: string) => host.link(dev)?.isTap === false;
   return subject => {
     if (parts.has(keyOf(subject))) return true;
     if ('vf' in subject) return vfs.has(`${subject.dev} ${subject.vf}`);
@@ -30,9 +47,9 @@ export function wantedBy(context: PlanContext): (subject: Subject) => boolean {
         return addresses.has(subject.dev);
       case 'fdb':
         // An entry on a port stays with its port: without it a port that does not learn is cut off.
-        return entries.has(keyOf(subject)) || isOwnEntry(subject.dev, subject.mac);
+        return entries.has(keyOf(subject)) || isOwnEntry(subject.dev, subject.mac) || isOfOther(subject);
       case 'vlan':
-        return vlans.has(keyOf(subject)) || devices.some(({ dev }) => dev === subject.dev);
+        return ports.has(subject.dev) || vlans.has(subject.id);
       default:
         return links.has(subject.dev);
     }
@@ -42,10 +59,4 @@ export function wantedBy(context: PlanContext): (subject: Subject) => boolean {
 function vfNameOf(device: GuestDevice, host: HostView): string[] {
   const use = vfOf(device, host);
   return use === undefined ? [] : [`${use.pf} ${use.vf}`];
-}
-
-function uplinkVlansOf({ bridge, settings }: GuestDevice, { config, host }: PlanContext): string[] {
-  if (bridge === undefined || !config.bridges[bridge]?.uplinkVlans) return [];
-  const uplinks = uplinksOf(bridge, host).map(({ dev }) => dev);
-  return uplinks.flatMap(dev => (settings.vlan ?? []).map(id => keyOf({ kind: 'vlan', dev, id })));
 }

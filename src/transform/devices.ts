@@ -7,6 +7,8 @@ export interface DeviceNews {
   readonly news: readonly string[];
   /** What the administrator should know of it. */
   readonly findings: readonly string[];
+  /** Those that came or are connected to something else: interfaces by MAC, host devices by address. */
+  readonly fresh: ReadonlySet<string>;
 }
 
 /** Compares a guest's devices with those it had, by alias and MAC: two may have one MAC, and an alias may be used again. */
@@ -17,6 +19,12 @@ export function compareDevices(before: GuestView | null, now: GuestView): Device
   const known = new Set(plain(before).map(nameOfHostdev));
   const present = new Set(plain(now).map(nameOfHostdev));
   const findings: string[] = [];
+  const isChanged = (earlier: InterfaceView, iface: InterfaceView) =>
+    place(earlier) !== place(iface) || earlier.network !== iface.network;
+  const fresh = now.interfaces.flatMap(iface => {
+    const earlier = was.get(keyOf(iface));
+    return earlier === undefined || isChanged(earlier, iface) ? (iface.mac ?? []) : [];
+  });
   const changed = now.interfaces.flatMap(iface => {
     const earlier = was.get(keyOf(iface));
     if (earlier === undefined) return [`${nameOf(iface)} attached as '${iface.alias}': ${place(iface)}`];
@@ -25,7 +33,7 @@ export function compareDevices(before: GuestView | null, now: GuestView): Device
         `${nameOf(iface)}: an update of it has made a plain bridge interface of its connection to network '${earlier.network}': its port is deleted, and the network's settings no longer apply (hint: detach it and attach it to the network again)`,
       );
     }
-    return place(earlier) === place(iface) && earlier.network === iface.network
+    return !isChanged(earlier, iface)
       ? []
       : [`${nameOf(iface)} ('${iface.alias}') was ${place(earlier)} and is ${place(iface)}`];
   });
@@ -37,6 +45,10 @@ export function compareDevices(before: GuestView | null, now: GuestView): Device
       ...[...present].filter(name => !known.has(name)).map(name => `${name} attached`),
     ],
     findings,
+    fresh: new Set([
+      ...fresh,
+      ...plain(now).flatMap(entry => (known.has(nameOfHostdev(entry)) ? [] : (entry.address ?? []))),
+    ]),
   };
 }
 

@@ -1,6 +1,6 @@
-import { type ActedOnDevices, actOnDevices } from '../apply/devices.ts';
-import { type GuestAtHand, guestAtHand, type Planning } from '../apply/guest.ts';
-import { type GuestRecord, type PortView, withNetworks } from '../apply/record.ts';
+import { actOnDevices } from '../apply/devices.ts';
+import { guestAtHand, type Planning } from '../apply/guest.ts';
+import type { GuestRecord } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
@@ -12,6 +12,8 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 
 /** The host as following devices needs it. */
 export interface DeviceFollowing {
+  /** A running guest by libvirt's status file. */
+  readonly findGuest: (name: string) => Domain | undefined;
   readonly planning: () => Promise<Planning>;
   /** A guest's record; undefined if no hook has seen it start. */
   readonly findRecord: (guest: Uuid) => GuestRecord | undefined;
@@ -22,6 +24,8 @@ export interface DeviceFollowing {
    * somebody is at them: what he has made ready for a device that comes must not count as left by one that is gone.
    */
   readonly hold: (guest: Uuid) => Promise<((isSettled: boolean) => void) | undefined>;
+  /** Whoever asks is the one who attaches and detaches. */
+  readonly isOwn: boolean;
   readonly log: Log;
 }
 
@@ -30,44 +34,46 @@ const settledPhases = ['started', 'reconnect'];
 
 /**
  * A running guest's devices may have changed, by whomever: the record is brought up to date, and what is in force follows.
- * Answers what was noticed, a line for each device that came, went or became something else. Throws `ACTION_FAILED` if
- * something of a device that is gone could not be taken back: it is to be tried again.
+ * Throws if something could not be settled, `ACTION_FAILED` if it is of a device that is gone: it is to be tried again.
  */
 export async function followDevices(
-  domain: Domain,
+  name: string,
   { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
-): Promise<readonly string[]> {
-  const { uuid } = domain;
-  if (uuid === undefined) return [];
-  const record = host.findRecord(uuid);
-  if (record !== undefined && !settledPhases.includes(record.phase)) return [];
-  const planning = await host.planning();
-  const { incoming = false, ports = [], chosen = null } = record ?? {};
-  const bare = guestAtHand(domain, planning, { incoming, halted });
-  const guest = { ...bare, view: withNetworks(bare.view, record) };
-  // Of one that started before there was anybody to record it, nothing can be told apart.
-  const { news, findings } = record === undefined ? { news: [], findings: [] } : compareDevices(chosen, guest.view);
-  const { told, inForce } = await act(guest, ports, host);
-  const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));
-  if (record !== undefined && (news.length > 0 || found.length > 0 || chosen === null))
-    host.note(domain, guest.view, found);
-  for (const line of news) host.log.info(`${domain.owner}: ${line}`);
-  for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
-  if (inForce.length > 0)
-    throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
-  return news;
-}
-
-async function act(guest: GuestAtHand, ports: readonly PortView[], { hold }: DeviceFollowing): Promise<ActedOnDevices> {
-  const end = await hold(guest.uuid);
+): Promise<void> {
+  const uuid = host.findGuest(name)?.uuid;
+  if (uuid === undefined) return;
+  const end = await host.hold(uuid);
   let isSettled = false;
   try {
-    const acted = isPassive(guest.config)
-      ? { told: [], inForce: [] }
-      : await actOnDevices(guest, { ports, attaching: end === undefined });
-    isSettled = acted.inForce.length === 0;
-    return acted;
+    // Read now that nobody else is at it: a device that came a moment ago must not count as one that is gone.
+    const domain = host.findGuest(name);
+    if (domain?.uuid === uuid) await follow({ ...domain, uuid }, { halted, host, isHeld: end !== undefined });
+    isSettled = true;
   } finally {
     end?.(isSettled);
   }
+}
+
+async function follow(
+  domain: Domain & { readonly uuid: Uuid },
+  { halted, host, isHeld }: { readonly halted: boolean; readonly host: DeviceFollowing; readonly isHeld: boolean },
+): Promise<void> {
+  const record = host.findRecord(domain.uuid);
+  if (record !== undefined && !settledPhases.includes(record.phase)) return;
+  const { incoming = false, ports = [], chosen = null } = record ?? {};
+  const guest = guestAtHand(domain, await host.planning(), { incoming, halted });
+  const { news, findings, fresh } = compareDevices(chosen, guest.view);
+  // Of one that started before there was anybody to record it, no port is known either: it may be about to get a device.
+  const takesBack = isHeld && (record !== undefined || host.isOwn);
+  const { told, inForce } = isPassive(guest.config)
+    ? { told: [], inForce: [] }
+    : await actOnDevices(guest, { ports, fresh: record === undefined ? new Set() : fresh, takesBack });
+  if (record !== undefined) {
+    const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record.findings.includes(line));
+    if (news.length > 0 || found.length > 0 || chosen === null) host.note(domain, guest.view, found);
+    for (const line of news) host.log.info(`${domain.owner}: ${line}`);
+    for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
+  }
+  if (inForce.length > 0)
+    throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
 }

@@ -15,28 +15,34 @@ afterEach(() => rmSync(paths.root, { recursive: true, force: true }));
 const marker = () => existsSync(path.join(paths.state, 'hotplug', guest));
 
 test('one at a time; the next one has it when the first has ended', async () => {
-  const end = await beginHotplug(paths, guest);
+  const first = await beginHotplug(paths, guest);
   expect(await tryBeginHotplug(paths, guest)).toBeUndefined();
   const next = beginHotplug(paths, guest);
-  end(true);
-  (await next)(true);
+  first.end(true);
+  (await next).end(true);
   expect(marker()).toBe(false);
   expect(await listUnfinished(paths)).toEqual([]);
 });
 
 test('what was not settled is found, and once it is, forgotten', async () => {
-  (await beginHotplug(paths, guest))(false);
+  (await beginHotplug(paths, guest)).end(false);
   expect(await listUnfinished(paths)).toEqual([guest]);
-  const end = await tryBeginHotplug(paths, guest);
+  const second = await tryBeginHotplug(paths, guest);
   // Whoever is at it now will say how it ends.
   expect(await listUnfinished(paths)).toEqual([]);
-  end?.(false);
+  second?.end(false);
   await forgetUnfinished(paths, guest);
   expect(marker()).toBe(false);
 });
 
 test('other files there are nobody’s hotplug', async () => {
-  (await beginHotplug(paths, guest))(true);
+  (await beginHotplug(paths, guest)).end(true);
   writeFileSync(path.join(paths.state, 'hotplug', 'notes'), '');
   expect(await listUnfinished(paths)).toEqual([]);
+});
+
+test('nobody waits for ever', async () => {
+  const first = await beginHotplug(paths, guest);
+  await expect(beginHotplug(paths, guest, 100)).rejects.toThrow(/somebody else attaches or detaches/);
+  first.end(true);
 });

@@ -355,7 +355,8 @@ interfaces: [{ match: { mac: '*' }, vlan: 42 }]`;
     ['a driver', { kind: 'driver', dev: '0000:5e:02.1' as PciAddress }, false],
     ['a bridge of nobody', { kind: 'link', dev: 'br7' }, false],
   ])('%s: wanted or not', async (_, subject, wanted) => {
-    expect(wantedBy(await context(started + macvtap, links, rule))(subject)).toBe(wanted);
+    const seen = await context(started + macvtap, links, rule);
+    expect(wantedBy(seen, planStart(seen))(subject)).toBe(wanted);
   });
 
   test('a VF and its driver belong to their device', async () => {
@@ -364,7 +365,7 @@ interfaces: [{ match: { mac: '*' }, vlan: 42 }]`;
     const seen = await context(device, filtering, 'hostdevs: { bind: true }');
     const pci = () =>
       ({ driver: 'vfio-pci', pf: { dev: 'ens2f0', vf: 1 }, netdevs: [] }) as unknown as ReturnType<HostView['pci']>;
-    const isWanted = wantedBy({ ...seen, host: hostView(filtering, { pci }) });
+    const isWanted = wantedBy({ ...seen, host: hostView(filtering, { pci }) }, []);
     expect(isWanted({ kind: 'vf-mac', dev: 'ens2f0', vf: 1 })).toBe(true);
     expect(isWanted({ kind: 'vf-mac', dev: 'ens2f0', vf: 2 })).toBe(false);
     expect(isWanted({ kind: 'driver', dev: '0000:5e:02.1' as PciAddress })).toBe(true);
@@ -372,7 +373,7 @@ interfaces: [{ match: { mac: '*' }, vlan: 42 }]`;
 
   test('a bridge that the configuration provides stays with all it stands on', async () => {
     const own = plain("<target dev='tap7'/>").replace("'br0'", "'br7'");
-    const isWanted = wantedBy(await context(own, [...filtering, link('br7', { isBridge: true })], rule));
+    const isWanted = wantedBy(await context(own, [...filtering, link('br7', { isBridge: true })], rule), []);
     expect([isWanted({ kind: 'link', dev: 'br7' }), isWanted({ kind: 'master', dev: 'up1' })]).toEqual([true, true]);
   });
 });

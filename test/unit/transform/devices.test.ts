@@ -28,12 +28,17 @@ const plain = {
 
 describe('what has become of a guest’s devices', () => {
   test('nothing, when they are the same', () => {
-    expect(compareDevices(view([iface(0)], [plain]), view([iface(0)], [plain]))).toEqual({ news: [], findings: [] });
+    expect(compareDevices(view([iface(0)], [plain]), view([iface(0)], [plain]))).toEqual({
+      news: [],
+      findings: [],
+      fresh: new Set(),
+    });
   });
 
   test('one came, one went, by alias and MAC', () => {
     const again = iface(1, { index: 0, mac: iface(0).mac });
-    const { news } = compareDevices(view([iface(0)]), view([again]));
+    const { news, fresh } = compareDevices(view([iface(0)]), view([again]));
+    expect([...fresh]).toEqual([iface(0).mac]);
     expect(news).toEqual([
       "interface 52:54:00:00:00:01 ('net0') detached",
       "interface 52:54:00:00:00:01 attached as 'net1': bridge br0 of network 'prod'",
@@ -42,7 +47,8 @@ describe('what has become of a guest’s devices', () => {
 
   test('host devices too', () => {
     const name = "pci host device 0000:5e:02.1 ('hostdev0')";
-    expect(compareDevices(view([]), view([], [plain])).news).toEqual([`${name} attached`]);
+    const came = compareDevices(view([]), view([], [plain]));
+    expect([came.news, [...came.fresh]]).toEqual([[`${name} attached`], ['0000:5e:02.1']]);
     expect(compareDevices(view([], [plain]), view([])).news).toEqual([`${name} detached`]);
   });
 
