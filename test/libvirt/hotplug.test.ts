@@ -269,6 +269,31 @@ describe.skipIf(missingPrerequisite)(
       });
     });
 
+    test('a guest whose name is another one’s id is the one that is meant', async () => {
+      const { device, mac } = kinds[0]!;
+      const number = (await a.virsh('domid', guest)).trim();
+      await a.define(guestXml(number, []));
+      await a.virsh('start', number);
+      await a.actualnet(device, 'attach', number, '-');
+      expect(await aliasOf(mac)).toBeUndefined();
+      const { uuid } = await a.status(number);
+      expect(await a.virsh('dumpxml', uuid)).toContain(mac);
+      await a.virsh('destroy', uuid);
+      await a.virsh('undefine', uuid);
+    });
+
+    test('a definition’s device is named by one selector, and changed only if the live one can go', async () => {
+      const twins = [1, 2].map(() => interfaceXml('bridge', 0x7a, "<source bridge='br0'/>"));
+      await a.define(guestXml('twins', twins));
+      const before = await a.virsh('dumpxml', 'twins');
+      const refusal = (...words: readonly string[]) => a.actualnet('', 'detach', ...words).then(() => '', String);
+      expect(await refusal('twins', macOf(0x7a), '--config')).toMatch(/has several devices/);
+      expect(await refusal('twins', '', '--config')).toMatch(/which device\?/);
+      expect(await refusal(guest, macOf(0x7a), '--live', '--config')).toMatch(/DEVICE_MISSING/);
+      expect(await a.virsh('dumpxml', 'twins')).toBe(before);
+      await a.virsh('undefine', 'twins');
+    });
+
     test('--dry-run shows the steps and takes none; --config changes the definition only', async () => {
       const { device, mac } = kinds[4]!;
       const steps = await a.actualnet(device, 'attach', guest, '-', '--dry-run');

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { intend } from '../../../src/apply/ledger.ts';
 import { hostEffects } from '../../../src/host/effects.ts';
 import { fileMemory } from '../../../src/host/memory.ts';
 import { hostPaths } from '../../../src/host/paths.ts';
@@ -47,6 +48,33 @@ test('a guest that is missing twice in a row is forgotten; one that runs, or has
     rmSync(status('01'));
     expect(await after(61)).toEqual(['01']);
     expect(await after(61)).toEqual([]);
+  } finally {
+    rmSync(paths.root, { recursive: true, force: true });
+  }
+});
+
+test('a network that is missing at one look keeps what it stands on', async () => {
+  const paths = hostPaths(mkdtempSync(path.join(tmpdir(), 'actualnet-tidy-')));
+  let nowMs = Date.parse('2026-01-01T12:00:00Z');
+  const clock = () => nowMs;
+  const effects = hostEffects(paths, clock);
+  const at = '2026-01-01T10:00:00Z';
+  const subject = { kind: 'up', dev: 'nodev0' } as const;
+  const entry = intend(
+    { subject, to: true, why: 'a test', shared: true },
+    { value: false, index: 1 },
+    { at, user: 'network:n' },
+  );
+  effects.sharedLedger('nodev0').append([entry]);
+  const tidy = tidier(paths, { memory: fileMemory(paths, clock), effects, log: { info: () => {}, warn: () => {} } });
+  const after = async (seconds: number) => {
+    nowMs += seconds * 1000;
+    tidy();
+    await new Promise(resolve => setTimeout(resolve, 50));
+    return effects.sharedNames();
+  };
+  try {
+    expect([await after(61), await after(61)]).toEqual([['nodev0'], []]);
   } finally {
     rmSync(paths.root, { recursive: true, force: true });
   }
