@@ -133,6 +133,10 @@ function decide(
       if (subject.kind === 'link' && to !== null) made.add(subject.dev);
       const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
       steps.push({ change, before, known, file, command: change.byLibvirt ? undefined : commandFor(change) });
+    } else if (!change.shared && known !== undefined && !isSame(known.to, to)) {
+      // Somebody else has made it so since: what was wanted earlier must not be put back by a repair.
+      const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
+      steps.push({ change, before, known, file, command: undefined });
     }
   }
   return { steps, joins, problems };

@@ -254,6 +254,24 @@ describe.skipIf(!inNamespace)('an incoming guest', () => {
 });
 
 describe.skipIf(!inNamespace)('what somebody else does in between stays', () => {
+  test.skipIf(lacksMacvtap !== undefined)(
+    'a macvtap that libvirt put up at the resume, also after a restart of its daemon',
+    async () => {
+      const connections = [macvtap(mac(3), 'eth7', 'vepa')];
+      const { start, prepare } = await startGuest(world, connections);
+      const state = () => hostState().find(line => line.startsWith('macvtap0 '));
+      await world.reach('unreachable', start);
+      expect(state()).toContain(' down');
+      ip('link', 'set', 'macvtap0', 'up');
+      await world.reach('reachable', start);
+      await world.qemu('reconnect', start);
+      expect(state()).toContain(' up');
+      await world.qemu('stopped', prepare);
+      connections[0]?.remove?.();
+      await world.qemu('release', prepare);
+    },
+  );
+
   test.skipIf(lacksMacvtap !== undefined)('a physdev that was brought up by hand after we put it down', async () => {
     const connections = [macvtap(mac(3), 'eth7', 'passthrough')];
     const { prepare, start } = await startGuest(world, connections);
