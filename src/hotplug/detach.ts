@@ -164,8 +164,12 @@ export async function unplug(
   }
 }
 
+/** Throws what keeps it from being told: that would be no reason to call the device gone. */
 async function isListed(name: string, { alias, mac }: Found, host: HotplugHost): Promise<boolean> {
-  const live = await readLive(name, host).catch(() => undefined);
+  const live = await readLive(name, host).catch(error => {
+    if (asActualnetError(error).code === 'GUEST_UNKNOWN') return undefined;
+    throw error;
+  });
   return (
     live !== undefined && listDevices(live.domain, live.view).some(each => each.alias === alias && each.mac === mac)
   );

@@ -1,5 +1,5 @@
 import { guestAtHand } from '../apply/guest.ts';
-import { foldRecord, type GuestRecord, type PortView } from '../apply/record.ts';
+import type { GuestRecord, PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
@@ -25,7 +25,7 @@ export async function readLive(name: string, host: HotplugHost): Promise<Live> {
 }
 
 export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord | undefined {
-  return following.findRecord(guest) ?? foldRecord(guest, []);
+  return following.findRecord(guest);
 }
 
 /** Whether its CPUs stand still, so that nothing of it is to be opened. */
@@ -51,14 +51,26 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
   const { domain } = await readLive(name, host);
   const end = await host.begin(domain.uuid);
   let isSettled = false;
-  try {
-    await settle(name, host).catch(error => host.say(`not settled yet: ${errorLine(error)}`));
+  const settleIfPossible = async () => {
     try {
-      return await act();
-    } finally {
       await settle(name, host);
       isSettled = true;
+    } catch (error) {
+      isSettled = false;
+      host.say(`not settled yet: ${errorLine(error)}`);
     }
+  };
+  try {
+    await settleIfPossible();
+    const result = await act().catch(async error => {
+      // What failed first is what is told.
+      await settleIfPossible();
+      throw error;
+    });
+    isSettled = false;
+    await settle(name, host);
+    isSettled = true;
+    return result;
   } finally {
     end(isSettled);
   }

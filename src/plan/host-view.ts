@@ -96,8 +96,8 @@ export interface HostView {
 
 /** Whether a device is with a driver that gives it to user space, whatever its name (libvirt's rule since 9.7). */
 export function isOnVfio({ driver, vfioDevice }: Pick<PciDevice, 'driver' | 'vfioDevice'>): boolean {
-  const isStub = driver !== null && /^(vfio-pci|pci-stub|(xen-)?pciback)$|[-_]vfio[-_]pci$/.test(driver);
-  return isStub || vfioDevice !== null;
+  const isByName = driver !== null && /^(vfio-pci|pci-stub|(xen-)?pciback)$|[-_]vfio[-_]pci$/.test(driver);
+  return isByName || vfioDevice !== null;
 }
 
 /** The present value of a subject; undefined when the device it belongs to is not there. */
