@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { projectDirectory } from '../helpers/host.ts';
+import { installMishaps, mishaps, runWithMishap, type Shell } from '../helpers/mishaps.ts';
 import { guestXml, hostBridgeNetwork, interfaceXml, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
 import { settles, titled } from './expectations.ts';
 import type { LibvirtHost } from './host.ts';
@@ -119,7 +119,7 @@ describe.skipIf(missingPrerequisite)(
         await a.virsh('reset', guest);
       }
     };
-    const detaching = async (request: Promise<string>) => {
+    const detaching = async <T>(request: Promise<T>) => {
       let done = false;
       const ended = request.finally(() => {
         done = true;
@@ -348,20 +348,14 @@ describe.skipIf(missingPrerequisite)(
 
     describe('every program that is run on the way', () => {
       const { device, mac } = kinds[4]!;
-      const tools = '/run/mishap';
-      const mishaps = [{ mishap: 'before' }, { mishap: 'after' }, { mishap: 'fail' }];
       const points: { what: string; mishap: string; met: string; state: string }[] = [];
 
-      beforeAll(async () => {
-        const script = readFileSync(path.join(import.meta.dirname, 'mishap-tools.sh'), 'utf8');
-        for (const tool of ['virsh', 'ip', 'bridge'])
-          await a.runWith(
-            script,
-            'sh',
-            '-c',
-            `mkdir -p ${tools} && cat >${tools}/${tool} && chmod 755 ${tools}/${tool}`,
-          );
-      });
+      const shell: Shell = (script, input = '') => a.runWith(input, 'sh', '-c', script);
+      const command = `'${process.execPath}' '${path.join(projectDirectory, 'dist/actualnet.mjs')}'`;
+      const withMishap = (words: string, how: Parameters<typeof runWithMishap>[2]) =>
+        detaching(runWithMishap(shell, `${command} ${words}`, how));
+
+      beforeAll(() => installMishaps(shell));
       afterAll(() =>
         console.log(
           [
@@ -372,28 +366,12 @@ describe.skipIf(missingPrerequisite)(
         ),
       );
 
-      /** Runs the command with a mishap at one call; the call it met, or undefined if there are fewer. */
-      const runWithMishap = async (input: string, mishap: string, at: number, ...words: readonly string[]) => {
-        await a.run('rm', '-f', `${tools}/count`, `${tools}/count.met`);
-        const settings = [
-          `PATH=${tools}:/usr/sbin:/usr/bin:/sbin:/bin`,
-          `COUNT=${tools}/count`,
-          `MISHAP=${mishap}`,
-          `MISHAP_AT=${at}`,
-        ];
-        const command = [...settings, process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), ...words];
-        const running = a.runWith(input, 'env', ...command).catch(String);
-        await detaching(running);
-        const met = await a.run('cat', `${tools}/count.met`).catch(() => '');
-        return met === '' ? undefined : met.split(' --')[0]!;
-      };
-
       test.each(mishaps)(
         '$mishap: attaching ends with all of it or nothing',
         { timeout: 300_000 },
         async ({ mishap }) => {
           for (let at = 1; ; at++) {
-            const met = await runWithMishap(device, mishap, at, 'attach', guest, '-');
+            const met = await withMishap(`attach ${guest} -`, { mishap, at, input: device });
             if (met === undefined) break;
             await agrees();
             const alias = await aliasOf(mac);
@@ -413,7 +391,7 @@ describe.skipIf(missingPrerequisite)(
         async ({ mishap }) => {
           for (let at = 1; ; at++) {
             await a.actualnet(device, 'attach', guest, '-');
-            const met = await runWithMishap('', mishap, at, 'detach', guest, mac, '--timeout', '20');
+            const met = await withMishap(`detach ${guest} ${mac} --timeout 20`, { mishap, at });
             await agrees();
             const alias = await aliasOf(mac);
             if (alias !== undefined) await ways[1]!.detach(mac);

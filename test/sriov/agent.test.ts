@@ -3,7 +3,7 @@ import type { WitnessState } from '../../src/witness/witness.ts';
 import { titled } from '../libvirt/expectations.ts';
 import { bareGuestXml } from './documents.ts';
 import { define, forgetAll } from './guests.ts';
-import { hookLog, installHooks, removeHooks } from './hooks.ts';
+import { checkout, hookLog, installHooks, removeHooks } from './hooks.ts';
 import { missingMachine, useMachine } from './use-machine.ts';
 
 const unit = 'actualnet-agent.service';
@@ -53,6 +53,21 @@ describe.skipIf(missingMachine)(titled('the agent as a service of systemd', miss
     await expect.poll(async () => (await witness())?.guests[0]?.done, patience).toBe('open');
     await machine.sh('virsh destroy served');
     await expect.poll(isOpen, patience).toBe(false);
+    expect(await hookLog(machine)).toEqual([]);
+  });
+
+  test('without it, what hooks left behind goes on as the new version when they are installed again', async () => {
+    await machine.sh(`systemctl disable --now ${unit}; virsh start served`);
+    await expect.poll(isOpen, patience).toBe(true);
+    const { role, pid } = (await witness())!;
+    expect(role).toBe('stand-in');
+    await machine.sh(`cd ${checkout} && ./install.sh`);
+    await expect.poll(async () => (await witness())?.role, patience).toBe('stand-in');
+    expect((await witness())!.pid).not.toBe(pid);
+    expect((await machine.run(`kill -0 ${pid}`)).status).not.toBe(0);
+    await machine.sh('virsh suspend served');
+    await expect.poll(isOpen, patience).toBe(false);
+    await machine.sh('virsh destroy served');
     expect(await hookLog(machine)).toEqual([]);
   });
 

@@ -1,7 +1,8 @@
 import { checkoutDisk } from './hardware.ts';
 import type { Machine } from './machine.ts';
 
-const directory = '/opt/actualnet';
+/** Where this checkout is inside. */
+export const checkout = '/opt/actualnet';
 const configFile = '/etc/actualnet/config.yaml';
 
 /** Installs this checkout's hooks as an administrator would, with a configuration if there is one, and restarts libvirt. */
@@ -9,9 +10,9 @@ export async function installHooks(machine: Machine, config?: string): Promise<v
   // install.sh builds what is not there or not up to date. Nothing can be built inside, and npm has done it outside.
   await machine.sh(`
     set -e
-    mkdir -p ${directory}
-    tar --extract --file ${checkoutDisk} --directory ${directory}
-    cd ${directory}
+    mkdir -p ${checkout}
+    tar --extract --file ${checkoutDisk} --directory ${checkout}
+    cd ${checkout}
     mkdir -p node_modules src scripts
     touch dist/hook.cjs
     ./install.sh`);
@@ -21,7 +22,7 @@ export async function installHooks(machine: Machine, config?: string): Promise<v
 
 /** Removes them again, with everything of theirs. */
 export async function removeHooks(machine: Machine): Promise<void> {
-  await machine.sh(`${directory}/install.sh --uninstall; rm -rf ${directory} /run/actualnet /var/log/actualnet.log*`);
+  await machine.sh(`${checkout}/install.sh --uninstall; rm -rf ${checkout} /run/actualnet /var/log/actualnet.log*`);
   await configure(machine, undefined);
   await restartDaemon(machine);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stands in the place of a program that actualnet runs. The call with the number in MISHAP_AT, counted in the file COUNT,
-# goes as MISHAP says: `fail`s, or whoever runs it is killed `before` or `after` it.
+# goes as MISHAP says: `fail`s, or whoever runs it is killed `before` or `after` it, or `meanwhile`: it goes on alone.
 name=$(basename "$0")
 count=$(($(cat "$COUNT" 2>/dev/null || echo 0) + 1))
 echo "$count" >"$COUNT"
@@ -11,4 +11,7 @@ case $MISHAP in
   fail) echo "error: $name is made to fail" >&2; exit 1 ;;
   before) kill -KILL "$PPID"; exit 1 ;;
   after) "$real" "$@"; kill -KILL "$PPID" ;;
+  # A request to the daemon may take its time, and nobody may think that it will not be made any more.
+  meanwhile) kill -KILL "$PPID"; [ "$name" != virsh ] || sleep 3; "$real" "$@" ;;
 esac
+echo "$?" >"$COUNT.ended"
