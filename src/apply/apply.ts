@@ -1,12 +1,4 @@
-import {
-  type Change,
-  describeChange,
-  isVfSubject,
-  keyOf,
-  type Subject,
-  sharedNameOf,
-  type Value,
-} from '../plan/change.ts';
+import { type Change, describeChange, isVfSubject, keyOf, sharedNameOf, type Value } from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
@@ -122,8 +114,8 @@ function decide(
       if (subject.kind === 'fdb') sealed.add(subject.dev);
     } else if (sealed.has(subject.dev) && (subject.kind === 'learning' || subject.kind === 'flood')) {
       // Without an entry a port that neither learns nor gets floods would cut the guest off.
-    } else if (subject.kind === 'vfs' && !isMet(change, observed) && hindranceOfMore(subject, host, context.effects)) {
-      const why = hindranceOfMore(subject, host, context.effects);
+    } else if (subject.kind === 'vfs' && !isMet(change, observed) && hindranceFor(subject, host)) {
+      const why = hindranceFor(subject, host);
       problems.push(
         `there are only ${observed} VFs on '${subject.dev}' instead of ${to}, and more cannot be made now: ${why}`,
       );
@@ -165,17 +157,6 @@ function findProblem({ subject, to }: Change, observed: Value | undefined, host:
       mac === subject.mac && dev !== subject.dev && table === 'bridge' && fixed && host.link(dev)?.master === bridge,
   );
   return taken && `${subject.mac} has a fixed entry on '${taken.dev}' already`;
-}
-
-/** A VF in use keeps whoever changes their number waiting in the kernel, where nothing ends him. */
-function hindranceOfMore(subject: Subject, host: HostView, { sharedLedger }: Effects): string | undefined {
-  const count = host.link(subject.dev)?.vfs ?? 0;
-  const isTaken = (vf: number) =>
-    [...foldLedger(sharedLedger(sharedNameOf({ kind: 'vf-mac', dev: subject.dev, vf })).read()).values()].some(
-      ({ users }) => users.length > 0,
-    );
-  const taken = Array.from({ length: count }, (_, vf) => vf).find(isTaken);
-  return hindranceFor(subject, host) ?? (taken === undefined ? undefined : `VF ${taken} is being given to a guest`);
 }
 
 function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {

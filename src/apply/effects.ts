@@ -33,7 +33,7 @@ export interface Effects {
   /** The ledger of what several guests or networks may need, by its `sharedNameOf`. */
   readonly sharedLedger: (name: string) => LedgerFile;
   readonly sharedNames: () => readonly string[];
-  /** Whether a guest neither runs nor is being started: what it has in force is from a life whose end we missed. */
+  /** Whether a guest neither runs nor is being started: what it has in force is from a life that has ended. */
   readonly isGone: (guest: string) => boolean;
   /** What the QEMU of a running guest has and may have open. */
   readonly qemuAccess: (guest: string) => Promise<QemuAccess | undefined>;

@@ -23,7 +23,7 @@ import {
   planUnreachable,
   verifyLibvirtTables,
 } from '../plan/plan.ts';
-import { type VfUse, vfOf } from '../plan/vfs.ts';
+import { hasBeenTaken, type VfUse, vfOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -186,9 +186,14 @@ export async function leavePort(port: NetworkPort, network: Network, effects: Ef
   return leaveShared(port.ownerUuid, effects, ({ subject }) => isOnVf(subject, use));
 }
 
-/** A VF has one user: what one that is gone has left on it is from a life whose end we missed. */
+/**
+ * A VF has one user: what one that is gone has left on it is from a life whose end we missed, or whose `release` is still to
+ * come. What libvirt has not given back yet waits for that.
+ */
 async function clearStale(uses: readonly VfUse[], user: string, effects: Effects): Promise<string[]> {
-  const names = uses.map(({ pf, vf }) => sharedNameOf({ kind: 'vf-mac', dev: pf, vf }));
+  const host = await effects.view({});
+  const free = uses.filter(use => !hasBeenTaken(use, host));
+  const names = free.map(({ pf, vf }) => sharedNameOf({ kind: 'vf-mac', dev: pf, vf }));
   const isStale = ({ users }: LedgerEntry) => !users.includes(user) && users.every(each => effects.isGone(each));
   const { left, problems } = await undoStale(names, effects, isStale);
   return [...left, ...problems];

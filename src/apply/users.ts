@@ -30,7 +30,8 @@ export function listUsers(
   for (const uuid of memory.listRecords().filter(counts)) {
     const record = foldRecord(uuid, memory.readRecord(uuid));
     const view = record?.chosen ?? record?.foreseen;
-    for (const { address } of view?.hostdevs ?? [])
+    const plugged = (record?.ports ?? []).map(({ plug }) => (plug?.type === 'hostdev-pci' ? plug.address : undefined));
+    for (const address of new Set([...(view?.hostdevs ?? []).map(hostdev => hostdev.address), ...plugged]))
       add(address, `guest '${record!.name}'`, `our record (${record!.phase})`);
     for (const { actual } of view?.interfaces ?? [])
       if (actual?.type === 'direct') add(actual.dev, `guest '${record!.name}'`, `our record (${record!.phase})`);

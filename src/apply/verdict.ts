@@ -1,7 +1,7 @@
 import { parseDriver } from '../model/vf-values.ts';
 import { type Change, describeChange, isCardSubject, isVfSubject, type Subject, type Value } from '../plan/change.ts';
 import { type HostView, isSame, type LinkState, observe } from '../plan/host-view.ts';
-import { hindranceOf, userOf } from '../plan/vfs.ts';
+import { guestOfVfs, hasBeenTaken, hindranceOf, userOf } from '../plan/vfs.ts';
 import type { LedgerEntry } from './ledger.ts';
 
 /** What undoing comes to on the host as it is: what to change, newest first, and what is somebody else's now. */
@@ -67,7 +67,10 @@ function judge(entry: LedgerEntry, host: HostView, fates: LinkFates): Verdict {
 function judgeCard(entry: LedgerEntry, host: HostView): Verdict {
   const { subject, before, to, toBefore, byLibvirt, index } = entry;
   const observed = observe(subject, host);
-  const isAnother = index !== undefined && host.link(subject.dev)?.index !== index;
+  const link = host.link(subject.dev);
+  const isAnother = index !== undefined && link?.index !== index;
+  // A PF that got another name still has its VFs, as they were left.
+  if (isVfSubject(subject) && link === undefined) return { is: 'theirs', why: `there is no '${subject.dev}' any more` };
   if (observed === undefined || isAnother) return { is: 'done' };
   if (before === null && isVfSubject(subject))
     return { is: 'theirs', why: 'the driver does not tell what it was before' };
@@ -75,15 +78,17 @@ function judgeCard(entry: LedgerEntry, host: HostView): Verdict {
   const why = hindranceFor(subject, host);
   if (why !== undefined) return { is: 'in use', why };
   const isOurs =
-    isSame(observed, to) ||
-    (toBefore !== undefined && isSame(observed, toBefore)) ||
-    isHalfBound(subject, observed, to);
+    isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore)) || isHalfDone(subject, observed, to);
   if (isOurs || (byLibvirt && isVfSubject(subject))) return { is: 'undo' };
   return { is: 'theirs', why: `somebody has changed it since, to ${observed}` };
 }
 
-/** Reserved as we wanted it, but not bound, or not to that: a binding of ours that did not come to its end. */
-function isHalfBound(subject: Subject, observed: Value, to: Value): boolean {
+/**
+ * What did not come to its end: a device reserved as we wanted it, but not bound, or not to that; VFs that were on the way
+ * from one number to another, which is by way of none.
+ */
+function isHalfDone(subject: Subject, observed: Value, to: Value): boolean {
+  if (subject.kind === 'vfs') return observed === 0;
   if (subject.kind !== 'driver' || typeof observed !== 'string' || typeof to !== 'string') return false;
   const { override } = parseDriver(to);
   return override !== null && parseDriver(observed).override === override;
@@ -98,8 +103,11 @@ export function hindranceFor(subject: Subject, host: HostView): string | undefin
     const found = vfs.map(vf => ({ vf, why: hindranceOf(vf, host) })).find(({ why }) => why !== undefined);
     return found && `VF ${found.vf}: ${found.why}`;
   }
+  if (subject.kind === 'unmanaged') return describeUser(guestOfVfs(vfs, host));
   const vf = isVfSubject(subject) ? vfs[subject.vf] : undefined;
-  return vf && describeUser(userOf(vf, host));
+  if (vf === undefined || !isVfSubject(subject)) return undefined;
+  const use = { address: vf, pf: subject.dev, vf: subject.vf };
+  return describeUser(userOf(vf, host) ?? (hasBeenTaken(use, host) ? 'libvirt, for a guest' : undefined));
 }
 
 function describeUser(user: string | undefined): string | undefined {

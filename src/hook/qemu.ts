@@ -196,7 +196,7 @@ async function noteStopped(invocation: Invocation, context: HookContext): Promis
   const guest = leavingGuest(invocation, memory);
   const record = foldRecord(guest, memory.readRecord(guest));
   if (record === undefined) return;
-  memory.appendRecord(guest, { at: new Date(context.now()).toISOString(), op: 'stopped', name: record.name });
+  memory.appendRecord(guest, { at: isoTime(context), op: 'stopped', name: record.name });
   for (const line of await closeReach(guest, effects)) log.warn(`guest '${record.name}', stopped: ${line}`);
 }
 
@@ -205,11 +205,18 @@ async function release(invocation: Invocation, context: HookContext): Promise<vo
   const { memory, log } = context;
   const guest = leavingGuest(invocation, memory);
   const record = foldRecord(guest, memory.readRecord(guest));
+  // Nothing is given to it any more, whatever it says of itself: what it leaves must not wait for it.
+  if (record !== undefined && record.phase !== 'stopped')
+    memory.appendRecord(guest, { at: isoTime(context), op: 'stopped', name: record.name });
   // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
   for (const port of record?.ports ?? []) memory.forgetPort(port.network, port.uuid);
   const { left, problems } = await undoAll(guest, context.effects);
   for (const line of [...left, ...problems]) log.warn(`guest '${record?.name ?? guest}', release: ${line}`);
   memory.removeRecord(guest);
+}
+
+function isoTime({ now }: HookContext): string {
+  return new Date(now()).toISOString();
 }
 
 /** The guest's uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */

@@ -24,11 +24,27 @@ export interface Programs extends Batches {
 
 export const ownPrograms: Programs = { ...ownBatches, runPciCommands, readOverrides };
 
+/** What is written about a host's guests. */
+export interface GuestKnowledge {
+  readonly isGone: Effects['isGone'];
+  /** Reads who has a device or is being given it; the answer tells it of each. */
+  readonly claimants: () => HostView['claimant'];
+}
+
+const nothingWritten: GuestKnowledge = { isGone: () => false, claimants: () => () => undefined };
+
 /** The real host, or what others make of its programs. */
-export function hostEffects(paths: HostPaths, clock: () => number, programs: Programs = ownPrograms): Effects {
+export function hostEffects(
+  paths: HostPaths,
+  clock: () => number,
+  {
+    programs = ownPrograms,
+    guests = nothingWritten,
+  }: { readonly programs?: Programs; readonly guests?: GuestKnowledge } = {},
+): Effects {
   const sharedFile = (dev: string) => path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`);
   return {
-    view: needs => viewHost(paths, needs, programs),
+    view: needs => viewHost(paths, needs, { programs, guests }),
     run: (tool, lines, options) =>
       tool === 'pci' ? programs.runPciCommands(paths, lines, options) : programs.runBatch(tool, lines, options),
     lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf)),
@@ -38,19 +54,23 @@ export function hostEffects(paths: HostPaths, clock: () => number, programs: Pro
     sharedLedger: dev => ledgerFile(sharedFile(dev)),
     sharedNames: () =>
       listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
-    // For the program to know better.
-    isGone: () => false,
+    isGone: guests.isGone,
     qemuAccess: guest => readQemuAccess(paths, guest),
     now: clock,
   };
 }
 
 /** Links and devices are read when they are asked for and then kept; tables at once, each tool's in one process. */
-async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Promise<HostView> {
+async function viewHost(
+  paths: HostPaths,
+  needs: Needs,
+  { programs, guests }: { readonly programs: Programs; readonly guests: GuestKnowledge },
+): Promise<HostView> {
   const { sys } = paths;
   const link = remember((dev: string): LinkState | undefined => readLink(sys, dev));
   const pci = remember((address: PciAddress): PciDevice | undefined => readPciDevice(sys, address));
   const allHolders = once(() => listHolders(paths.proc));
+  const claimants = once(guests.claimants);
   const lines = [...(needs.fdb ? ['fdb show'] : []), ...(needs.vlans ? ['vlan show'] : [])];
   const tables = lines.length === 0 ? [] : await programs.readBatch('bridge', lines);
   const pfs = [...new Set(needs.vfs)].filter(pf => link(pf) !== undefined);
@@ -80,6 +100,7 @@ async function viewHost(paths: HostPaths, needs: Needs, programs: Programs): Pro
       const mac = pf === null || netdevs[0] === undefined ? null : (link(netdevs[0])?.mac ?? null);
       return formatDriver({ driver, override: overrides.get(address) ?? null, mac });
     },
+    claimant: address => claimants()(address),
     holders: address => {
       const device = pci(address);
       return device === undefined ? [] : vfioNodes(device).flatMap(node => allHolders().get(node) ?? []);

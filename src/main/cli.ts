@@ -5,7 +5,6 @@ import { hideBin } from 'yargs/helpers';
 import type { CommandIo } from '../cli/io.ts';
 import { hookDrivers } from '../hook/phases.ts';
 import { readConfigFiles } from '../host/config-files.ts';
-import { hostEffects } from '../host/effects.ts';
 import { listDirectory } from '../host/files.ts';
 import {
   findGuestDefinition,
@@ -22,6 +21,7 @@ import { ActualnetError, asActualnetError, errorLine, printable } from '../repor
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import { parseXml } from '../xml/document.ts';
+import { ownEffects } from './effects.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { attachModule, detachModule } from './hotplug-commands.ts';
 import { survivors } from './survivors.ts';
@@ -192,7 +192,7 @@ async function main(): Promise<void> {
           throw new ActualnetError('USAGE', `'${argv.grace}' is not a number of seconds`);
         const seconds = Number(argv.grace);
         const { recoverCommand } = await import('../cli/recover.ts');
-        await recoverCommand(survivors(paths, memory, seconds * 1000), hostEffects(paths, Date.now), io);
+        await recoverCommand(survivors(paths, memory, seconds * 1000), ownEffects(paths, Date.now), io);
       },
     )
     .command(
@@ -240,7 +240,7 @@ async function main(): Promise<void> {
         if (argv.pool) {
           const { poolCommand } = await import('../cli/pool.ts');
           const sources = {
-            effects: hostEffects(paths, Date.now),
+            effects: ownEffects(paths, Date.now),
             memory,
             running: () => readRunningGuests(paths),
             networks: () => readRunningNetworks(paths),
@@ -251,7 +251,7 @@ async function main(): Promise<void> {
         const { statusCommand } = await import('../cli/status.ts');
         const witness = (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined;
         const { guest, format } = argv;
-        statusCommand({ guest, format, memory, witness, effects: hostEffects(paths, Date.now) }, io);
+        statusCommand({ guest, format, memory, witness, effects: ownEffects(paths, Date.now) }, io);
       },
     )
     .command(attachModule(hotplugging, io))

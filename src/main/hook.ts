@@ -4,7 +4,7 @@ import { listUsers } from '../apply/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
-import { hostEffects, once, ownPrograms, type Programs } from '../host/effects.ts';
+import { once, ownPrograms, type Programs } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
 import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
@@ -17,7 +17,7 @@ import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
-import { isGone } from './survivors.ts';
+import { ownEffects } from './effects.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export async function answerHook(argv: readonly string[]): Promise<Outcome> {
@@ -39,10 +39,7 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms):
     now: Date.now,
     libvirtVersion: () => findLibvirtVersion(paths),
     config: () => loadConfig(paths),
-    effects: {
-      ...hostEffects(paths, Date.now, programs),
-      isGone: guest => isGone(guest, { paths, memory, nowMs: Date.now() }),
-    },
+    effects: ownEffects(paths, Date.now, programs),
     accessRules: () => readAccessRules(paths),
     async letQemuOpen(guest, nodes) {
       const program = ownProgram();

@@ -21,7 +21,7 @@ export function survivors(paths: HostPaths, memory: Memory, graceMs: number): Su
 /** A start may take as long as its memory takes to be allocated; only then does libvirt write a status file. */
 export const startLimitMs = 15 * 60_000;
 
-/** Whether a guest, by its uuid, neither runs nor is being started. */
+/** Whether a guest, by its uuid, neither runs nor is being started. It keeps its status file until after `stopped`. */
 export function isGone(
   guest: string,
   { paths, memory, nowMs }: { readonly paths: HostPaths; readonly memory: Memory; readonly nowMs: number },
@@ -29,6 +29,7 @@ export function isGone(
   const uuid = parseUuid(guest);
   if (uuid === undefined) return false;
   const record = foldRecord(uuid, memory.readRecord(uuid));
+  if (record?.phase === 'stopped') return true;
   if (runningGuests(paths)(uuid, record?.name)) return false;
   const isStarting = record !== undefined && ['prepare', 'start'].includes(record.phase);
   return !(isStarting && nowMs - Date.parse(record.since) < startLimitMs);

@@ -90,6 +90,8 @@ export interface HostView {
   readonly unmanaged: (pf: string) => boolean;
   /** As a driver's value is written, override included. */
   readonly driver: (address: PciAddress) => Value;
+  /** The guest that has a device or is being given it, by all that is written: also while nothing shows on the device. */
+  readonly claimant: (address: PciAddress) => string | undefined;
   /** The processes that have a device open through VFIO, as messages name them. */
   readonly holders: (address: PciAddress) => readonly string[];
 }

@@ -46,6 +46,8 @@ export function hindranceOf(address: PciAddress, host: HostView): string | undef
   if (user !== undefined) return `it is used by ${user}`;
   if (isOnVfio(device)) return `it is bound to '${device.driver}'`;
   if (device.driver !== null && device.netdevs.length === 0) return 'its link was given to a container';
+  const claimant = host.claimant(address);
+  if (claimant !== undefined) return `it is being given to ${claimant}`;
   const up = device.netdevs.find(dev => host.link(dev)?.up);
   return up === undefined ? undefined : `its link '${up}' is up`;
 }
@@ -73,10 +75,20 @@ export function keepVf(device: GuestDevice, config: Config, host: HostView): Cha
   }));
 }
 
-/** libvirt has put its state aside and given it to VFIO: what is there now is a guest's. */
-function hasBeenTaken({ address, pf, vf }: VfUse, host: HostView): boolean {
+/** libvirt has put its state aside and given it to VFIO: what is there now is a guest's, also before QEMU has opened it. */
+export function hasBeenTaken({ address, pf, vf }: Omit<VfUse, 'byLibvirt'>, host: HostView): boolean {
   const device = host.pci(address);
   return device !== undefined && isOnVfio(device) && host.keptByLibvirt(pf, vf);
+}
+
+/** Whether a guest has one of a PF's VFs: whoever else may use their links. */
+export function guestOfVfs(vfs: readonly PciAddress[], host: HostView): string | undefined {
+  const found = vfs.flatMap(vf => {
+    const device = host.pci(vf);
+    const user = userOf(vf, host) ?? host.claimant(vf);
+    return user ?? (device !== undefined && isOnVfio(device) ? `driver '${device.driver}'` : []);
+  });
+  return found[0];
 }
 
 /** What is asked for a VF, in the order in which drivers take it. The VLAN waits until libvirt has set its own. */

@@ -91,6 +91,41 @@ describe('VFs that the configuration provides', () => {
     await expect(vfsCommand({ pf: 'ens1f0', config: await read(), effects }, {} as never)).rejects.toThrow(why);
   });
 
+  const starting = domainXml(
+    `<interface type='hostdev' managed='yes'><mac address='52:54:00:00:00:01'/><source><address type='pci' domain='0x0000' bus='0x5e' slot='0x01' function='0x0'/></source></interface>`,
+  );
+
+  test.each(['', 'hostdevs: { restore: true }\n'])(
+    'neither go nor are made anew while a guest is only being given one %j',
+    async more => {
+      world = new CardWorld(`${more}${config}`, [card(0)]);
+      await world.network('vfs', 'start', network);
+      await world.qemu('prepare', starting);
+      await world.network('vfs', 'stopped', network);
+      expect([count(), rule()]).toEqual([4, true]);
+      expect(world.log()).toContain("VF 0000:5e:01.0: it is being given to guest 'g1'");
+      writeFileSync(path.join(world.paths.config, 'config.yaml'), `${more}${config.replace('4', '6')}`);
+      expect(await world.network('vfs', 'start', network)).toEqual(fine);
+      expect(world.log()).toMatch(/only 4 VFs on 'ens1f0' instead of 6.*it is being given to guest 'g1'/);
+      expect(count()).toBe(4);
+      await world.network('vfs', 'stopped', network);
+      // libvirt refuses it: it ends without ever having run.
+      await world.qemu('release', starting);
+      expect([count(), rule()]).toEqual([0, false]);
+    },
+  );
+
+  test('are left to network managers only when the last guest has gone', async () => {
+    world = new CardWorld(config, [card(0)]);
+    await world.network('vfs', 'start', network);
+    const giveBack = world.cards.libvirtTakes('ens1f0', 2, { mac: '52:54:00:00:00:01' });
+    await world.network('vfs', 'stopped', network);
+    expect(rule()).toBe(true);
+    giveBack();
+    await world.recover();
+    expect([count(), rule()]).toEqual([0, false]);
+  });
+
   test('by hand, and then they are the administrator’s', async () => {
     world = new CardWorld(config, [card(0)]);
     const { config: read, effects } = world.context();

@@ -1,3 +1,5 @@
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
 import { domainXml } from '../helpers/documents.ts';
@@ -113,6 +115,16 @@ describe('what somebody else does to a VF', () => {
   });
 });
 
+test('a PF that has another name by now is told of, with all that was left on its VF', async () => {
+  begin(`hostdevs: { restore: true }\n${settings('trust: true')}`);
+  await live('release', () => {
+    const links = path.join(world.root, 'sys/class/net');
+    renameSync(path.join(links, 'ens1f0'), path.join(links, 'lan0'));
+  });
+  for (const what of ['mac', 'vlan', 'trust'])
+    expect(world.log()).toMatch(new RegExp(`VF 0 of ens1f0: ${what} .*: there is no 'ens1f0' any more`));
+});
+
 describe('a VF that another guest is being given', () => {
   const other = () =>
     asInterface(0)
@@ -132,6 +144,42 @@ describe('a VF that another guest is being given', () => {
     await world.qemu('release', asInterface(0));
     expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: false, mac: '00:00:00:00:00:00' });
     expect(await world.recover()).toEqual([]);
+  });
+
+  test('from one that has stopped, and is released late, keeps nothing of that one and loses nothing', async () => {
+    begin(`interfaces: [{ match: { guest: g1 }, trust: true }]\n`);
+    world.cards.byHand('link set dev ens1f0 vf 0 vlan 99 qos 5');
+    const giveBack = await live('start');
+    mkdirSync(world.paths.libvirtGuestStatus, { recursive: true });
+    // libvirt removes it only just before it calls the last hook, and gives devices back before that.
+    const status = path.join(world.paths.libvirtGuestStatus, 'g1.xml');
+    writeFileSync(status, `<domstatus state='running' reason='booted' pid='4711'>${asInterface(0)}</domstatus>`);
+    await world.qemu('stopped', asInterface(0));
+    giveBack();
+    expect(await world.qemu('prepare', other())).toEqual(fine);
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: false, vlan: 99, qos: 5 });
+    world.cards.libvirtTakes('ens1f0', 0, { mac: '52:54:00:00:00:02', vlan: 42 });
+    world.keptByLibvirt('ens1f0_vf0');
+    await world.qemu('start', other());
+    rmSync(status);
+    await world.qemu('release', asInterface(0));
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: false, mac: '52:54:00:00:00:02', vlan: 42 });
+  });
+
+  test('is not touched by the end of one before, and put back when that is possible', async () => {
+    begin(`interfaces: [{ match: { guest: g1 }, trust: true }]\n`);
+    const giveBack = await live('start');
+    // Whatever has kept the other one's calls from being seen: libvirt has given it the VF, and QEMU is not there yet.
+    giveBack();
+    const backFromOther = world.cards.libvirtTakes('ens1f0', 0, { mac: '52:54:00:00:00:02', vlan: 42 });
+    world.keptByLibvirt('ens1f0_vf0');
+    await world.qemu('stopped', asInterface(0));
+    await world.qemu('release', asInterface(0));
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: true, mac: '52:54:00:00:00:02', vlan: 42 });
+    expect(world.log()).toContain('in use by libvirt, for a guest');
+    backFromOther();
+    await world.recover();
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: false, mac: '00:00:00:00:00:00', vlan: 0 });
   });
 
   test('and its state, put aside by libvirt, is not taken for what was before', async () => {

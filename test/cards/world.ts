@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { hostEffects } from '../../src/host/effects.ts';
+import { ownEffects } from '../../src/main/effects.ts';
 import { World } from '../helpers/world.ts';
 import { PretendedCards, type PretendedPf } from './pretended-cards.ts';
 
@@ -20,6 +20,6 @@ export class CardWorld extends World {
   }
 
   override effects() {
-    return hostEffects(this.paths, () => this.nowMs, this.cards.programs);
+    return ownEffects(this.paths, () => this.nowMs, this.cards.programs);
   }
 }

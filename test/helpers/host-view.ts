@@ -32,6 +32,7 @@ export function hostView(links: readonly LinkState[], facts: Partial<HostView> =
     keptByLibvirt: () => false,
     unmanaged: () => false,
     driver: () => null,
+    claimant: () => undefined,
     holders: () => [],
     ...facts,
   };

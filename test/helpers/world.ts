@@ -6,10 +6,10 @@ import { actOnGuest, guestAtHand } from '../../src/apply/guest.ts';
 import { foldRecord } from '../../src/apply/record.ts';
 import { recover } from '../../src/apply/recover.ts';
 import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch.ts';
-import { hostEffects } from '../../src/host/effects.ts';
 import { type HostPaths, hostPaths } from '../../src/host/paths.ts';
+import { ownEffects } from '../../src/main/effects.ts';
 import { hookContext } from '../../src/main/hook.ts';
-import { isGone, survivors } from '../../src/main/survivors.ts';
+import { survivors } from '../../src/main/survivors.ts';
 import { readDomain } from '../../src/model/domain.ts';
 import { parseXml } from '../../src/xml/document.ts';
 
@@ -30,14 +30,11 @@ export class World {
   }
 
   effects(): Effects {
-    return hostEffects(this.paths, () => this.nowMs);
+    return ownEffects(this.paths, () => this.nowMs);
   }
 
   context(effects = this.effects()): HookContext {
-    const context = hookContext(this.paths);
-    const { paths, nowMs } = this;
-    const knowing = { ...effects, isGone: (guest: string) => isGone(guest, { paths, memory: context.memory, nowMs }) };
-    return { ...context, now: () => nowMs, effects: knowing };
+    return { ...hookContext(this.paths), now: () => this.nowMs, effects };
   }
 
   qemu(operation: string, xml: string, context = this.context()): Promise<Outcome> {

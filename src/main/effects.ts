@@ -1,0 +1,28 @@
+import type { Effects } from '../apply/effects.ts';
+import { listUsers } from '../apply/users.ts';
+import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
+import { readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
+import { fileMemory } from '../host/memory.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { isGone } from './survivors.ts';
+
+/** This host, with what is written about its guests. */
+export function ownEffects(paths: HostPaths, clock: () => number, programs: Programs = ownPrograms): Effects {
+  const memory = fileMemory(paths, clock);
+  const isGoneGuest = (guest: string) => isGone(guest, { paths, memory, nowMs: clock() });
+  return hostEffects(paths, clock, {
+    programs,
+    guests: {
+      isGone: isGoneGuest,
+      claimants() {
+        const sources = {
+          memory,
+          running: () => readRunningGuests(paths),
+          networks: () => readRunningNetworks(paths),
+        };
+        const users = listUsers(sources, guest => guest !== undefined && !isGoneGuest(guest));
+        return device => users.get(device)?.[0]?.who;
+      },
+    },
+  });
+}
