@@ -5,7 +5,7 @@ import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import { ActualnetError } from '../report/error.ts';
 import { runAbandonable } from './abandonable.ts';
 import { ownBatches } from './commands.ts';
-import { removeFile, writeFileForAll } from './files.ts';
+import { readKernelFile, removeFile, writeFileForAll } from './files.ts';
 import type { HostPaths } from './paths.ts';
 import { pciDirectory, readPciDevice } from './pci.ts';
 import { readVfs } from './vfs.ts';
@@ -15,6 +15,8 @@ const writeLimitMs = 5000;
 /** Making VFs, and udev naming their links: two writes and a wait must be over before the launcher ends the call. */
 const provisionLimitMs = 7000;
 const settleLimitMs = 4000;
+
+const leftToItself = 'left to itself';
 
 /** Carries out lines of the `pci` tool one after the other, up to the first that fails unless told to keep going. */
 export async function runPciCommands(
@@ -132,10 +134,18 @@ async function provisionVfs(paths: HostPaths, pf: string, count: number): Promis
   const device = path.join(paths.sys, 'class/net', pf, 'device');
   const present = () =>
     fs.existsSync(device) ? fs.readdirSync(device).filter(name => /^virtfn\d+$/.test(name)).length : 0;
-  const numbers = present() > 0 && count > 0 ? [0, count] : [count];
-  for (const number of numbers) {
-    const failed = await write(path.join(device, 'sriov_numvfs'), `${number}`, provisionLimitMs);
-    if (failed !== undefined) return failed;
+  const before = present();
+  const most = Number(readKernelFile(device, 'sriov_totalvfs') || Number.POSITIVE_INFINITY);
+  if (count > most) return `it can have no more than ${most}`;
+  const make = (number: number) => write(path.join(device, 'sriov_numvfs'), `${number}`, provisionLimitMs);
+  const removed = before > 0 && count > 0 ? await make(0) : undefined;
+  if (removed !== undefined) return removed;
+  const failed = await make(count);
+  if (failed !== undefined) {
+    // Rather those that were there than none; what the kernel has not finished may still make the others.
+    const isRefused = before > 0 && present() === 0 && !failed.includes(leftToItself);
+    const back = isRefused ? await make(before) : undefined;
+    return back === undefined ? failed : `${failed}, and those that were there are gone: ${back}`;
   }
   await runAbandonable('udevadm', ['settle', '--timeout=3'], { limitMs: settleLimitMs });
   return present() === count ? undefined : `the driver made ${present()} of them`;
@@ -161,7 +171,7 @@ async function reloadRules(): Promise<void> {
 /** Writes through a child: a write that the kernel keeps waiting must not keep us. */
 async function write(file: string, text: string, limitMs = writeLimitMs): Promise<string | undefined> {
   const { abandoned, status, complaint } = await runAbandonable('tee', [file], { input: text, limitMs });
-  if (abandoned) return `the kernel did not finish it within ${limitMs / 1000} s, so it was left to itself`;
+  if (abandoned) return `the kernel did not finish it within ${limitMs / 1000} s, so it was ${leftToItself}`;
   return status === 0 ? undefined : (complaint.split(': ').at(-1) ?? 'it failed');
 }
 
