@@ -101,7 +101,10 @@ export interface Coming {
 export async function foreseeDevice(coming: Coming): Promise<{ obstacles: ActualnetError[]; changes: Change[] }> {
   const { context, own } = await contextOfDevice(coming);
   const alone = { ...context, devices: own };
-  return { obstacles: findObstacles(alone), changes: isPassive(context.config) ? [] : planAttach(alone) };
+  return {
+    obstacles: findObstacles(alone, coming.guest.domain.name),
+    changes: isPassive(context.config) ? [] : planAttach(alone),
+  };
 }
 
 /** Makes ready for a device that libvirt is to connect next. Throws after rolling back. */

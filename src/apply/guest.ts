@@ -215,9 +215,8 @@ export async function obstaclesOf(
   const context = contextOf(guest, await effects.view({}));
   const nodes = accessNodes(domain, context.devices, context.host).filter(({ byLibvirt }) => !byLibvirt);
   const rules = nodes.length === 0 ? undefined : readRules();
-  // Without a private /dev only the cgroup stands in between, and nobody knows yet whether there will be one.
-  const access = rules?.privateDev ? findMissingAccess(nodes, rules) : [];
-  return [...findObstacles(context), ...access];
+  const access = rules?.closed ? findMissingAccess(nodes, rules) : [];
+  return [...findObstacles(context, domain.name), ...access];
 }
 
 /** The nodes that libvirt will not let QEMU open and its configuration leaves to the cgroup alone. */
@@ -225,7 +224,7 @@ export async function nodesToGrant(guest: GuestAtHand, readRules: () => AccessRu
   const { domain, effects } = guest;
   if (!hasCommandLine(domain)) return [];
   const rules = readRules();
-  if (rules === undefined || rules.privateDev) return [];
+  if (rules === undefined || rules.closed) return [];
   const { devices, host } = contextOf(guest, await effects.view({}));
   return accessNodes(domain, devices, host).flatMap(({ node, byLibvirt }) =>
     byLibvirt || rules.deviceAcl.includes(node) ? [] : node,

@@ -89,6 +89,8 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
   const atHand = { uuid: guest, domain, view, incoming, halted: true };
   await refuseImpossible(atHand, context);
   const told = await act('prepare', atHand, context);
+  // A device that has just been bound has a node that could not be named before.
+  if ((await context.config()).hostdevs.bind) await refuseImpossible(atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
 }
 
@@ -111,16 +113,16 @@ async function refuseImpossible(guest: AtHand, context: HookContext): Promise<vo
 
 async function findRefusals(guest: AtHand, context: HookContext): Promise<ActualnetError[]> {
   const { domain, view } = guest;
-  const exhausted = view.interfaces.flatMap(({ error }) =>
-    error?.code === 'POOL_EXHAUSTED'
-      ? new ActualnetError('POOL_EXHAUSTED', error.message.replace(`${domain.owner}, `, ''), {
+  const unresolved = view.interfaces.flatMap(({ error }) =>
+    error?.code === 'POOL_EXHAUSTED' || error?.code === 'DEVICE_TWICE'
+      ? new ActualnetError(error.code, error.message.replace(`${domain.owner}, `, ''), {
           hint: error.hint ?? undefined,
         })
       : [],
   );
   const config = await context.config();
   const obstacles = await obstaclesOf({ ...guest, config, wishes: [], effects: context.effects }, context.accessRules);
-  return [...exhausted, ...obstacles];
+  return [...unresolved, ...obstacles];
 }
 
 type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming' | 'halted'>;

@@ -16,8 +16,11 @@ export interface AccessNode {
 export interface AccessRules {
   /** What every guest may open: `cgroup_device_acl`, or the list built into libvirt. */
   readonly deviceAcl: readonly string[];
-  /** QEMU gets a `/dev` of its own, in which only the nodes are that libvirt allows. */
-  readonly privateDev: boolean;
+  /**
+   * Only what libvirt allows can be opened, and nobody can add to it afterwards: QEMU gets a `/dev` of its own, or its
+   * cgroup is one of version 2, where a program of libvirt's decides. What version 1 denies can be added.
+   */
+  readonly closed: boolean;
 }
 
 /** Every node that a guest's host devices and command-line taps need, each once. */

@@ -102,6 +102,11 @@ export function isOnVfio({ driver, vfioDevice }: Pick<PciDevice, 'driver' | 'vfi
   return isByName || vfioDevice !== null;
 }
 
+/** Whether QEMU can open it: pci-stub only keeps other drivers away, which is enough for a neighbour in its group. */
+export function isReadyForQemu(device: Pick<PciDevice, 'driver' | 'vfioDevice'>): boolean {
+  return isOnVfio(device) && device.driver !== 'pci-stub';
+}
+
 /** The present value of a subject; undefined when the device it belongs to is not there. */
 export function observe(subject: Subject, host: HostView): Value | undefined {
   if (subject.kind === 'driver') return host.pci(subject.dev) === undefined ? undefined : host.driver(subject.dev);

@@ -1,9 +1,10 @@
 import type { Config } from '../config/config.ts';
+import type { PciAddress } from '../model/pci-address.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import type { GuestDevice, HostdevUse } from './guest-devices.ts';
-import { type HostView, isOnVfio, type PciDevice } from './host-view.ts';
+import { type HostView, isOnVfio, isReadyForQemu, type PciDevice } from './host-view.ts';
 import { userOf, vfOf } from './vfs.ts';
 
 interface Context {
@@ -18,7 +19,7 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
   return devices.flatMap(({ hostdev, name, chosen }) => {
     if (hostdev === undefined || hostdev.managed || !chosen) return [];
     const device = host.pci(hostdev.address);
-    if (device === undefined || isOnVfio(device)) return [];
+    if (device === undefined || isReadyForQemu(device)) return [];
     return {
       subject: { kind: 'driver', dev: hostdev.address },
       to: formatDriver({ driver: 'vfio-pci', override: 'vfio-pci', mac: null }),
@@ -30,9 +31,9 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
 
 /**
  * What keeps a guest's host devices from being given to it, each with the device, the reason and a remedy. libvirt or QEMU
- * would fail on every one of them, later and in fewer words.
+ * would fail on every one of them, later and in fewer words. `guest` is its name: what it holds already is no obstacle.
  */
-export function findObstacles(context: Context): ActualnetError[] {
+export function findObstacles(context: Context, guest: string): ActualnetError[] {
   if (!context.host.hasPci) return [];
   return context.devices.flatMap(device => {
     const { hostdev, name } = device;
@@ -44,7 +45,8 @@ export function findObstacles(context: Context): ActualnetError[] {
         ? new ActualnetError('DEVICE_MISSING', `there is no PCI device ${address}`, {
             hint: 'look at lspci; VFs are made by sriov_numvfs, or by provide.vfs in the configuration',
           })
-        : (inUse(found, context.host) ??
+        : (twice(address, context) ??
+          inUse(found, context.host, guest) ??
           unfit(device, found, context) ??
           unbound(hostdev, found, context) ??
           unviable(found, context));
@@ -52,12 +54,31 @@ export function findObstacles(context: Context): ActualnetError[] {
   });
 }
 
-function inUse({ address }: PciDevice, host: HostView): ActualnetError | undefined {
-  const user = userOf(address, host);
-  if (user === undefined) return undefined;
-  return new ActualnetError('DEVICE_IN_USE', `PCI device ${address} is in use by ${user}`, {
-    hint: 'stop that first, or give the guest another device',
+function twice(address: PciAddress, { devices }: Context): ActualnetError | undefined {
+  if (devices.filter(({ hostdev }) => hostdev?.address === address).length < 2) return undefined;
+  return new ActualnetError('DEVICE_TWICE', `PCI device ${address} is given to this guest twice`);
+}
+
+/** A group has one user (libvirt's rule, and the kernel's), and a PF that is given away takes its VFs along. */
+function inUse(device: PciDevice, host: HostView, guest: string): ActualnetError | undefined {
+  const { address, group, vfs } = device;
+  const refuse = (why: string) =>
+    new ActualnetError('DEVICE_IN_USE', `PCI device ${address} ${why}`, {
+      hint: 'stop that first, or give the guest another device',
+    });
+  const onVfio = [address, ...(group?.members ?? [])].filter(member => {
+    const found = host.pci(member);
+    return found !== undefined && isOnVfio(found);
   });
+  const isOther = (each: string | undefined) => each?.startsWith(`guest '${guest}'`) === false;
+  const holder = onVfio.flatMap(host.holders).find(isOther);
+  const user = holder ?? (isOnVfio(device) ? undefined : userOf(address, host));
+  if (user !== undefined) {
+    const isItself = onVfio.length === 0 || onVfio.includes(address);
+    return refuse(isItself ? `is in use by ${user}` : `is in IOMMU group ${group?.number}, which ${user} has`);
+  }
+  const userOfVf = vfs.map(vf => userOf(vf, host) ?? host.claimant(vf)).find(isOther);
+  return userOfVf === undefined ? undefined : refuse(`has VFs, one of which is in use by ${userOfVf}`);
 }
 
 /** An interface gets its MAC through the PF, which must be up: libvirt checks and never brings it up. */
@@ -81,7 +102,7 @@ function unfit(device: GuestDevice, { address, pf }: PciDevice, { config, host }
 
 function unbound({ managed }: HostdevUse, device: PciDevice, { config }: Context) {
   const { address, driver } = device;
-  if (managed || config.hostdevs.bind || isOnVfio(device)) return undefined;
+  if (managed || config.hostdevs.bind || isReadyForQemu(device)) return undefined;
   const present = driver === null ? 'bound to no driver' : `still bound to '${driver}'`;
   return new ActualnetError('DEVICE_NOT_BOUND', `PCI device ${address} is not managed by libvirt and ${present}`, {
     hint: `virsh nodedev-detach pci_${address.replace(/[:.]/g, '_')}, or managed='yes', or hostdevs.bind in the configuration`,
@@ -115,4 +136,14 @@ function unviable({ address, group }: PciDevice, { devices, config, host }: Cont
 export function providedPfs({ devices, config, host }: Context): string[] {
   const pfs = devices.flatMap(device => (device.chosen ? (vfOf(device, host)?.pf ?? []) : []));
   return pfs.filter(pf => Object.hasOwn(config.provide.vfs, pf));
+}
+
+/** libvirt looks whether they are up, and leaves it at that. */
+export function bringUpPfs(context: Context): Change[] {
+  return providedPfs(context).map(dev => ({
+    subject: { kind: 'up', dev },
+    to: true,
+    why: `VFs of '${dev}' need it`,
+    shared: true,
+  }));
 }

@@ -3,9 +3,9 @@ import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import type { GuestDevice } from './guest-devices.ts';
 import { type HostView, pfsBelow, uplinksOf } from './host-view.ts';
-import { bindDrivers, providedPfs } from './hostdevs.ts';
+import { bindDrivers, bringUpPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
-import { keepVf, setVf, userOf, vfOf } from './vfs.ts';
+import { asksForVf, guestsMayAskForVf, keepVf, setVf, userOf, vfOf } from './vfs.ts';
 
 /** What is planned for one guest: its connections, and the host it meets. */
 export interface PlanContext {
@@ -33,10 +33,8 @@ export function planPrepare(context: PlanContext): Change[] {
   return [
     ...parts,
     // Only a network's start changes how many VFs there are: this guest may have one, and others too.
-    ...providedPfs(context).map(
-      (dev): Change => ({ subject: { kind: 'up', dev }, to: true, why: `VFs of '${dev}' need it`, shared: true }),
-    ),
-    ...devices.flatMap(device => (device.chosen ? keepVf(device, config, host) : [])),
+    ...bringUpPfs(context),
+    ...devices.flatMap(device => (device.chosen ? keepVf(device, { config, host, isAsked: asksForVf(device) }) : [])),
     ...bindDrivers(context),
     ...devices.flatMap(device =>
       config.taps.create && !device.postponed ? makeTap(device, { config, host, made, joined: true }) : [],
@@ -52,8 +50,10 @@ export function planPort(device: GuestDevice, { config, host }: Pick<PlanContext
   const use = vfOf(device, host);
   if (use !== undefined && userOf(use.address, host) !== undefined) return [];
   return [
+    ...bringUpPfs({ devices: [device], config, host }),
     ...keepPhysdevs({ devices: [device], config, host }),
-    ...keepVf(device, config, host),
+    // What the guest itself asks for is not known from its port.
+    ...keepVf(device, { config, host, isAsked: asksForVf(device) || guestsMayAskForVf(config) }),
     ...bindDrivers({ devices: [device], config, host }),
     ...setVf(device, { config, host, withVlan: false }),
   ];

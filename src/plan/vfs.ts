@@ -59,10 +59,13 @@ function linkUpon({ netdevs }: PciDevice, host: HostView, counts: (upper: string
   return found;
 }
 
-/** Before libvirt or the guest changes it: what a VF has is kept, to be put back in the end. */
-export function keepVf(device: GuestDevice, config: Config, host: HostView): Change[] {
+/** Before libvirt or the guest changes it: what a VF has is kept, to be put back in the end, where it is to be set otherwise. */
+export function keepVf(
+  device: GuestDevice,
+  { config, host, isAsked }: { readonly config: Config; readonly host: HostView; readonly isAsked: boolean },
+): Change[] {
   const use = vfOf(device, host);
-  if (use === undefined || !(config.hostdevs.restore || asksForVf(device))) return [];
+  if (use === undefined || !(config.hostdevs.restore || isAsked)) return [];
   if (userOf(use.address, host) !== undefined || hasBeenTaken(use, host)) return [];
   const by = use.byLibvirt ? 'libvirt' : 'the guest';
   const kinds: readonly VfSetting[] = use.byLibvirt ? ['vf-mac', 'vf-vlan'] : ['vf-mac'];
@@ -120,11 +123,19 @@ export function setVf(
   );
 }
 
-function asksForVf({ settings }: GuestDevice): boolean {
-  const { trust, spoofchk, queryRss, linkState, maxTxRate, minTxRate, vlan, vlanQos, vlanProto } = settings;
-  return [trust, spoofchk, queryRss, linkState, maxTxRate, minTxRate, vlan, vlanQos, vlanProto].some(
-    setting => setting !== undefined,
-  );
+const settingsOfVfs = [
+  ...(['trust', 'spoofchk', 'queryRss', 'linkState', 'maxTxRate', 'minTxRate'] as const),
+  ...(['vlan', 'vlanQos', 'vlanProto'] as const),
+];
+
+/** Whether anything is asked for a device that a PF would have to set. */
+export function asksForVf({ settings }: GuestDevice): boolean {
+  return settingsOfVfs.some(name => settings[name] !== undefined);
+}
+
+/** Whether guests may ask for such things in their metadata. */
+export function guestsMayAskForVf({ guests }: Config): boolean {
+  return settingsOfVfs.some(name => guests.allow.includes(name));
 }
 
 /** libvirt's VLAN with the priority and protocol it cannot set, or ours where it sets none. Without a VLAN neither means anything. */

@@ -46,6 +46,7 @@ describe('a node that libvirt does not let QEMU at is told before QEMU fails on 
     conf?: string;
     xml: string;
     facts?: Partial<PretendedPf>;
+    unified?: boolean;
     missing: (group: number) => string[];
   }>([
     { name: 'a VF', xml: guest(vf), missing: group => ['/dev/vfio/vfio', `/dev/vfio/${group}`] },
@@ -74,9 +75,32 @@ describe('a node that libvirt does not let QEMU at is told before QEMU fails on 
       xml: guest(tap),
       missing: () => [],
     },
-    { name: 'a tap, where QEMU sees all of /dev', conf: 'namespaces = [ ]\n', xml: guest(tap), missing: () => [] },
-  ])('$name', async ({ conf = '', xml, facts, missing }) => {
+    {
+      name: 'a tap, where QEMU sees all of /dev and a cgroup of version 1 may be added to',
+      conf: 'namespaces = [ ]\n',
+      xml: guest(tap),
+      missing: () => [],
+    },
+    {
+      name: 'a tap, where QEMU sees all of /dev and a cgroup of version 2 decides',
+      conf: 'namespaces = [ ]\n',
+      unified: true,
+      xml: guest(tap),
+      missing: () => ['/dev/net/tun'],
+    },
+    {
+      name: 'a tap, where nothing restricts QEMU',
+      conf: 'namespaces = [ ]\ncgroup_controllers = [ "cpu", "memory" ]\n',
+      unified: true,
+      xml: guest(tap),
+      missing: () => [],
+    },
+  ])('$name', async ({ conf = '', xml, facts, unified = false, missing }) => {
     begin(conf, facts);
+    if (unified) {
+      mkdirSync(path.join(world.root, 'sys/fs/cgroup'), { recursive: true });
+      writeFileSync(path.join(world.root, 'sys/fs/cgroup/cgroup.controllers'), 'cpuset cpu io memory pids\n');
+    }
     const nodes = missing(world.cards.groupOf('0000:5e:01.0'));
     const answer = await world.qemu('prepare', xml);
     if (nodes.length === 0) return expect(answer).toEqual(fine);
@@ -88,6 +112,21 @@ describe('a node that libvirt does not let QEMU at is told before QEMU fails on 
       `(hint: in qemu.conf: cgroup_device_acl = [ ${listed(...nodes)} ]) [ACCESS_MISSING]`,
     );
   });
+});
+
+test('a device that we bind first: its node is named as soon as it has one, and the binding is undone', async () => {
+  begin('', { iommufd: true });
+  writeFileSync(path.join(world.paths.config, 'config.yaml'), 'hostdevs: { bind: true }\n');
+  writeFileSync(world.paths.libvirtQemuConfig, 'cgroup_device_acl = [ "/dev/iommu" ]\n');
+  world.cards.bind('0000:5e:01.0', 'iavf', '(null)');
+  const before = world.cards.state();
+  const xml = guest(vfByFd);
+  expect(await world.qemu('prepare', xml)).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/does not let QEMU open \/dev\/vfio\/devices\/vfio\d.*ACCESS_MISSING/),
+  });
+  await world.qemu('release', xml);
+  expect(world.cards.state()).toEqual(before);
 });
 
 describe('what QEMU has open is compared with what it needs', () => {

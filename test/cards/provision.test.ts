@@ -153,6 +153,21 @@ describe('VFs that the configuration provides', () => {
 });
 
 describe('a PF', () => {
+  test('that is down comes up for a guest of its pool, when the port says that it is this one', async () => {
+    world = new CardWorld('provide: { vfs: { ens1f0: { count: 2 } } }', [card(2)]);
+    world.cards.byHand('link set dev ens1f0 down');
+    const uuid = '0b0e1f52-0000-4000-8000-0000000000c1';
+    const port = `<networkport><uuid>${uuid}</uuid><owner><name>g1</name><uuid>${guestUuid}</uuid></owner><mac address='${mac}'/><plug type='hostdev-pci' managed='yes'><address bus='0x5e' slot='0x01' function='0x0'/></plug></networkport>`;
+    const of = (inside: string) => network.replace('</hookData>', `${inside}</hookData>`);
+    expect(await world.qemu('prepare', domainXml(''))).toEqual(fine);
+    expect(await world.network('vfs', 'port-created', of(port))).toEqual(fine);
+    expect(world.cards.commands).toEqual(['link set dev ens1f0 up']);
+    await world.qemu('stopped', domainXml(''));
+    await world.network('vfs', 'port-deleted', of(port));
+    await world.qemu('release', domainXml(''));
+    expect(world.cards.commands.at(-1)).toBe('link set dev ens1f0 down');
+  });
+
   const mac = '52:54:00:00:00:01';
   const own = domainXml(
     `<interface type='hostdev' managed='yes'><mac address='${mac}'/><source><address type='pci' domain='0x0000' bus='0x5e' slot='0x01' function='0x1'/></source></interface>`,

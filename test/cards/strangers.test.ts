@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
-import { domainXml } from '../helpers/documents.ts';
+import { domainXml, guestUuid } from '../helpers/documents.ts';
 import type { PretendedPf } from './pretended-cards.ts';
 import { CardWorld } from './world.ts';
 
@@ -220,6 +220,40 @@ describe('what a driver refuses', () => {
 });
 
 describe('what a guest asks for in its metadata', () => {
+  test('is set on a VF of a pool, and what was there before comes back', async () => {
+    begin('guests: { allow: [trust, vlanQos] }\n');
+    world.cards.byHand('link set dev ens1f0 vf 0 mac 52:54:00:de:ad:01');
+    world.cards.byHand('link set dev ens1f0 vf 0 vlan 99 qos 5');
+    const before = world.cards.vf('ens1f0', 0);
+    const kept = { ...before };
+    const wish = `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='${mac}' trust='yes' vlanQos='3'/></interfaces></metadata>`;
+    const vlan = "<vlan><tag id='42'/></vlan>";
+    const asking = (device: string) => domainXml(device).replace('<devices>', `${wish}<devices>`);
+    const prepared = asking(
+      `<interface type='network'><mac address='${mac}'/><source network='vfs'/>${vlan}</interface>`,
+    );
+    const running = asking(
+      `<interface type='hostdev' managed='yes'><mac address='${mac}'/>${source(0, "type='pci' ")}${vlan}<alias name='hostdev0'/></interface>`,
+    );
+    const address = source(0).replace(/<\/?source>/g, '');
+    const network = `<network><name>vfs</name><forward mode='hostdev' managed='yes'>${address.replace('<address', "<address type='pci'")}</forward></network>`;
+    const port = `<networkport><uuid>${otherUuid}</uuid><owner><name>g1</name><uuid>${guestUuid}</uuid></owner><mac address='${mac}'/>${vlan}<plug type='hostdev-pci' managed='yes'>${address}</plug></networkport>`;
+    const call = (operation: string, inside = '') =>
+      world.network('vfs', operation, `<hookData>${network}${inside}</hookData>`);
+    await call('started');
+    expect(await world.qemu('prepare', prepared)).toEqual(fine);
+    expect(await call('port-created', port)).toEqual(fine);
+    const giveBack = world.cards.libvirtTakes('ens1f0', 0, { mac, vlan: 42 });
+    expect(await world.qemu('start', running)).toEqual(fine);
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: true, vlan: 42, qos: 3 });
+    await world.qemu('stopped', prepared);
+    giveBack();
+    await call('port-deleted', port);
+    await world.qemu('release', prepared);
+    expect(world.cards.vf('ens1f0', 0)).toEqual(kept);
+    expect(world.log()).toBe('');
+  });
+
   test.each([
     { name: 'counts, where it may ask', allow: '[trust, maxTxRate]', is: { trust: true, maxTx: 300, spoofchk: true } },
     { name: 'is refused, where it may not', allow: '[maxTxRate]', is: { trust: false, maxTx: 300, spoofchk: true } },
@@ -280,6 +314,14 @@ describe('what other cards can', () => {
   });
 });
 
+/** A guest has the first VF of a card that is one group, and nobody the rest of it. */
+function hasNeighbour(node: string, guest: string): void {
+  world.cards.bind('0000:5e:00.0', null, '(null)');
+  world.cards.bind(world.cards.addressOf('ens1f0', 0), 'vfio-pci', 'vfio-pci');
+  world.cards.bind(world.cards.addressOf('ens1f0', 1), null, '(null)');
+  world.cards.hold(4711, node, guest);
+}
+
 describe('a guest is refused at prepare', () => {
   test.each<{ name: string; card?: Partial<PretendedPf>; before?: () => void; xml: () => string; line: RegExp }>([
     {
@@ -325,6 +367,54 @@ describe('a guest is refused at prepare', () => {
       line: /in use by guest 'other' \(process 4712\) .*\[DEVICE_IN_USE\]/,
     },
     {
+      name: 'another guest has its group, through a neighbour',
+      card: { sharedGroup: true, vfs: 2 },
+      before: () => hasNeighbour('/dev/vfio/77', 'other'),
+      xml: () => asHostdev(1),
+      line: /0000:5e:01\.1 is in IOMMU group 77, which guest 'other' \(process 4711\) has .*\[DEVICE_IN_USE\]/,
+    },
+    {
+      name: 'another guest has a neighbour, by IOMMUFD',
+      card: { sharedGroup: true, vfs: 2, iommufd: true },
+      before: () => hasNeighbour('/dev/vfio/devices/vfio0', 'other'),
+      xml: () => asHostdev(1),
+      line: /0000:5e:01\.1 is in IOMMU group 77, which guest 'other' \(process 4711\) has .*\[DEVICE_IN_USE\]/,
+    },
+    {
+      name: 'another guest has one of its VFs',
+      before: () => {
+        const address = world.cards.addressOf('ens1f0', 1);
+        world.cards.bind(address, 'vfio-pci', 'vfio-pci');
+        world.cards.hold(4711, `/dev/vfio/${world.cards.groupOf(address)}`, 'other');
+      },
+      xml: () => asHostdev(-8),
+      line: /0000:5e:00\.0 has VFs, one of which is in use by guest 'other' .*\[DEVICE_IN_USE\]/,
+    },
+    {
+      name: 'not managed and on a driver that QEMU cannot open it through',
+      before: () => world.cards.bind(world.cards.addressOf('ens1f0', 1), 'pci-stub', '(null)'),
+      xml: () => asHostdev(1, 'no'),
+      line: /0000:5e:01\.1 is not managed by libvirt and still bound to 'pci-stub' .*\[DEVICE_NOT_BOUND\]/,
+    },
+    {
+      name: 'it has it twice',
+      xml: () => domainXml([0, 0].map(vf => asHostdev(vf).match(/<hostdev.*<\/hostdev>/)![0]).join('')),
+      line: /0000:5e:01\.0 is given to this guest twice .*\[DEVICE_TWICE\]/,
+    },
+    {
+      name: 'it also names what its pool will give',
+      before: () => {
+        const address = source(0, "type='pci' ").replace(/<\/?source>/g, '');
+        const xml = `<network><name>one</name><forward mode='hostdev' managed='yes'>${address}</forward></network>`;
+        world.context().memory.rememberNetwork('one', xml);
+      },
+      xml: () =>
+        domainXml(
+          `<interface type='network'><mac address='${mac}'/><source network='one'/></interface>${asHostdev(0).match(/<hostdev.*<\/hostdev>/)![0]}`,
+        ),
+      line: /VF 0000:5e:01\.0 from network 'one' is already assigned to this guest .*\[DEVICE_TWICE\]/,
+    },
+    {
       name: 'no VF at all',
       xml: () => asInterface(0).replace("slot='0x01'", "slot='0x00'"),
       line: /0000:5e:00\.0 is not a VF.*\[NOT_A_VF\]/,
@@ -350,15 +440,25 @@ describe('a guest is refused at prepare', () => {
     expect(world.cards.state()).toEqual(state);
   });
 
-  test.each<{ name: string; card?: Partial<PretendedPf>; xml: () => string }>([
+  test.each<{ name: string; card?: Partial<PretendedPf>; present?: () => void; xml: () => string }>([
+    {
+      name: 'a group that it has already',
+      card: { sharedGroup: true, vfs: 2 },
+      present: () => {
+        hasNeighbour('/dev/vfio/77', 'g1');
+        world.cards.bind(world.cards.addressOf('ens1f0', 1), 'vfio-pci', 'vfio-pci');
+      },
+      xml: () => asHostdev(1),
+    },
     {
       name: 'all of a group given to it',
       card: { sharedGroup: true, vfs: 1 },
       xml: () => domainXml([0, -8].map(vf => asHostdev(vf).match(/<hostdev.*<\/hostdev>/)![0]).join('')),
     },
     { name: 'an unbound neighbour', card: { sharedGroup: true, vfs: 1, driver: 'none' }, xml: () => asHostdev(0) },
-  ])('but not with $name', async ({ card = {}, xml }) => {
+  ])('but not with $name', async ({ card = {}, present, xml }) => {
     begin('', card);
+    present?.();
     if (card.driver === 'none') world.cards.bind('0000:5e:00.0', null, '(null)');
     expect(await world.qemu('prepare', xml())).toEqual(fine);
   });
