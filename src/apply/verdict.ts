@@ -1,5 +1,13 @@
 import { parseDriver } from '../model/vf-values.ts';
-import { type Change, describeChange, isCardSubject, isVfSubject, type Subject, type Value } from '../plan/change.ts';
+import {
+  type Change,
+  describeChange,
+  describeVfValue,
+  isCardSubject,
+  isVfSubject,
+  type Subject,
+  type Value,
+} from '../plan/change.ts';
 import { type HostView, isSame, type LinkState, observe } from '../plan/host-view.ts';
 import { guestOfVfs, hasBeenTaken, hindranceOf, userOf } from '../plan/vfs.ts';
 import type { LedgerEntry } from './ledger.ts';
@@ -72,15 +80,18 @@ function judgeCard(entry: LedgerEntry, host: HostView): Verdict {
   // A PF that got another name still has its VFs, as they were left.
   if (isVfSubject(subject) && link === undefined) return { is: 'theirs', why: `there is no '${subject.dev}' any more` };
   if (observed === undefined || isAnother) return { is: 'done' };
+  const isOnlyKept = to === null && toBefore === undefined;
   if (before === null && isVfSubject(subject))
-    return { is: 'theirs', why: 'the driver does not tell what it was before' };
+    return isOnlyKept ? { is: 'done' } : { is: 'theirs', why: 'the driver does not tell what it was before' };
   if (isSame(observed, before)) return { is: 'done' };
   const why = hindranceFor(subject, host);
   if (why !== undefined) return { is: 'in use', why };
   const isOurs =
     isSame(observed, to) || (toBefore !== undefined && isSame(observed, toBefore)) || isHalfDone(subject, observed, to);
-  if (isOurs || (byLibvirt && isVfSubject(subject))) return { is: 'undo' };
-  return { is: 'theirs', why: `somebody has changed it since, to ${observed}` };
+  // MAC and VLAN are libvirt's, who puts them back otherwise than they were; the rest only others change.
+  const isByLibvirt = byLibvirt && (subject.kind === 'vf-mac' || subject.kind === 'vf-vlan');
+  if (isOurs || isByLibvirt) return { is: 'undo' };
+  return { is: 'theirs', why: `somebody has changed it since, to ${describeVfValue(observed)}` };
 }
 
 /**

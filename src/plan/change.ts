@@ -120,7 +120,8 @@ export function isCardSubject(subject: Subject): boolean {
   return isVfSubject(subject) || ['vfs', 'unmanaged', 'driver'].includes(subject.kind);
 }
 
-function describeVfValue(to: Value): string {
+/** `on`, `off`, or the value itself. */
+export function describeVfValue(to: Value): string {
   if (to === null) return 'kept for the end';
   return typeof to === 'boolean' ? (to ? 'on' : 'off') : String(to);
 }

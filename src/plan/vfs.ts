@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { formatVfRate, formatVfVlan } from '../model/vf-values.ts';
-import type { Change, Value, VfSetting } from './change.ts';
+import { type Change, type Value, type VfSetting, vfSettings } from './change.ts';
 import type { GuestDevice } from './guest-devices.ts';
 import { type HostView, isOnVfio, type PciDevice } from './host-view.ts';
 
@@ -68,11 +68,14 @@ export function keepVf(
   if (use === undefined || !(config.hostdevs.restore || isAsked)) return [];
   if (userOf(use.address, host) !== undefined || hasBeenTaken(use, host)) return [];
   const by = use.byLibvirt ? 'libvirt' : 'the guest';
-  const kinds: readonly VfSetting[] = use.byLibvirt ? ['vf-mac', 'vf-vlan'] : ['vf-mac'];
+  const changed: readonly VfSetting[] = use.byLibvirt ? ['vf-mac', 'vf-vlan'] : ['vf-mac'];
+  // Last come those that others change: undoing goes backwards, and a VF that is trusted may refuse another MAC.
+  const others = config.hostdevs.restore ? vfSettings.filter(kind => !changed.includes(kind)) : [];
+  const kinds = [...changed, ...others];
   return kinds.map(kind => ({
     subject: { kind, dev: use.pf, vf: use.vf },
     to: null,
-    why: `${by} may change it for ${device.name}`,
+    why: `${changed.includes(kind) ? by : 'somebody'} may change it for ${device.name}`,
     shared: true,
     byLibvirt: true,
   }));

@@ -81,7 +81,15 @@ describe('status --pool', () => {
         { who: "guest 'g1'", by: 'our record (started)' },
         { who: 'libvirt', by: 'the state it has put aside' },
       ],
-      kept: { mac: '00:00:00:00:00:00', vlan: 'none', trust: false },
+      kept: {
+        mac: '00:00:00:00:00:00',
+        vlan: 'none',
+        trust: false,
+        spoofchk: true,
+        query_rss: false,
+        rate: 'max 0 min 0',
+        state: 'auto',
+      },
     });
   });
 

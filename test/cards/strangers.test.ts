@@ -50,6 +50,20 @@ async function live(until: 'start' | 'release', meanwhile: () => void = () => {}
 }
 
 describe('what somebody else does to a VF', () => {
+  test('is told where all is to come back, and left, whatever it is', async () => {
+    begin('hostdevs: { restore: true }');
+    await live('release', () => {
+      for (const what of ['trust on', 'spoofchk off', 'max_tx_rate 500 min_tx_rate 0', 'state disable'])
+        world.cards.byHand(`link set dev ens1f0 vf 0 ${what}`);
+    });
+    expect(world.cards.vf('ens1f0', 0)).toMatchObject({ trust: true, spoofchk: false, maxTx: 500, state: 'disable' });
+    for (const what of ['trust on', 'spoofchk off', 'rate max 500 min 0', 'state disable'])
+      expect(world.log()).toContain(
+        `${what.split(' ')[0]} kept for the end: somebody has changed it since, to ${what.slice(what.indexOf(' ') + 1)}`,
+      );
+    expect(await world.recover()).toEqual([]);
+  });
+
   test('while the guest runs stays as he left it, and is told', async () => {
     begin(settings('trust: true', 'maxTxRate: 100'));
     await live('release', () => {
