@@ -12,12 +12,16 @@ export const mishaps = [
 export type Mishap = (typeof mishaps)[number]['mishap'];
 
 /** Runs a script on the host under test; resolves to what it prints. */
-export type Shell = (script: string, input?: string) => Promise<string>;
+type Shell = (script: string, input?: string) => Promise<string>;
 
-const directory = '/run/mishap';
+/** Where programs can be run from that stand in the place of others. */
+export interface MishapHost {
+  readonly shell: Shell;
+  readonly directory: string;
+}
 
 /** Puts itself in the place of the programs that mishaps may happen at. */
-export async function installMishaps(shell: Shell): Promise<void> {
+export async function installMishaps({ shell, directory }: MishapHost): Promise<void> {
   const script = readFileSync(path.join(import.meta.dirname, 'mishap-tools.sh'), 'utf8');
   await shell(
     `mkdir -p ${directory} && cd ${directory} && cat >virsh && cp virsh ip && cp virsh bridge && chmod 755 *`,
@@ -30,7 +34,7 @@ export async function installMishaps(shell: Shell): Promise<void> {
  * its call; undefined if there are fewer.
  */
 export async function runWithMishap(
-  shell: Shell,
+  { shell, directory }: MishapHost,
   command: string,
   { mishap, at, input }: { readonly mishap: Mishap; readonly at: number; readonly input?: string },
 ): Promise<string | undefined> {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { projectDirectory } from '../helpers/host.ts';
-import { installMishaps, mishaps, runWithMishap, type Shell } from '../helpers/mishaps.ts';
+import { installMishaps, type MishapHost, mishaps, runWithMishap } from '../helpers/mishaps.ts';
 import { guestXml, hostBridgeNetwork, interfaceXml, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
 import { settles, titled } from './expectations.ts';
 import type { LibvirtHost } from './host.ts';
@@ -350,12 +350,15 @@ describe.skipIf(missingPrerequisite)(
       const { device, mac } = kinds[4]!;
       const points: { what: string; mishap: string; met: string; state: string }[] = [];
 
-      const shell: Shell = (script, input = '') => a.runWith(input, 'sh', '-c', script);
+      const host: MishapHost = {
+        shell: (script, input = '') => a.runWith(input, 'sh', '-c', script),
+        directory: '/run/mishap',
+      };
       const command = `'${process.execPath}' '${path.join(projectDirectory, 'dist/actualnet.mjs')}'`;
       const withMishap = (words: string, how: Parameters<typeof runWithMishap>[2]) =>
-        detaching(runWithMishap(shell, `${command} ${words}`, how));
+        detaching(runWithMishap(host, `${command} ${words}`, how));
 
-      beforeAll(() => installMishaps(shell));
+      beforeAll(() => installMishaps(host));
       afterAll(() =>
         console.log(
           [

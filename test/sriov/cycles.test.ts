@@ -40,4 +40,14 @@ describe.skipIf(missingMachine)(titled('a guest that starts and ends again and a
     const files = await machine.sh('cd /run/actualnet && find guests ledgers shared -type f 2>/dev/null || :');
     expect(files).toBe('');
   });
+
+  test('also with VFs as the kernel makes them, to which nobody has given a MAC', async () => {
+    const numvfs = `/sys/class/net/${card}/device/sriov_numvfs`;
+    await machine.sh(`echo 0 >${numvfs} && echo 2 >${numvfs} && udevadm settle`);
+    const before = await cardState(machine);
+    expect(before.filter(line => / vf \d .* mac 00:00:00:00:00:00 /.test(line))).toHaveLength(2);
+    await machine.sh('virsh start g && virsh destroy g');
+    expect(await cardState(machine)).toEqual(before);
+    expect(await hookLog(machine)).toEqual([]);
+  });
 });

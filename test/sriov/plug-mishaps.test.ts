@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { installMishaps, mishaps, runWithMishap, type Shell } from '../helpers/mishaps.ts';
+import { installMishaps, type MishapHost, mishaps, runWithMishap } from '../helpers/mishaps.ts';
 import { settles, titled } from '../libvirt/expectations.ts';
 import { cardState, cards, makeVfs, removeVfs, vfAddress } from './cards.ts';
 import { hostdevInterface, hostdevNetwork, onNetwork, smallOsGuestXml, vlanTag } from './documents.ts';
@@ -16,7 +16,11 @@ const missing = missingMachine ?? (isFull ? undefined : 'only in the full form')
 
 describe.skipIf(missing)(titled('every program that is run while a VF is plugged', missing), () => {
   const machine = useMachine();
-  const shell: Shell = (script, input) => machine.sh(script, input === undefined ? {} : { input });
+  const host: MishapHost = {
+    shell: (script, input) => machine.sh(script, input === undefined ? {} : { input }),
+    // Nothing can be run from /run there.
+    directory: '/opt/mishap',
+  };
   const points: string[] = [];
   let named = '';
   let before: string[];
@@ -29,7 +33,7 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
     const rule = `{ match: { pf: ${card} }, trust: true, spoofchk: false, vlanQos: 3 }`;
     await machine.putFile('/etc/actualnet/config.yaml', `hostdevs: { restore: true }\ninterfaces: [${rule}]\n`);
     await startNetwork(machine, hostdevNetwork('pool', { pf: card }));
-    await installMishaps(shell);
+    await installMishaps(host);
     before = await cardState(machine);
     await define(machine, smallOsGuestXml({ name: 'small' }, { subnet: '192.168.50', peer: '192.168.50.254' }));
     await machine.sh('virsh start small; systemctl start actualnet-agent');
@@ -61,7 +65,7 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
     async ({ mishap }) => {
       for (let at = 1; ; at++) {
         const device = at % 2 === 0 ? named : onNetwork('pool', mac, vlanTag(42));
-        const met = await runWithMishap(shell, 'actualnet attach small - --live', { mishap, at, input: device });
+        const met = await runWithMishap(host, 'actualnet attach small - --live', { mishap, at, input: device });
         await agrees();
         const wasThere = await isThere();
         if (wasThere) {
@@ -84,7 +88,7 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
     async ({ mishap }) => {
       for (let at = 1; ; at++) {
         await machine.sh('actualnet attach small - --live', { input: onNetwork('pool', mac, vlanTag(42)) });
-        const met = await runWithMishap(shell, `actualnet detach small ${mac} --timeout 60`, { mishap, at });
+        const met = await runWithMishap(host, `actualnet detach small ${mac} --timeout 60`, { mishap, at });
         await agrees();
         const isStill = await isThere();
         if (isStill) {
