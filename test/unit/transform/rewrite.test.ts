@@ -257,6 +257,8 @@ describe('refused, naming the rule and the interface', () => {
 describe('the host address', () => {
   const hostdev = (fn: string) =>
     `<hostdev mode='subsystem' type='pci' managed='yes'><driver name='vfio'/><source><address domain='0' bus='0x5e' slot='0x02' function='0x${fn}'/></source><address type='pci' domain='0' bus='0' slot='7' function='0'/></hostdev>`;
+  const vf = (bus: string, slot: string, fn: string) =>
+    `<interface type='hostdev' managed='yes'><driver name='vfio'/><source><address type='pci' domain='0x0000' bus='0x${bus}' slot='0x0${slot}' function='0x${fn}'/></source></interface>`;
   const rule = { vfs: ['ens2f0'] };
 
   test('that is free stays', () => {
@@ -278,6 +280,52 @@ describe('the host address', () => {
     expect(text).toBe(domainXml(expected));
     expect(picks).toEqual(['0000:5e:02.5', '0000:5f:00.1']);
     expect(changes[0]).toBe("host device 0: host address 0000:5e:02.1 becomes 0000:5e:02.5 (rule 1 of 'rewrite')");
+  });
+
+  test.each<[name: string, devices: string, match: RewriteRule['match'], free: string[], expected: string[]]>([
+    [
+      'of one that stays is not picked for another, which comes first',
+      vf('99', '1', '0') + vf('5e', '1', '0'),
+      {},
+      ['0000:5e:01.0', '0000:5e:01.1'],
+      ['0000:5e:01.1', '0000:5e:01.0'],
+    ],
+    [
+      'of one that no rule changes is not picked',
+      vf('99', '1', '0') + vf('5e', '1', '0'),
+      { address: '0000:99:*' },
+      ['0000:5e:01.0', '0000:5e:01.1'],
+      ['0000:5e:01.1', '0000:5e:01.0'],
+    ],
+    [
+      'of a plain host device that no rule changes is not picked',
+      vf('99', '1', '0') + hostdev('1'),
+      { address: '0000:99:*' },
+      ['0000:5e:02.1', '0000:5e:02.2'],
+      ['0000:5e:02.2', '0000:5e:02.1'],
+    ],
+    [
+      'that two have stays with one',
+      vf('5e', '1', '0') + vf('5e', '1', '0'),
+      {},
+      ['0000:5e:01.0', '0000:5e:01.1'],
+      ['0000:5e:01.0', '0000:5e:01.1'],
+    ],
+  ])('%s', (_, devices, match, free, expected) => {
+    const { document } = rewrite(domainXml(devices), [{ match, ...rule }], { free });
+    const { interfaces, hostdevs } = readDomain(document);
+    expect([
+      ...interfaces.map(({ hostDevice }) => hostDevice?.address),
+      ...hostdevs.map(({ address }) => address),
+    ]).toEqual(expected);
+  });
+
+  test('of a device on the command line is not picked', () => {
+    const commandLine =
+      "<commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'><arg value='-device'/><arg value='vfio-pci,host=5e:02.5'/></commandline>";
+    const xml = domainXml(hostdev('1')).replace('</domain>', `${commandLine}</domain>`);
+    const free = ['0000:5e:02.5', '0000:5e:02.6'];
+    expect(rewrite(xml, [{ match: {}, ...rule }], { free }).picks).toEqual(['0000:5e:02.6']);
   });
 
   test('is not to be had', () => {
