@@ -1,4 +1,5 @@
 import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import type { Config } from '../config/config.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -15,13 +16,16 @@ export async function receive(
   const { memory, effects, libvirtVersion: version } = context;
   const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
   // Two guests that come at once must not be promised the same VF.
-  const picks = planning.config.rewrite.some(({ vfs }) => vfs !== undefined) ? ['vf picks'] : [];
-  const unlock = await effects.lock(picks);
+  const unlock = await effects.lock(mayPick(planning.config) ? ['vf picks'] : []);
   try {
     return await rewriteAndAnnounce(operation, guest, document, { planning, context });
   } finally {
     unlock();
   }
+}
+
+function mayPick({ rewrite, guests }: Config): boolean {
+  return guests.allow.includes('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
 }
 
 async function rewriteAndAnnounce(
