@@ -43,6 +43,15 @@ function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every(each => typeof each === 'string');
 }
 
+/**
+ * Whether the guest's newest part here says the same, in the life that began at `bornMs`: the state of a guest that came is
+ * read again by every witness that begins, and two events tell of a migration by post-copy.
+ */
+export function isTold(parts: readonly CutOver[], { guest, reachable }: CutOver, bornMs: number): boolean {
+  const last = parts.findLast(part => part.guest === guest);
+  return last !== undefined && last.reachable === reachable && last.doneMs >= bornMs;
+}
+
 /** A migration's two ends are no further apart than this. */
 const farthestMs = 60_000;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Uuid } from '../../../src/model/values.ts';
-import { type CutOver, joinCutOvers, readCutOvers } from '../../../src/witness/cut-over.ts';
+import { type CutOver, isTold, joinCutOvers, readCutOvers } from '../../../src/witness/cut-over.ts';
 
 const guest = '0b0e1f52-0000-4000-8000-000000000001' as Uuid;
 const mac = '52:54:00:00:00:01';
@@ -74,4 +74,20 @@ test('lines that are none are passed over', () => {
   const good = part(true, 1000);
   const lines = [good, {}, null, 'x', { ...good, guest: '../x' }, { ...good, heardMs: '1' }, { ...good, macs: [1] }];
   expect(readCutOvers(lines)).toEqual([good]);
+});
+
+test.each<{ name: string; before: CutOver[]; now: CutOver; bornMs?: number; told: boolean }>([
+  { name: 'the first part', before: [], now: part(true, 5000), told: false },
+  { name: 'the state that a later witness reads', before: [part(true, 1000)], now: part(true, 5000), told: true },
+  { name: 'the other direction', before: [part(true, 1000)], now: part(false, 5000), told: false },
+  { name: 'the same after the other', before: [part(true, 1), part(false, 2)], now: part(true, 5000), told: false },
+  { name: 'the same in another life', before: [part(true, 1000)], now: part(true, 5000), bornMs: 4000, told: false },
+  {
+    name: 'that of another guest',
+    before: [part(true, 1000, { guest: '0b0e1f52-0000-4000-8000-000000000002' as Uuid })],
+    now: part(true, 5000),
+    told: false,
+  },
+])('$name is told already: $told', ({ before, now, bornMs = 0, told }) => {
+  expect(isTold(before, now, bornMs)).toBe(told);
 });
