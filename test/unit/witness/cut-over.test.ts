@@ -68,6 +68,41 @@ describe('the parts of two hosts', () => {
       [undefined, 1200, undefined],
     ]);
   });
+
+  test.each<[name: string, here: CutOver[], there: CutOver[], expected: unknown[]]>([
+    [
+      'the next attempt succeeds',
+      [part(false, 1000), part(true, 1200), part(false, 10_000)],
+      [part(true, 10_030)],
+      [
+        [1000, undefined, undefined],
+        [undefined, 1200, undefined],
+        [10_000, 10_030, [27, 33]],
+      ],
+    ],
+    [
+      'the closing of the next one is not known',
+      [part(false, 1000), part(true, 1200)],
+      [part(true, 10_030)],
+      [
+        [1000, undefined, undefined],
+        [undefined, 1200, undefined],
+        [undefined, 10_030, undefined],
+      ],
+    ],
+    [
+      'it goes there, and back at once, open on both for a moment',
+      [part(false, 1000), part(true, 1500)],
+      [part(true, 990), part(false, 1490)],
+      [
+        [1000, 990, [-13, 0]],
+        [1490, 1500, [7, 13]],
+      ],
+    ],
+  ])('of a migration that fails count for themselves: %s', (_, here, there, expected) => {
+    expect(brief(here, there)).toEqual(expected);
+    expect(brief(there, here)).toEqual(expected);
+  });
 });
 
 test('lines that are none are passed over', () => {
