@@ -3,7 +3,7 @@ import { fits } from '../config/match.ts';
 import { findPlace, findWish, type GuestPlace, readWishes, type Wish } from '../config/wishes.ts';
 import { commandLineHostdevs } from '../model/command-line.ts';
 import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
-import { type Interface, isUserAlias } from '../model/interface.ts';
+import type { Interface } from '../model/interface.ts';
 import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
 import { dropUndefined } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
@@ -12,8 +12,9 @@ import type { LibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { applyEdits } from '../xml/edit.ts';
 import { findAbiBreaks } from './abi.ts';
-import { addChildren, setAttribute } from './elements.ts';
-import { type Asked, connect, nothing, quoted, type Refuse, type Rewritten } from './rewrite-connection.ts';
+import { setAttribute } from './elements.ts';
+import { type Asked, connect, nothing, type Refuse, type Rewritten } from './rewrite-connection.ts';
+import { rename, retarget } from './rewrite-names.ts';
 
 /** What a host has for a guest that comes to it. */
 export interface RewriteContext {
@@ -225,42 +226,6 @@ function findRule(
 ): Ruled | undefined {
   const index = rules.findIndex(rule => isMeant(rule) && fits(rule.match, subject));
   return index === -1 ? undefined : { rule: rules[index]!, source: `rule ${index + 1} of 'rewrite'` };
-}
-
-function retarget(iface: Interface, dev: string, { refuse, why }: Pick<Asked<Context>, 'refuse' | 'why'>): Rewritten {
-  const { element, target, type } = iface;
-  if (target.dev === dev) return nothing;
-  if (type === 'hostdev') refuse('a host device has no target');
-  if (/^(vnet|macvtap|macvlan)/.test(dev))
-    refuse(`libvirt takes '${dev}' for a name of its own and forgets it`, 'choose another prefix');
-  const present = element.child('target');
-  return {
-    edits:
-      present === undefined
-        ? addChildren(element, [{ name: 'target', attributes: { dev } }], why)
-        : [setAttribute(present, 'dev', dev, why)],
-    changes: [`target ${quoted(target.dev)} becomes '${dev}'`],
-  };
-}
-
-function rename(element: XmlElement, { alias, context, refuse, why }: { alias: string } & Asked<Context>): Rewritten {
-  const before = element.child('alias')?.attribute('name');
-  if (before === alias) return nothing;
-  const devices = context.domain.element.childrenNamed('devices').flatMap(({ children }) => children);
-  const others = devices.filter(device => device.span.start !== element.span.start);
-  if (others.some(device => device.child('alias')?.attribute('name') === alias))
-    refuse(`another device has the alias '${alias}'`);
-  const partners = devices.filter(device => device.child('teaming')?.attribute('persistent') === before);
-  if (before !== undefined && isUserAlias(before) && partners.length > 0)
-    refuse(`its alias '${before}' is what its teaming partner knows it by`);
-  const present = element.child('alias');
-  return {
-    edits:
-      present === undefined
-        ? addChildren(element, [{ name: 'alias', attributes: { name: alias } }], why)
-        : [setAttribute(present, 'name', alias, why)],
-    changes: [`alias ${quoted(before)} becomes '${alias}'`],
-  };
 }
 
 /** The host's side of a host device: an address that is free stays. */

@@ -232,6 +232,34 @@ describe('refused, naming the rule and the interface', () => {
     expect(() => one(devices, rule)).toThrow(/guest 'g1', interface .*rule 1 of 'rewrite'/);
   });
 
+  describe('an alias, if <qemu:override> is for', () => {
+    const overriding = (devices: string, name: string) =>
+      domainXml(devices).replace(
+        '</domain>',
+        `<q:override xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:device alias='${name}'/></q:override></domain>`,
+      );
+    const card = (last: number, alias = '') =>
+      nic('bridge', `<source bridge='br0'/>${alias}`).replace('00:01', `00:0${last}`);
+    const vf = "<interface type='network'><mac address='52:54:00:aa:00:09'/><source network='gone'/></interface>";
+    const first = { mac: '52:54:00:aa:00:01' };
+
+    test.each<[name: string, devices: string, overridden: string, refused: boolean]>([
+      ['the old one', card(1, "<alias name='ua-a'/>"), 'ua-a', true],
+      ['the new one', card(1), 'ua-b', true],
+      ['what libvirt calls it', card(1), 'net0', true],
+      ['what libvirt calls the next one', card(1) + card(2), 'net1', true],
+      ['what libvirt calls the one before', card(2) + card(1), 'net0', false],
+      ['what libvirt calls a VF', card(1) + vf, 'hostdev0', false],
+      ['what libvirt calls a card behind a VF', vf + card(2) + card(1), 'net0', false],
+      ['another device', card(1, "<alias name='ua-a'/>") + card(2, "<alias name='ua-c'/>"), 'ua-c', false],
+      ['a disk', card(1), 'virtio-disk0', false],
+    ])('%s', (_, devices, overridden, refused) => {
+      const result = () => rewrite(overriding(devices, overridden), [{ match: first, alias: 'ua-b' }]);
+      if (refused) expect(result).toThrow(/interface 52:54:00:aa:00:01: rule 1 of 'rewrite'.*<qemu:override> is for/);
+      else expect(result().text).toMatch(/name=.ua-b/);
+    });
+  });
+
   test('one name for two', () => {
     const two =
       nic('bridge', "<source bridge='br0'/>") + nic('bridge', "<source bridge='br0'/>").replace('00:01', '00:02');
