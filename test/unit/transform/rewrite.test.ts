@@ -260,6 +260,14 @@ describe('refused, naming the rule and the interface', () => {
     });
   });
 
+  test.each<[rule: Omit<RewriteRule, 'match'>]>([[{ network: 'lan' }], [{ bridge: 'br0' }], [{ dev: 'eno3' }]])(
+    'a card for what was a VF elsewhere, although a network of that name has cards here: %j',
+    rule => {
+      const device = nic('network', "<source network='prod'/>").replace(model, '');
+      expect(() => one(device, rule)).toThrow(/the guest would get another card/);
+    },
+  );
+
   test('one name for two', () => {
     const two =
       nic('bridge', "<source bridge='br0'/>") + nic('bridge', "<source bridge='br0'/>").replace('00:01', '00:02');
