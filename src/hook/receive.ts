@@ -1,4 +1,5 @@
-import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import type { Planning } from '../apply/guest.ts';
+import { rewriteForHost } from '../apply/rewrite.ts';
 import type { Config } from '../config/config.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -34,7 +35,10 @@ async function rewriteAndAnnounce(
   document: XmlDocument,
   { planning, context }: { planning: Planning; context: HookContext },
 ): Promise<string> {
-  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, context.deviceUsers);
+  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, {
+    usersBeside: context.deviceUsers,
+    arrives: true,
+  });
   const domain = readDomain(rewritten.document);
   const view = viewOf(domain, context);
   context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));

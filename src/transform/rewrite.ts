@@ -6,7 +6,7 @@ import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
 import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
 import { dropUndefined } from '../model/values.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, type ErrorCode } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
@@ -21,6 +21,8 @@ export interface RewriteContext {
   readonly rules: readonly RewriteRule[];
   /** What guests may choose in their metadata. */
   readonly guests: Config['guests'];
+  /** It is about to start here, with the networks as they are. */
+  readonly arrives: boolean;
   readonly findNetwork: NetworkLookup;
   readonly version: () => LibvirtVersion;
   /** The PF of a VF of this host; null for another device of this host, undefined for none. */
@@ -66,15 +68,26 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
   return { document: rewritten, changes: results.flatMap(({ changes }) => changes), picks: [...picks] };
 }
 
-/** What an interface has become may not take the settings that it had before. */
+/** What no state of the host can mend. */
+const unsupported: readonly ErrorCode[] = [
+  'ACTUAL_UNSUPPORTED',
+  'FLOOR_UNSUPPORTED',
+  'NO_FORWARD_DEVICE',
+  'VIRTUALPORT_CONFLICT',
+  'VIRTUALPORT_INCOMPLETE',
+  'VIRTUALPORT_MODE',
+];
+
+/** Where an interface is connected now may not take the settings that it had before, or nobody at all. */
 function requireSupported(after: Domain, context: Ruling): void {
+  const refused = context.arrives ? [...unsupported, 'NETWORK_INACTIVE'] : unsupported;
+  const connectionOf = ({ type, element }: Interface) => `${type} ${element.child('source')?.outerXml}`;
   for (const { iface, error } of resolveGuest(after, context)) {
     const before = context.domain.interfaces[iface.index]!;
-    const isChanged = iface.element.outerXml !== before.element.outerXml;
-    if (!isChanged || error?.code !== 'ACTUAL_UNSUPPORTED') continue;
+    if (error === undefined || !refused.includes(error.code) || connectionOf(iface) === connectionOf(before)) continue;
     const { source } = ruleOf(before, context)!;
     const why = error.message.replace(`${iface.owner}: `, '');
-    throw new ActualnetError('ABI_BREAK', `${iface.owner}: ${source} cannot be followed: ${why}`);
+    throw new ActualnetError('ABI_BREAK', `${iface.owner}: ${source} cannot be followed: ${why}`, { hint: error.hint });
   }
 }
 

@@ -11,19 +11,27 @@ import { domainXml, running } from '../../helpers/documents.ts';
 const networks = [
   "<network><name>lan</name><bridge name='virbr0'/></network>",
   "<network><name>prod</name><forward mode='bridge'/><bridge name='br0'/></network>",
+  "<network><name>macv</name><forward mode='bridge'><interface dev='eth7'/></forward></network>",
+  "<network><name>empty</name><forward mode='vepa'/></network>",
   "<network><name>vf</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='1'/></forward></network>",
   "<network><name>vf2</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='2'/></forward></network>",
 ].map(xml => running(xml));
-const findNetwork = (name: string) => networks.find(({ network }) => network.name === name);
+const off = { ...running("<network><name>off</name><bridge name='virbr1'/></network>"), active: false };
+const findNetwork = (name: string) => [...networks, off].find(({ network }) => network.name === name);
 
 interface Host {
   readonly free?: readonly string[];
   readonly version?: string;
   /** What guests may choose: networks, bridges and devices of these names. */
   readonly chosen?: readonly string[];
+  readonly arrives?: boolean;
 }
 
-function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], version = '9.0.0', chosen = [] }: Host = {}) {
+function rewrite(
+  xml: string,
+  rules: readonly RewriteRule[],
+  { free = [], version = '9.0.0', chosen = [], arrives = false }: Host = {},
+) {
   const document = parseXml(xml);
   const result = rewriteGuest(document, {
     rules,
@@ -33,6 +41,7 @@ function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], versio
       networks: chosen,
       devices: chosen,
     },
+    arrives,
     findNetwork,
     version: () => parseLibvirtVersion(version),
     pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : address.startsWith('0000:0a:') ? null : undefined),
@@ -213,6 +222,19 @@ describe('refused, naming the rule and the interface', () => {
       { portgroup: 'x' },
       /a portgroup is for a network/,
     ],
+    [
+      'a network without shaping for a floor',
+      nic('network', "<source network='lan'/><bandwidth><inbound average='10' floor='5'/></bandwidth>"),
+      { network: 'prod' },
+      /floor/,
+    ],
+    [
+      'a macvtap for a port of Open vSwitch',
+      nic('network', "<source network='lan'/><virtualport type='openvswitch'/>"),
+      { network: 'macv' },
+      /openvswitch/,
+    ],
+    ['a network without devices', nic('network', "<source network='lan'/>"), { network: 'empty' }, /empty/],
     ['a bridge for slirp', nic('user', ''), { bridge: 'br0' }, /type 'user'/],
     ['a target of libvirt’s', nic('bridge', "<source bridge='br0'/>"), { target: 'vnet7' }, /'vnet7'/],
     [
@@ -272,6 +294,14 @@ describe('refused, naming the rule and the interface', () => {
     const two =
       nic('bridge', "<source bridge='br0'/>") + nic('bridge', "<source bridge='br0'/>").replace('00:01', '00:02');
     expect(() => one(two, { target: 'web0' })).toThrow(/two devices have the target 'web0'/);
+  });
+
+  test('a network that is not active, if the guest is to start now', () => {
+    const device = nic('network', "<source network='lan'/>");
+    expect(one(device, { network: 'off' }).changes).toHaveLength(1);
+    expect(() => one(device, { network: 'off' }, { arrives: true })).toThrow(/rule 1 of 'rewrite' .* not active/);
+    const stays = device.replace('lan', 'off');
+    expect(one(stays, { alias: 'ua-a' }, { arrives: true }).changes).toHaveLength(1);
   });
 
   test('a VLAN on a macvtap that is no longer passed through', () => {
