@@ -75,8 +75,9 @@ export async function handleQemu(
 async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
   const { memory } = context;
   const announcement = memory.listAnnouncements().find(announced => announced.guest === guest)?.line;
-  const incoming = announcement !== undefined;
-  const { rewritten, picks } = foldRecord(guest, [announcement]) ?? {};
+  const announced = foldRecord(guest, [announcement]);
+  const incoming = announcement !== undefined && !isDefinedSince(announced, domain, context);
+  const { rewritten, picks } = (incoming ? announced : undefined) ?? {};
   const beside = incoming && runsHere(guest, context);
   if (!beside) await endEarlierLife(guest, domain, context);
   const view = viewOf(domain, context);
@@ -92,6 +93,16 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
   await refuseImpossible(atHand, context);
   const told = await act('prepare', atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
+}
+
+/**
+ * Whether a guest that was announced has been defined since: it came with its definition alone, by an offline migration, or
+ * not at all, and what starts now starts here. A definition from the future was written under another clock.
+ */
+function isDefinedSince(announced: GuestRecord | undefined, { name }: Domain, context: HookContext): boolean {
+  const definedMs = context.definedMs(name);
+  if (announced === undefined || definedMs === undefined) return false;
+  return definedMs > Date.parse(announced.since) && definedMs <= context.now();
 }
 
 /** Its source on this same host: what is in force for that one stays, and becomes the newcomer's. */

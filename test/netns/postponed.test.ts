@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { guest, mac, makeHost } from './guests.ts';
 import { hostState, inNamespace, ip, lineOf, World } from './world.ts';
@@ -63,6 +63,25 @@ describe.skipIf(!inNamespace)('taps of the command line of a guest that comes fr
     const xml = withTaps([{ dev: 'late0' }]);
     await world.qemu('prepare', xml);
     expect(lineOf('late0')).toMatch(/ up in br0/);
+  });
+
+  test.each([
+    { name: 'is defined here since: it came offline', definedMs: 1000, incoming: false },
+    { name: 'was defined here before', definedMs: -1000, incoming: true },
+    { name: 'has a definition from the future', definedMs: 3_600_000, incoming: true },
+  ])('of one that was announced and $name', async ({ definedMs, incoming }) => {
+    const xml = withTaps([{ dev: 'late0' }]);
+    await world.qemu('migrate', xml.replace(" id='1'", ''));
+    mkdirSync(world.paths.libvirtGuestConfig, { recursive: true });
+    const file = `${world.paths.libvirtGuestConfig}/g1.xml`;
+    writeFileSync(file, xml);
+    const written = (world.nowMs + definedMs) / 1000;
+    utimesSync(file, written, written);
+    world.nowMs += 60_000;
+    await world.qemu('prepare', xml);
+    expect(world.records()).toMatchObject([{ incoming }]);
+    if (incoming) expect(lineOf('late0')).toBeUndefined();
+    else expect(lineOf('late0')).toMatch(/ up in br0/);
   });
 
   test('after one that fails none is tried, those before it stay until the guest is given up', async () => {
