@@ -1,6 +1,6 @@
 import { type Config, defaultConfig } from '../config/config.ts';
 import { readWishes, type Wish } from '../config/wishes.ts';
-import { type Domain, readDomain } from '../model/domain.ts';
+import type { Domain } from '../model/domain.ts';
 import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
@@ -8,7 +8,6 @@ import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from 
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
-import { type DeviceUsers, listFreeVfs } from '../plan/free-vfs.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
@@ -28,8 +27,6 @@ import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
-import { type Rewrite, rewriteGuest } from '../transform/rewrite.ts';
-import type { XmlDocument } from '../xml/document.ts';
 import { carryOut } from './apply.ts';
 import type { Effects } from './effects.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
@@ -48,26 +45,6 @@ export interface GuestAtHand {
   /** Its CPUs do not run, although QEMU does: it comes from elsewhere, or was started paused. */
   readonly halted: boolean;
   readonly effects: Effects;
-}
-
-/** A document as the configuration wants it on this host. */
-export async function rewriteForHost(
-  document: XmlDocument,
-  { config, effects, findNetwork, version }: Planning,
-  usersBeside: (guest: Uuid | undefined) => DeviceUsers,
-): Promise<Rewrite> {
-  const host = await effects.view({});
-  return rewriteGuest(document, {
-    rules: config.rewrite,
-    guests: config.guests,
-    findNetwork,
-    version,
-    pfOf: address => {
-      const device = host.pci(address);
-      return device && (device.pf?.dev ?? null);
-    },
-    freeVfs: (pfs, like) => listFreeVfs(host, { pfs, like, ...usersBeside(readDomain(document).uuid) }),
-  });
 }
 
 /** What is needed to plan for a guest of which only a document is at hand. */

@@ -14,12 +14,14 @@ export type RecordLine =
       readonly name: string;
       /**
        * What was foreseen (`prepare`, `migrate`, `restore`) or what libvirt shows (`start`, `started`, `reconnect`; `devices`
-       * when devices came or went, for which there is no operation).
+       * when devices came or went, `alone` when one of two QEMUs ended, for which there is no operation).
        */
       readonly view?: GuestView;
       readonly findings?: readonly string[];
       /** The guest comes from a migration or a saved image. */
       readonly incoming?: boolean;
+      /** It comes while its source runs on this same host: the next end is that of only one of the two. */
+      readonly beside?: boolean;
       /** How its document was rewritten for this host, and the VFs it was promised. */
       readonly rewritten?: readonly string[];
       readonly picks?: readonly PciAddress[];
@@ -43,6 +45,8 @@ export interface GuestRecord {
   readonly phase: string;
   readonly since: string;
   readonly incoming: boolean;
+  /** Two QEMUs of this host have it, as during a migration within one host. */
+  readonly beside: boolean;
   /** How its document was rewritten when it came, a line for each change. */
   readonly rewritten: readonly string[];
   /** VFs of this host that it was promised then. */
@@ -87,8 +91,9 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
   return {
     ...base,
     name: line.name,
-    ...(line.op === 'devices' ? {} : { phase: line.op, since: line.at }),
+    ...(line.op === 'devices' || line.op === 'alone' ? {} : { phase: line.op, since: line.at }),
     incoming: base.incoming || line.incoming === true,
+    beside: line.beside ?? base.beside,
     rewritten: line.rewritten ?? base.rewritten,
     picks: line.picks ?? base.picks,
     foreseen: view !== null && !isChosen ? view : base.foreseen,
@@ -104,6 +109,7 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
     phase: 'announced',
     since,
     incoming: false,
+    beside: false,
     rewritten: [],
     picks: [],
     foreseen: null,

@@ -1,18 +1,15 @@
-import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import type { Planning } from '../apply/guest.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import { type Rewriting, rewriteForHost } from '../apply/rewrite.ts';
 import type { Memory } from '../host/memory.ts';
-import type { Uuid } from '../model/values.ts';
-import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { XmlDocument } from '../xml/document.ts';
 import type { CommandIo } from './io.ts';
 
-export interface ExplainOptions extends Planning {
+export interface ExplainOptions extends Planning, Pick<Rewriting, 'usersBeside'> {
   readonly guest: string;
   readonly memory: Memory;
-  /** Who uses the devices here, but for one guest. */
-  readonly usersBeside: (guest: Uuid | undefined) => DeviceUsers;
   /** The definition that libvirt starts a guest from the next time. */
   readonly findDefinition: (name: string) => { readonly file: string; readonly document: XmlDocument } | undefined;
 }
@@ -50,7 +47,7 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
   if (definition === undefined) return [];
   const { file, document } = definition;
   try {
-    const { changes } = await rewriteForHost(document, options, options.usersBeside);
+    const { changes } = await rewriteForHost(document, options, { usersBeside: options.usersBeside });
     if (changes.length === 0) return [];
     const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
     return changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`);

@@ -41,6 +41,8 @@ export interface HookContext {
   readonly deviceUsers: (except: Uuid | undefined) => DeviceUsers;
   /** The run state of a guest by libvirt's status file: `running`, `paused`; undefined if there is none. */
   readonly runState: (guest: string) => string | undefined;
+  /** When libvirt wrote the definition of a guest, milliseconds since 1970; undefined if there is none. */
+  readonly definedMs: (guest: string) => number | undefined;
   /** Keeps whoever takes back what devices have left from a running guest, until the answer is called; does not wait long. */
   readonly holdDevices: (guest: Uuid) => Promise<() => void>;
   /** Sees to it that somebody follows the guests' run states from now on. */

@@ -68,15 +68,18 @@ export async function handleQemu(
   }
 }
 
-/** A new life begins: what an earlier one left is undone, and what every interface will be is written down. */
+/**
+ * A new life begins: what an earlier one left is undone, unless that one still runs here, and what every interface will be
+ * is written down.
+ */
 async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
-  const { memory, log } = context;
+  const { memory } = context;
   const announcement = memory.listAnnouncements().find(announced => announced.guest === guest)?.line;
-  const incoming = announcement !== undefined;
-  const { rewritten, picks } = foldRecord(guest, [announcement]) ?? {};
-  const { left, problems } = await undoAll(guest, context.effects);
-  for (const line of [...left, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
-  memory.removeRecord(guest);
+  const announced = foldRecord(guest, [announcement]);
+  const incoming = announcement !== undefined && !isDefinedSince(announced, domain, context);
+  const { rewritten, picks } = (incoming ? announced : undefined) ?? {};
+  const beside = incoming && runsHere(guest, context);
+  if (!beside) await endEarlierLife(guest, domain, context);
   const view = viewOf(domain, context);
   const findings = [
     ...view.interfaces.flatMap(({ error }) =>
@@ -84,7 +87,7 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
     ),
     ...checkHostdevs(view),
   ];
-  write(guest, lineOf('prepare', domain, context, { view, findings, incoming, rewritten, picks }), context);
+  write(guest, lineOf('prepare', domain, context, { view, findings, incoming, beside, rewritten, picks }), context);
   memory.takeAnnouncement(guest);
   const atHand = { uuid: guest, domain, view, incoming, halted: true };
   await refuseImpossible(atHand, context);
@@ -92,6 +95,28 @@ async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promi
   // A device that has just been bound has a node that could not be named before.
   if ((await context.config()).hostdevs.bind) await refuseImpossible(atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
+}
+
+/**
+ * Whether a guest that was announced has been defined since: it came with its definition alone, by an offline migration, or
+ * not at all, and what starts now starts here. A definition from the future was written under another clock.
+ */
+function isDefinedSince(announced: GuestRecord | undefined, { name }: Domain, context: HookContext): boolean {
+  const definedMs = context.definedMs(name);
+  if (announced === undefined || definedMs === undefined) return false;
+  return definedMs > Date.parse(announced.since) && definedMs <= context.now();
+}
+
+/** Its source on this same host: what is in force for that one stays, and becomes the newcomer's. */
+function runsHere(guest: Uuid, { memory, effects, runState }: HookContext): boolean {
+  const source = foldRecord(guest, memory.readRecord(guest));
+  return source !== undefined && runState(source.name) !== undefined && !effects.isGone(guest);
+}
+
+async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, log }: HookContext): Promise<void> {
+  const { left, problems } = await undoAll(guest, effects);
+  for (const line of [...left, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
+  memory.removeRecord(guest);
 }
 
 /**
@@ -192,21 +217,31 @@ function findDifferences(operation: QemuOperation, before: GuestRecord | undefin
   return expected ? compareViews(expected, view) : [];
 }
 
-/** QEMU has ended. A start that failed early gets here without a record: then there is nothing to do. */
+/**
+ * QEMU has ended. A start that failed early gets here without a record: then there is nothing to do, nor if the guest runs
+ * on in another QEMU of this host.
+ */
 async function noteStopped(invocation: Invocation, context: HookContext): Promise<void> {
   const { memory, effects, log } = context;
   const guest = leavingGuest(invocation, memory);
   const record = foldRecord(guest, memory.readRecord(guest));
-  if (record === undefined) return;
+  if (record === undefined || record.beside) return;
   memory.appendRecord(guest, { at: isoTime(context), op: 'stopped', name: record.name });
   for (const line of await closeReach(guest, effects)) log.warn(`guest '${record.name}', stopped: ${line}`);
 }
 
-/** The guest is gone: everything is undone and the record ends. What could not be undone stays in the ledger. */
+/**
+ * The guest is gone: everything is undone and the record ends. What could not be undone stays in the ledger. Of two QEMUs on
+ * this host the one that remains has it all.
+ */
 async function release(invocation: Invocation, context: HookContext): Promise<void> {
   const { memory, log } = context;
   const guest = leavingGuest(invocation, memory);
   const record = foldRecord(guest, memory.readRecord(guest));
+  if (record?.beside) {
+    memory.appendRecord(guest, { at: isoTime(context), op: 'alone', name: record.name, beside: false });
+    return;
+  }
   // Nothing is given to it any more, whatever it says of itself: what it leaves must not wait for it.
   if (record !== undefined && record.phase !== 'stopped')
     memory.appendRecord(guest, { at: isoTime(context), op: 'stopped', name: record.name });

@@ -1,4 +1,6 @@
-import { type Planning, rewriteForHost } from '../apply/guest.ts';
+import type { Planning } from '../apply/guest.ts';
+import { rewriteForHost } from '../apply/rewrite.ts';
+import type { Config } from '../config/config.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -15,13 +17,16 @@ export async function receive(
   const { memory, effects, libvirtVersion: version } = context;
   const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
   // Two guests that come at once must not be promised the same VF.
-  const picks = planning.config.rewrite.some(({ vfs }) => vfs !== undefined) ? ['vf picks'] : [];
-  const unlock = await effects.lock(picks);
+  const unlock = await effects.lock(mayPick(planning.config) ? ['vf picks'] : []);
   try {
     return await rewriteAndAnnounce(operation, guest, document, { planning, context });
   } finally {
     unlock();
   }
+}
+
+function mayPick({ rewrite, guests }: Config): boolean {
+  return guests.allow.includes('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
 }
 
 async function rewriteAndAnnounce(
@@ -30,7 +35,10 @@ async function rewriteAndAnnounce(
   document: XmlDocument,
   { planning, context }: { planning: Planning; context: HookContext },
 ): Promise<string> {
-  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, context.deviceUsers);
+  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, {
+    usersBeside: context.deviceUsers,
+    arrives: true,
+  });
   const domain = readDomain(rewritten.document);
   const view = viewOf(domain, context);
   context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));

@@ -23,11 +23,12 @@ export function lineOf(
     view?: GuestView;
     findings?: readonly string[];
     incoming?: boolean;
+    beside?: boolean;
     rewritten?: readonly string[] | undefined;
     picks?: readonly PciAddress[] | undefined;
   },
 ): RecordLine {
-  const { findings, incoming, rewritten, picks, ...view } = rest;
+  const { findings, incoming, beside, rewritten, picks, ...view } = rest;
   return {
     at: new Date(context.now()).toISOString(),
     op,
@@ -35,6 +36,7 @@ export function lineOf(
     ...view,
     ...(findings?.length ? { findings } : {}),
     ...(incoming ? { incoming } : {}),
+    ...(beside ? { beside } : {}),
     ...(rewritten?.length ? { rewritten } : {}),
     ...(picks?.length ? { picks } : {}),
   };

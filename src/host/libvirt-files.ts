@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import path from 'node:path';
 import { type Domain, readDomain } from '../model/domain.ts';
 import { type Network, readNetwork } from '../model/network.ts';
@@ -66,10 +67,19 @@ export function findGuestDefinition(
   { libvirtGuestConfig }: HostPaths,
   name: string,
 ): { readonly file: string; readonly document: XmlDocument } | undefined {
+  const file = definitionFile(libvirtGuestConfig, name);
+  return file === undefined ? undefined : { file, document: parseFile(file) };
+}
+
+/** When that was written, milliseconds since 1970. */
+export function definitionWrittenMs({ libvirtGuestConfig }: HostPaths, name: string): number | undefined {
+  const file = definitionFile(libvirtGuestConfig, name);
+  return file === undefined ? undefined : fs.lstatSync(file, { throwIfNoEntry: false })?.mtimeMs;
+}
+
+function definitionFile(directory: string, name: string): string | undefined {
   const entry = `${name}.xml`;
-  if (!listDirectory(libvirtGuestConfig).includes(entry)) return undefined;
-  const file = path.join(libvirtGuestConfig, entry);
-  return { file, document: parseFile(file) };
+  return listDirectory(directory).includes(entry) ? path.join(directory, entry) : undefined;
 }
 
 /** The VFs whose state libvirt has put aside, as `PF_vfN`, the names of its files. */

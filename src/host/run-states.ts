@@ -11,6 +11,8 @@ export interface RunState {
   readonly guest: string;
   readonly state: string;
   readonly reason: string;
+  /** That of its QEMU: another one is another life. */
+  readonly pid: string;
   /** Milliseconds since 1970. */
   readonly atMs: number;
   /** Its interfaces and host devices as they stand there: another text when one has come, gone or changed. */
@@ -55,7 +57,7 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   if (element === undefined || atMs === undefined) return undefined;
   const attribute = (name: string) => new RegExp(`\\b${name}=(['"])(.*?)\\1`).exec(element)?.[2] ?? '';
   const devices = (text.match(/<(interface|hostdev)[ >][\s\S]*?<\/\1>/g) ?? []).join('\n');
-  return { guest, state: attribute('state'), reason: attribute('reason'), atMs, devices };
+  return { guest, state: attribute('state'), reason: attribute('reason'), pid: attribute('pid'), atMs, devices };
 }
 
 /** A running guest as libvirt's status file has it; undefined if it does not run. Throws for a file that is no such document. */

@@ -9,7 +9,12 @@ import { leaveGrantBehind } from '../host/grant-access.ts';
 import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
-import { findLibvirtVersion, readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
+import {
+  definitionWrittenMs,
+  findLibvirtVersion,
+  readRunningGuests,
+  readRunningNetworks,
+} from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
@@ -47,6 +52,7 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms):
     },
     deviceUsers: except => deviceUsers(paths, memory, except),
     runState: guest => tryReadRunState(paths, guest)?.state,
+    definedMs: guest => definitionWrittenMs(paths, guest),
     async holdDevices(guest) {
       // A command of ours holds them for longer, and takes nothing back meanwhile.
       const hotplug = await beginHotplug(paths, guest, 200).catch(() => undefined);

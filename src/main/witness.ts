@@ -18,6 +18,7 @@ import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
+import { type CutOver, isTold, readCutOvers } from '../witness/cut-over.ts';
 import { followRunState } from '../witness/follow.ts';
 import { followDevices } from '../witness/follow-devices.ts';
 import { readEventLine } from '../witness/lifecycle.ts';
@@ -85,7 +86,8 @@ export async function runWitness(
     return uuids.get(name);
   };
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
-  const sources = { findGuest, findRecorded, isIncoming, planning, note: memory.noteCutOver, log, ...announcer() };
+  const note = (cutOver: CutOver) => noteOnce(cutOver, memory);
+  const sources = { findGuest, findRecorded, isIncoming, effects, planning, note, log, ...announcer() };
   const devices = deviceFollowing(paths, { memory, planning, log });
   const unsettled = new Map<Uuid, number>();
   let told = '';
@@ -171,6 +173,15 @@ export async function runWitness(
   tell(undefined);
   log.info(`the ${role} has ended`);
   release();
+}
+
+/** A guest's life begins with its record. */
+function noteOnce(cutOver: CutOver, memory: Memory): boolean {
+  const [first] = memory.readRecord(cutOver.guest);
+  const bornMs = Date.parse(foldRecord(cutOver.guest, [first])?.since ?? '1970-01-01');
+  if (isTold(readCutOvers(memory.readCutOvers()), cutOver, bornMs)) return false;
+  memory.noteCutOver(cutOver);
+  return true;
 }
 
 function recordedGuests(memory: Memory): [name: string, guest: Uuid][] {

@@ -17,8 +17,6 @@ export const qemuNamespace = 'http://libvirt.org/schemas/domain/qemu/1.0';
 
 /** The netdevs and devices an administrator passes to QEMU behind libvirt's back, in order. */
 export function readCommandLine(domain: XmlElement): CommandLine {
-  const isQemu = (element: XmlElement, name: string) =>
-    element.localName === name && element.namespace === qemuNamespace;
   const words = domain.children
     .filter(child => isQemu(child, 'commandline'))
     .flatMap(commandLine => commandLine.children.filter(child => isQemu(child, 'arg')))
@@ -29,6 +27,19 @@ export function readCommandLine(domain: XmlElement): CommandLine {
       return (word === `-${option}` || word === `--${option}`) && value !== undefined ? [parseObject(value)] : [];
     });
   return { netdevs: after('netdev'), devices: after('device') };
+}
+
+/** The aliases of the devices whose properties `<qemu:override>` sets. */
+export function readOverrides(domain: XmlElement): string[] {
+  return domain.children
+    .filter(child => isQemu(child, 'override'))
+    .flatMap(override => override.children.filter(child => isQemu(child, 'device')))
+    .flatMap(device => device.attribute('alias') ?? []);
+}
+
+/** The name first: a namespace has to be looked for. */
+function isQemu(element: XmlElement, name: string): boolean {
+  return element.localName === name && element.namespace === qemuNamespace;
 }
 
 /** The PCI devices that the command line gives to the guest: `vfio-pci,host=` or `sysfsdev=`. */

@@ -51,7 +51,7 @@ function toNetwork(
   const { element, source } = iface;
   const isPool = isPoolOf(network, context);
   if (isPool === undefined) refuse(`network '${network}' is not known here`, 'define and start it');
-  const wasPool = wasPoolBefore(iface, context);
+  const wasPool = isOfPool(iface, context);
   if (isPool !== wasPool)
     refuse(
       isPool
@@ -136,14 +136,17 @@ function requireMovable({ type, target, virtualport, bandwidth, element }: Inter
 
 /** A VF stays a VF: on a bridge the guest would find another card. */
 function requireCard(iface: Interface, context: Context, refuse: Refuse): void {
-  if (iface.type === 'network' && wasPoolBefore(iface, context))
-    refuse(`network '${iface.source.network}' is a pool of host devices, and the guest would get another card`);
+  if (!isOfPool(iface, context)) return;
+  const where = isPoolOf(iface.source.network!, context) ? '' : ' where it comes from, as it has no <model>';
+  refuse(`network '${iface.source.network}' is a pool of host devices${where}, and the guest would get another card`);
 }
 
-/** By the network of that name on this host; else by the model, which only a network card has. */
-function wasPoolBefore(iface: Interface, context: Context): boolean {
-  if (iface.type !== 'network') return false;
-  return isPoolOf(iface.source.network!, context) ?? iface.model === undefined;
+/**
+ * Whether it is a VF of a network: where it comes from, since libvirt writes a model for every card and for nothing else, or
+ * by the network of that name on this host.
+ */
+export function isOfPool({ type, model, source }: Interface, context: Context): boolean {
+  return type === 'network' && (model === undefined || isPoolOf(source.network!, context) === true);
 }
 
 function isPoolOf(name: string, { findNetwork }: Context): boolean | undefined {

@@ -1,24 +1,28 @@
 import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
 import { fits } from '../config/match.ts';
 import { findPlace, findWish, type GuestPlace, readWishes, type Wish } from '../config/wishes.ts';
+import { commandLineHostdevs } from '../model/command-line.ts';
 import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
-import { type Interface, isUserAlias } from '../model/interface.ts';
+import type { Interface } from '../model/interface.ts';
 import { type PciAddress, pciAddressAttributes } from '../model/pci-address.ts';
 import { dropUndefined } from '../model/values.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, type ErrorCode } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { applyEdits } from '../xml/edit.ts';
 import { findAbiBreaks } from './abi.ts';
-import { addChildren, setAttribute } from './elements.ts';
-import { type Asked, connect, nothing, quoted, type Refuse, type Rewritten } from './rewrite-connection.ts';
+import { setAttribute } from './elements.ts';
+import { type Asked, connect, nothing, type Refuse, type Rewritten } from './rewrite-connection.ts';
+import { rename, retarget } from './rewrite-names.ts';
 
 /** What a host has for a guest that comes to it. */
 export interface RewriteContext {
   readonly rules: readonly RewriteRule[];
   /** What guests may choose in their metadata. */
   readonly guests: Config['guests'];
+  /** It is about to start here, with the networks as they are. */
+  readonly arrives: boolean;
   readonly findNetwork: NetworkLookup;
   readonly version: () => LibvirtVersion;
   /** The PF of a VF of this host; null for another device of this host, undefined for none. */
@@ -44,10 +48,12 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
   if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [] };
   const domain = readDomain(document);
   const { wishes } = readWishes(domain, context.guests);
+  const ruling = { domain, wishes, ...context };
   const picks = new Set<PciAddress>();
+  const own = { ...ruling, picks, kept: keptAddresses(ruling) };
   const results = [
-    ...domain.interfaces.map(iface => rewriteInterface(iface, { domain, picks, wishes, ...context })),
-    ...domain.hostdevs.map((hostdev, index) => rewriteHostdev(hostdev, index, { domain, picks, wishes, ...context })),
+    ...domain.interfaces.map(iface => rewriteInterface(iface, own)),
+    ...domain.hostdevs.map((hostdev, index) => rewriteHostdev(hostdev, index, own)),
   ];
   const rewritten = applyEdits(
     document,
@@ -57,19 +63,31 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
     const after = readDomain(rewritten);
     const [broken] = [...findAbiBreaks(domain, after, context.findNetwork), ...findTwice(after)];
     if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: after 'rewrite': ${broken}`);
-    requireSupported(domain, after, { ...context, wishes });
+    requireSupported(after, ruling);
   }
   return { document: rewritten, changes: results.flatMap(({ changes }) => changes), picks: [...picks] };
 }
 
-/** What an interface has become may not take the settings that it had before. */
-function requireSupported(before: Domain, after: Domain, context: Ruling): void {
+/** What no state of the host can mend. */
+const unsupported: readonly ErrorCode[] = [
+  'ACTUAL_UNSUPPORTED',
+  'FLOOR_UNSUPPORTED',
+  'NO_FORWARD_DEVICE',
+  'VIRTUALPORT_CONFLICT',
+  'VIRTUALPORT_INCOMPLETE',
+  'VIRTUALPORT_MODE',
+];
+
+/** Where an interface is connected now may not take the settings that it had before, or nobody at all. */
+function requireSupported(after: Domain, context: Ruling): void {
+  const refused = context.arrives ? [...unsupported, 'NETWORK_INACTIVE'] : unsupported;
+  const connectionOf = ({ type, element }: Interface) => `${type} ${element.child('source')?.outerXml}`;
   for (const { iface, error } of resolveGuest(after, context)) {
-    const isChanged = iface.element.outerXml !== before.interfaces[iface.index]!.element.outerXml;
-    if (!isChanged || error?.code !== 'ACTUAL_UNSUPPORTED') continue;
-    const { source } = ruleOf(before.interfaces[iface.index]!, before, context)!;
+    const before = context.domain.interfaces[iface.index]!;
+    if (error === undefined || !refused.includes(error.code) || connectionOf(iface) === connectionOf(before)) continue;
+    const { source } = ruleOf(before, context)!;
     const why = error.message.replace(`${iface.owner}: `, '');
-    throw new ActualnetError('ABI_BREAK', `${iface.owner}: ${source} cannot be followed: ${why}`);
+    throw new ActualnetError('ABI_BREAK', `${iface.owner}: ${source} cannot be followed: ${why}`, { hint: error.hint });
   }
 }
 
@@ -83,19 +101,23 @@ function findTwice({ interfaces, hostdevs }: Domain): string[] {
   return twice.map(name => `two devices have the ${name}`);
 }
 
-type Ruling = RewriteContext & { readonly wishes: readonly Wish[] };
-type Context = Ruling & { readonly domain: Domain; readonly picks: Set<PciAddress> };
+type Ruling = RewriteContext & { readonly domain: Domain; readonly wishes: readonly Wish[] };
+type Context = Ruling & {
+  /** What the guest has been given so far. */
+  readonly picks: Set<PciAddress>;
+  readonly kept: ReadonlySet<PciAddress>;
+};
 /** A rule, and where it comes from. */
 type Ruled = { readonly rule: RewriteRule; readonly source: string };
 
 /** The first rule that fits; what the guest may choose of its connection goes before what the rule says of it. */
-function ruleOf(iface: Interface, domain: Domain, context: Ruling): Ruled | undefined {
+function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
   const { source, target, hostDevice } = iface;
   const address = hostDevice?.address;
   // VFs are for host devices only.
   const isMeant = ({ vfs }: RewriteRule) => vfs === undefined || iface.type === 'hostdev';
   const found = findRule(context, isMeant, {
-    guest: domain.name,
+    guest: context.domain.name,
     mac: iface.mac,
     network: source.network,
     portgroup: source.portgroup,
@@ -130,7 +152,7 @@ function placeOf({ mac, target, type }: Interface, wishes: readonly Wish[]): Gue
 function rewriteInterface(iface: Interface, context: Context): Rewritten {
   const { mac, owner } = iface;
   const address = iface.hostDevice?.address;
-  const found = ruleOf(iface, context.domain, context);
+  const found = ruleOf(iface, context);
   if (found === undefined) return nothing;
   const { rule, source: why } = found;
   const refuse: Refuse = (reason, hint) => {
@@ -150,15 +172,43 @@ function rewriteInterface(iface: Interface, context: Context): Rewritten {
   };
 }
 
+/** The same for a plain host device. A rule for interfaces is none for it, unless it names it. */
+function hostdevRuleOf({ type, address }: Hostdev, context: Ruling): Ruled | undefined {
+  if (type !== 'pci' || address === undefined) return undefined;
+  const isMeant = (rule: RewriteRule) => !isForInterfaces(rule) || (rule.match.address ?? rule.match.pf) !== undefined;
+  return findRule(context, isMeant, {
+    guest: context.domain.name,
+    address,
+    pf: context.pfOf(address) ?? undefined,
+  });
+}
+
+/**
+ * The host addresses that devices of the guest keep: free ones, and those that no rule changes. None of them can be picked
+ * for another of its devices.
+ */
+function keptAddresses(context: Ruling): ReadonlySet<PciAddress> {
+  const { interfaces, hostdevs, commandLine } = context.domain;
+  const ruled = [
+    ...interfaces.map(iface => ({ address: iface.hostDevice?.address, rule: ruleOf(iface, context)?.rule })),
+    ...hostdevs.map(hostdev => ({ address: hostdev.address, rule: hostdevRuleOf(hostdev, context)?.rule })),
+    ...commandLineHostdevs(commandLine).map(({ address }) => ({ address, rule: undefined })),
+  ];
+  return new Set(
+    ruled.flatMap(({ address, rule }) =>
+      address !== undefined && (rule?.vfs === undefined || context.freeVfs(rule.vfs, address).includes(address))
+        ? address
+        : [],
+    ),
+  );
+}
+
 function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewritten {
   const { address, element } = hostdev;
-  if (hostdev.type !== 'pci' || address === undefined) return nothing;
-  const pf = context.pfOf(address);
-  // A rule for interfaces is none for other host devices, unless it names them.
-  const isMeant = (rule: RewriteRule) => !isForInterfaces(rule) || (rule.match.address ?? rule.match.pf) !== undefined;
-  const found = findRule(context, isMeant, { guest: context.domain.name, address, pf: pf ?? undefined });
-  if (found === undefined) return nothing;
+  const found = hostdevRuleOf(hostdev, context);
+  if (found === undefined || address === undefined) return nothing;
   const { rule, source: why } = found;
+  const pf = context.pfOf(address);
   const owner = `${context.domain.owner}, host device ${address}`;
   const refuse: Refuse = (reason, hint) => {
     throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
@@ -191,42 +241,6 @@ function findRule(
   return index === -1 ? undefined : { rule: rules[index]!, source: `rule ${index + 1} of 'rewrite'` };
 }
 
-function retarget(iface: Interface, dev: string, { refuse, why }: Pick<Asked<Context>, 'refuse' | 'why'>): Rewritten {
-  const { element, target, type } = iface;
-  if (target.dev === dev) return nothing;
-  if (type === 'hostdev') refuse('a host device has no target');
-  if (/^(vnet|macvtap|macvlan)/.test(dev))
-    refuse(`libvirt takes '${dev}' for a name of its own and forgets it`, 'choose another prefix');
-  const present = element.child('target');
-  return {
-    edits:
-      present === undefined
-        ? addChildren(element, [{ name: 'target', attributes: { dev } }], why)
-        : [setAttribute(present, 'dev', dev, why)],
-    changes: [`target ${quoted(target.dev)} becomes '${dev}'`],
-  };
-}
-
-function rename(element: XmlElement, { alias, context, refuse, why }: { alias: string } & Asked<Context>): Rewritten {
-  const before = element.child('alias')?.attribute('name');
-  if (before === alias) return nothing;
-  const devices = context.domain.element.childrenNamed('devices').flatMap(({ children }) => children);
-  const others = devices.filter(device => device.span.start !== element.span.start);
-  if (others.some(device => device.child('alias')?.attribute('name') === alias))
-    refuse(`another device has the alias '${alias}'`);
-  const partners = devices.filter(device => device.child('teaming')?.attribute('persistent') === before);
-  if (before !== undefined && isUserAlias(before) && partners.length > 0)
-    refuse(`its alias '${before}' is what its teaming partner knows it by`);
-  const present = element.child('alias');
-  return {
-    edits:
-      present === undefined
-        ? addChildren(element, [{ name: 'alias', attributes: { name: alias } }], why)
-        : [setAttribute(present, 'name', alias, why)],
-    changes: [`alias ${quoted(before)} becomes '${alias}'`],
-  };
-}
-
 /** The host's side of a host device: an address that is free stays. */
 function pick(
   element: XmlElement,
@@ -235,14 +249,15 @@ function pick(
 ): Rewritten {
   const place = element.child('source')?.child('address');
   if (place === undefined || address === undefined) return refuse("'vfs' is for a host device with a PCI address");
-  const free = context.freeVfs(rule.vfs!, address).filter(each => !context.picks.has(each));
-  const chosen = free[0];
+  const { picks, kept } = context;
+  const free = context.freeVfs(rule.vfs!, address).filter(each => !picks.has(each));
+  const chosen = free.find(each => each === address || !kept.has(each));
   if (chosen === undefined) {
     throw new ActualnetError('POOL_EXHAUSTED', `${owner}: ${why}: no VF of ${rule.vfs!.join(', ')} is free`, {
       hint: 'stop a guest that has one, or make more',
     });
   }
-  context.picks.add(chosen);
+  picks.add(chosen);
   if (chosen === address) return nothing;
   const attributes = Object.entries(pciAddressAttributes(chosen));
   return {

@@ -43,45 +43,66 @@ function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every(each => typeof each === 'string');
 }
 
+/**
+ * Whether the guest's newest part here says the same, in the life that began at `bornMs`: the state of a guest that came is
+ * read again by every witness that begins, and two events tell of a migration by post-copy.
+ */
+export function isTold(parts: readonly CutOver[], { guest, reachable }: CutOver, bornMs: number): boolean {
+  const last = parts.findLast(part => part.guest === guest);
+  return last !== undefined && last.reachable === reachable && last.doneMs >= bornMs;
+}
+
 /** A migration's two ends are no further apart than this. */
 const farthestMs = 60_000;
 
 /**
- * Joins the parts of hosts to migrations, the newest last. The part of a source belongs to the nearest one of a
- * destination for the same MAC of the same guest. A source that opens its guest again after a failed migration is no
- * destination, and the closing before it belongs to none.
+ * Joins the parts of hosts to migrations, the newest last. A closing belongs to the nearest opening of the same MAC of the
+ * same guest. If that is one of the same host, later, the migration has failed and neither belongs to another host's part.
  */
 export function joinCutOvers(here: readonly CutOver[], there: readonly CutOver[]): Migration[] {
-  const parts = [here, there].flatMap((side, index) =>
-    side.flatMap(part => part.macs.map(mac => ({ ...part, mac, side: index, taken: false }))),
-  );
-  type Part = (typeof parts)[number];
-  const isSame = (a: Part, b: Part) => a.guest === b.guest && a.mac === b.mac;
-  const distance = (a: Part, b: Part) => Math.abs(a.heardMs - b.heardMs);
-  const rows: Migration[] = [];
-  const row = (part: Part, closed: CutOver | undefined, opened: CutOver | undefined): Migration => ({
-    guest: part.guest,
-    name: part.name,
-    mac: part.mac,
-    closed,
-    opened,
-    gapMs: closed &&
-      opened && { least: opened.beganMs - closed.doneMs, most: Math.max(0, opened.doneMs - closed.beganMs) },
-  });
-  for (const part of [...parts].sort((a, b) => a.heardMs - b.heardMs)) {
-    if (part.taken) continue;
-    part.taken = true;
-    const others = parts.filter(
-      other =>
-        !other.taken &&
-        isSame(part, other) &&
-        other.side !== part.side &&
-        other.reachable !== part.reachable &&
-        distance(part, other) < farthestMs,
-    );
-    const other = others.sort((a, b) => distance(part, a) - distance(part, b))[0];
-    if (other !== undefined) other.taken = true;
-    rows.push(part.reachable ? row(part, other, part) : row(part, part, other));
+  const groups = new Map<string, Part[]>();
+  for (const [side, parts] of [here, there].entries()) {
+    for (const part of parts) {
+      for (const mac of part.macs) {
+        const key = `${part.guest} ${mac}`;
+        groups.set(key, [...(groups.get(key) ?? []), { ...part, mac, side }]);
+      }
+    }
   }
-  return rows;
+  const rows = [...groups.values()].flatMap(joinParts);
+  const heardMs = ({ closed, opened }: Migration) => Math.min(...[closed, opened].flatMap(part => part?.heardMs ?? []));
+  return rows.sort((a, b) => heardMs(a) - heardMs(b));
+}
+
+interface Part extends CutOver {
+  readonly mac: string;
+  readonly side: number;
+}
+
+/** The same for one MAC of one guest. */
+function joinParts(parts: readonly Part[]): Migration[] {
+  const distance = ([closed, opened]: readonly [Part, Part]) => Math.abs(closed.heardMs - opened.heardMs);
+  const pairs = parts
+    .filter(({ reachable }) => !reachable)
+    .flatMap(closed => parts.filter(({ reachable }) => reachable).map(opened => [closed, opened] as const))
+    .filter(([closed, opened]) => closed.side !== opened.side || closed.heardMs <= opened.heardMs)
+    .filter(pair => distance(pair) < farthestMs)
+    .sort((a, b) => distance(a) - distance(b));
+  const other = new Map<Part, Part>();
+  for (const [closed, opened] of pairs) {
+    if (other.has(closed) || other.has(opened)) continue;
+    other.set(closed, opened).set(opened, closed);
+  }
+  return parts.flatMap(part => {
+    const found = other.get(part);
+    const joined = found?.side === part.side ? undefined : found;
+    if (part.reachable && joined !== undefined) return [];
+    return part.reachable ? migration(part, undefined, part) : migration(part, part, joined);
+  });
+}
+
+function migration({ guest, name, mac }: Part, closed: Part | undefined, opened: Part | undefined): Migration {
+  const gapMs = closed &&
+    opened && { least: opened.beganMs - closed.doneMs, most: Math.max(0, opened.doneMs - closed.beganMs) };
+  return { guest, name, mac, closed, opened, gapMs };
 }

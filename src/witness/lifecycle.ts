@@ -73,9 +73,14 @@ export function reachOfState(state: string, reason: string, policy: ReachPolicy)
   }
 }
 
-/** Whether the CPUs went to another host, or came from one, with this event or into this state. */
+/** Whether the CPUs went to another host, or came from one, with this event or into this state, or had gone before it. */
 export function isOfMigration({ event, detail }: Pick<LifecycleEvent, 'event' | 'detail'>): boolean {
-  return /^((Suspended|Resumed) (Migrated|Post-copy|Post-copy Error)|running (migrated|migration canceled|post-copy)|paused post-copy)$/.test(
+  return /^((Suspended|Resumed) (Migrated|Post-copy|Post-copy Error)|Stopped Migrated|running (migrated|migration canceled|post-copy)|paused post-copy)$/.test(
     `${event} ${detail}`,
   );
+}
+
+/** Whether the CPUs run after such an event, or in such a state. */
+export function opens({ event }: Pick<LifecycleEvent, 'event'>): boolean {
+  return event === 'Resumed' || event === 'running';
 }

@@ -56,6 +56,8 @@ interface Known {
   wanted: Wanted;
   done: Wanted | undefined;
   last: Cause;
+  /** Of its QEMU, once a status file has told. */
+  pid: string | undefined;
   /** Heard and not acted on yet; the newest decides, all of them explain. */
   causes: Cause[];
   /** The devices as last seen; `newDevices` until they are acted on. */
@@ -105,11 +107,16 @@ export class Witness {
   catchUp(states: readonly RunState[]): void {
     const policy = this.#context.policy();
     for (const running of states) {
-      const { guest, state, reason, atMs, devices } = running;
+      const { guest, state, reason, pid, atMs, devices } = running;
       const known = this.#guests.get(guest);
       const wanted = reachOfState(state, reason, policy);
-      const isNews = known === undefined || (known.wanted !== wanted && atMs > known.last.atMs);
-      if (wanted !== 'nothing' && isNews) this.#want(guest, wanted, { event: state, detail: reason, atMs }, devices);
+      // A guest may end and start again between two looks.
+      const isOther = known?.wanted !== wanted || (known.pid !== undefined && known.pid !== pid);
+      const isNews = known === undefined || (isOther && atMs > known.last.atMs);
+      if (wanted !== 'nothing') {
+        if (isNews) this.#want(guest, wanted, { event: state, detail: reason, atMs }, devices);
+        this.#guests.get(guest)!.pid = pid;
+      }
       this.takeDevices(running);
     }
     const running = new Set(states.map(({ guest }) => guest));
@@ -166,6 +173,7 @@ export class Witness {
       wanted,
       done: undefined,
       last: cause,
+      pid: undefined,
       causes: [],
       devices,
       newDevices: devices !== undefined,

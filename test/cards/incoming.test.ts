@@ -33,6 +33,12 @@ async function arrive(xml: string, context = world.context()): Promise<(string |
   return stdout === '' ? [] : addressesIn(stdout);
 }
 
+/** Another process has it open through VFIO. */
+function hold(address: string, pid = 4711): void {
+  world.cards.bind(address, 'vfio-pci', 'vfio-pci');
+  world.cards.hold(pid, `/dev/vfio/${world.cards.groupOf(address)}`, 'other');
+}
+
 describe('a guest that comes with VFs of another host', () => {
   test('gets free ones of this host, each its own, and keeps them when it is asked again', async () => {
     const { stdout } = await world.qemu('migrate', guest('01', [1, 2, 3]));
@@ -47,6 +53,17 @@ describe('a guest that comes with VFs of another host', () => {
     expect(new Set(all.flat()).size).toBe(3);
     await arrive(guest('04'));
     await expect(arrive(guest('05'))).rejects.toThrow(/no VF of ens\* is free.*POOL_EXHAUSTED/);
+  });
+
+  test('by its own wish is promised what no other one is promised, also if both come at once', async () => {
+    world.configure("guests: { allow: [vfs], devices: ['ens*'] }\n");
+    const wishing = (last: string) =>
+      guest(last).replace(
+        '<devices>',
+        `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='52:54:00:00:${last}:01' vfs='ens1f0'/></interfaces></metadata><devices>`,
+      );
+    const all = await Promise.all(['01', '02'].map(last => arrive(wishing(last))));
+    expect(new Set(all.flat())).toEqual(new Set(['0000:5e:01.0', '0000:5e:01.1']));
   });
 
   test('that never comes frees them after an hour', async () => {
@@ -77,13 +94,31 @@ describe('a guest that comes with VFs of another host', () => {
     await expect(arrive(guest('02'))).rejects.toThrow(/POOL_EXHAUSTED/);
   });
 
+  test.each([
+    { name: 'its own PF', taken: 1, pf: 'ens2f0', vf: 1 },
+    { name: 'its NUMA node, if its own PF has none', taken: 2, pf: 'ens3f0', vf: 0 },
+  ])('and an address of this host gets one of $name', async ({ taken, pf, vf }) => {
+    world.destroy();
+    const card = { driver: 'igb', vfDriver: 'igbvf', vfs: 2 };
+    world = new CardWorld(rule("'ens*'").replace('0000:99:*', '*'), [
+      { dev: 'ens1f0', address: '0000:5e:00.0', ...card, numaNode: 0 },
+      { dev: 'ens2f0', address: '0000:af:00.0', ...card, numaNode: 1 },
+      { dev: 'ens3f0', address: '0000:b0:00.0', ...card, numaNode: 1 },
+    ]);
+    const { cards } = world;
+    for (let each = 0; each < taken; each++) hold(cards.addressOf('ens2f0', each), 4711 + each);
+    const [, bus, slot, fn] = /:(..):(..)\.(.)$/.exec(cards.addressOf('ens2f0', 0))!;
+    const xml = guest('01').replace(
+      "bus='0x99' slot='0x01' function='0x0'",
+      `bus='0x${bus}' slot='0x${slot}' function='0x${fn}'`,
+    );
+    expect(await arrive(xml)).toEqual([cards.addressOf(pf, vf)]);
+  });
+
   test.each<{ name: string; take: (address: string) => void }>([
     {
       name: 'a process that holds it through VFIO',
-      take: address => {
-        world.cards.bind(address, 'vfio-pci', 'vfio-pci');
-        world.cards.hold(4711, `/dev/vfio/${world.cards.groupOf(address)}`, 'other');
-      },
+      take: address => hold(address),
     },
     { name: 'a container that its link was given to', take: () => world.cards.moveLinkAway('ens1f0', 0) },
   ])('does not get what $name has', async ({ take }) => {

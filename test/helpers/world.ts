@@ -22,7 +22,11 @@ export class World {
   constructor(config = '') {
     mkdirSync(path.join(this.root, 'var/log'), { recursive: true });
     mkdirSync(this.paths.config, { recursive: true });
-    if (config !== '') writeFileSync(path.join(this.paths.config, 'config.yaml'), config);
+    if (config !== '') this.configure(config);
+  }
+
+  configure(config: string): void {
+    writeFileSync(path.join(this.paths.config, 'config.yaml'), config);
   }
 
   destroy(): void {

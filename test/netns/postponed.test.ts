@@ -1,3 +1,4 @@
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { guest, mac, makeHost } from './guests.ts';
 import { hostState, inNamespace, ip, lineOf, World } from './world.ts';
@@ -64,6 +65,25 @@ describe.skipIf(!inNamespace)('taps of the command line of a guest that comes fr
     expect(lineOf('late0')).toMatch(/ up in br0/);
   });
 
+  test.each([
+    { name: 'is defined here since: it came offline', definedMs: 1000, incoming: false },
+    { name: 'was defined here before', definedMs: -1000, incoming: true },
+    { name: 'has a definition from the future', definedMs: 3_600_000, incoming: true },
+  ])('of one that was announced and $name', async ({ definedMs, incoming }) => {
+    const xml = withTaps([{ dev: 'late0' }]);
+    await world.qemu('migrate', xml.replace(" id='1'", ''));
+    mkdirSync(world.paths.libvirtGuestConfig, { recursive: true });
+    const file = `${world.paths.libvirtGuestConfig}/g1.xml`;
+    writeFileSync(file, xml);
+    const written = (world.nowMs + definedMs) / 1000;
+    utimesSync(file, written, written);
+    world.nowMs += 60_000;
+    await world.qemu('prepare', xml);
+    expect(world.records()).toMatchObject([{ incoming }]);
+    if (incoming) expect(lineOf('late0')).toBeUndefined();
+    else expect(lineOf('late0')).toMatch(/ up in br0/);
+  });
+
   test('after one that fails none is tried, those before it stay until the guest is given up', async () => {
     const before = hostState();
     const xml = withTaps([{ dev: 'tapa' }, { dev: 'wrong' }, { dev: 'tapc' }]);
@@ -79,7 +99,45 @@ describe.skipIf(!inNamespace)('taps of the command line of a guest that comes fr
     expect(hostState()).toEqual(before);
   });
 
-  test('that is there already, as the source’s on the same host, is used and kept', async () => {
+  /** The guest runs here and comes here once more; both QEMUs open `late0`. */
+  const arriveBeside = async (xml: string) => {
+    await world.qemu('prepare', xml);
+    await world.qemu('start', xml);
+    mkdirSync(world.paths.libvirtGuestStatus, { recursive: true });
+    writeFileSync(statusFile(), `<domstatus state='running' reason='booted' pid='1'>${xml}</domstatus>`);
+    await world.qemu('started', xml);
+    const running = hostState();
+    for (const operation of ['migrate', 'prepare', 'start'] as const) {
+      await world.qemu(operation, operation === 'migrate' ? xml.replace(" id='1'", '') : xml);
+      expect(hostState(), operation).toEqual(running);
+    }
+    return running;
+  };
+  const statusFile = () => `${world.paths.libvirtGuestStatus}/g1.xml`;
+  const end = async (xml: string) => {
+    await world.qemu('stopped', xml);
+    await world.qemu('release', xml);
+  };
+
+  test.each([
+    { name: 'the source', succeeds: true },
+    { name: 'the destination', succeeds: false },
+  ])('that its source on the same host has stays until both have ended, $name first', async ({ succeeds }) => {
+    const before = hostState();
+    const xml = withTaps([{ dev: 'late0' }]);
+    const running = await arriveBeside(xml);
+    expect(lineOf('late0')).toMatch(/ up in br0/);
+    expect(entries()).toHaveLength(1);
+    if (succeeds) await world.qemu('started', xml);
+    await end(xml);
+    expect(hostState()).toEqual(running);
+    rmSync(statusFile());
+    await end(xml);
+    expect(hostState()).toEqual(before);
+    expect(world.records()).toEqual([]);
+  });
+
+  test('that is there already, somebody else’s, is used and kept', async () => {
     ip('tuntap', 'add', 'dev', 'late0', 'mode', 'tap');
     ip('link', 'set', 'late0', 'master', 'br0', 'up');
     const before = hostState();

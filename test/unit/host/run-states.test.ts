@@ -29,8 +29,8 @@ test('state, reason and time of each guest, however it is quoted', () => {
   write('a', "state='running' reason='booted'");
   write("b's", 'state="paused" reason="ioerror"', 1_700_000_001_000);
   expect(runStateReader(paths)()).toEqual([
-    { guest: 'a', state: 'running', reason: 'booted', atMs: 1_700_000_000_000, devices: '' },
-    { guest: "b's", state: 'paused', reason: 'ioerror', atMs: 1_700_000_001_000, devices: '' },
+    { guest: 'a', state: 'running', reason: 'booted', pid: '7', atMs: 1_700_000_000_000, devices: '' },
+    { guest: "b's", state: 'paused', reason: 'ioerror', pid: '7', atMs: 1_700_000_001_000, devices: '' },
   ]);
   expect(readRunningGuest(paths, 'a')?.name).toBe('a');
 });

@@ -11,19 +11,27 @@ import { domainXml, running } from '../../helpers/documents.ts';
 const networks = [
   "<network><name>lan</name><bridge name='virbr0'/></network>",
   "<network><name>prod</name><forward mode='bridge'/><bridge name='br0'/></network>",
+  "<network><name>macv</name><forward mode='bridge'><interface dev='eth7'/></forward></network>",
+  "<network><name>empty</name><forward mode='vepa'/></network>",
   "<network><name>vf</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='1'/></forward></network>",
   "<network><name>vf2</name><forward mode='hostdev' managed='yes'><address type='pci' domain='0' bus='3' slot='0' function='2'/></forward></network>",
 ].map(xml => running(xml));
-const findNetwork = (name: string) => networks.find(({ network }) => network.name === name);
+const off = { ...running("<network><name>off</name><bridge name='virbr1'/></network>"), active: false };
+const findNetwork = (name: string) => [...networks, off].find(({ network }) => network.name === name);
 
 interface Host {
   readonly free?: readonly string[];
   readonly version?: string;
   /** What guests may choose: networks, bridges and devices of these names. */
   readonly chosen?: readonly string[];
+  readonly arrives?: boolean;
 }
 
-function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], version = '9.0.0', chosen = [] }: Host = {}) {
+function rewrite(
+  xml: string,
+  rules: readonly RewriteRule[],
+  { free = [], version = '9.0.0', chosen = [], arrives = false }: Host = {},
+) {
   const document = parseXml(xml);
   const result = rewriteGuest(document, {
     rules,
@@ -33,6 +41,7 @@ function rewrite(xml: string, rules: readonly RewriteRule[], { free = [], versio
       networks: chosen,
       devices: chosen,
     },
+    arrives,
     findNetwork,
     version: () => parseLibvirtVersion(version),
     pfOf: address => (address.startsWith('0000:5e:') ? 'ens2f0' : address.startsWith('0000:0a:') ? null : undefined),
@@ -213,6 +222,19 @@ describe('refused, naming the rule and the interface', () => {
       { portgroup: 'x' },
       /a portgroup is for a network/,
     ],
+    [
+      'a network without shaping for a floor',
+      nic('network', "<source network='lan'/><bandwidth><inbound average='10' floor='5'/></bandwidth>"),
+      { network: 'prod' },
+      /floor/,
+    ],
+    [
+      'a macvtap for a port of Open vSwitch',
+      nic('network', "<source network='lan'/><virtualport type='openvswitch'/>"),
+      { network: 'macv' },
+      /openvswitch/,
+    ],
+    ['a network without devices', nic('network', "<source network='lan'/>"), { network: 'empty' }, /empty/],
     ['a bridge for slirp', nic('user', ''), { bridge: 'br0' }, /type 'user'/],
     ['a target of libvirt’s', nic('bridge', "<source bridge='br0'/>"), { target: 'vnet7' }, /'vnet7'/],
     [
@@ -232,10 +254,54 @@ describe('refused, naming the rule and the interface', () => {
     expect(() => one(devices, rule)).toThrow(/guest 'g1', interface .*rule 1 of 'rewrite'/);
   });
 
+  describe('an alias, if <qemu:override> is for', () => {
+    const overriding = (devices: string, name: string) =>
+      domainXml(devices).replace(
+        '</domain>',
+        `<q:override xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:device alias='${name}'/></q:override></domain>`,
+      );
+    const card = (last: number, alias = '') =>
+      nic('bridge', `<source bridge='br0'/>${alias}`).replace('00:01', `00:0${last}`);
+    const vf = "<interface type='network'><mac address='52:54:00:aa:00:09'/><source network='gone'/></interface>";
+    const first = { mac: '52:54:00:aa:00:01' };
+
+    test.each<[name: string, devices: string, overridden: string, refused: boolean]>([
+      ['the old one', card(1, "<alias name='ua-a'/>"), 'ua-a', true],
+      ['the new one', card(1), 'ua-b', true],
+      ['what libvirt calls it', card(1), 'net0', true],
+      ['what libvirt calls the next one', card(1) + card(2), 'net1', true],
+      ['what libvirt calls the one before', card(2) + card(1), 'net0', false],
+      ['what libvirt calls a VF', card(1) + vf, 'hostdev0', false],
+      ['what libvirt calls a card behind a VF', vf + card(2) + card(1), 'net0', false],
+      ['another device', card(1, "<alias name='ua-a'/>") + card(2, "<alias name='ua-c'/>"), 'ua-c', false],
+      ['a disk', card(1), 'virtio-disk0', false],
+    ])('%s', (_, devices, overridden, refused) => {
+      const result = () => rewrite(overriding(devices, overridden), [{ match: first, alias: 'ua-b' }]);
+      if (refused) expect(result).toThrow(/interface 52:54:00:aa:00:01: rule 1 of 'rewrite'.*<qemu:override> is for/);
+      else expect(result().text).toMatch(/name=.ua-b/);
+    });
+  });
+
+  test.each<[rule: Omit<RewriteRule, 'match'>]>([[{ network: 'lan' }], [{ bridge: 'br0' }], [{ dev: 'eno3' }]])(
+    'a card for what was a VF elsewhere, although a network of that name has cards here: %j',
+    rule => {
+      const device = nic('network', "<source network='prod'/>").replace(model, '');
+      expect(() => one(device, rule)).toThrow(/the guest would get another card/);
+    },
+  );
+
   test('one name for two', () => {
     const two =
       nic('bridge', "<source bridge='br0'/>") + nic('bridge', "<source bridge='br0'/>").replace('00:01', '00:02');
     expect(() => one(two, { target: 'web0' })).toThrow(/two devices have the target 'web0'/);
+  });
+
+  test('a network that is not active, if the guest is to start now', () => {
+    const device = nic('network', "<source network='lan'/>");
+    expect(one(device, { network: 'off' }).changes).toHaveLength(1);
+    expect(() => one(device, { network: 'off' }, { arrives: true })).toThrow(/rule 1 of 'rewrite' .* not active/);
+    const stays = device.replace('lan', 'off');
+    expect(one(stays, { alias: 'ua-a' }, { arrives: true }).changes).toHaveLength(1);
   });
 
   test('a VLAN on a macvtap that is no longer passed through', () => {
@@ -257,6 +323,8 @@ describe('refused, naming the rule and the interface', () => {
 describe('the host address', () => {
   const hostdev = (fn: string) =>
     `<hostdev mode='subsystem' type='pci' managed='yes'><driver name='vfio'/><source><address domain='0' bus='0x5e' slot='0x02' function='0x${fn}'/></source><address type='pci' domain='0' bus='0' slot='7' function='0'/></hostdev>`;
+  const vf = (bus: string, slot: string, fn: string) =>
+    `<interface type='hostdev' managed='yes'><driver name='vfio'/><source><address type='pci' domain='0x0000' bus='0x${bus}' slot='0x0${slot}' function='0x${fn}'/></source></interface>`;
   const rule = { vfs: ['ens2f0'] };
 
   test('that is free stays', () => {
@@ -278,6 +346,52 @@ describe('the host address', () => {
     expect(text).toBe(domainXml(expected));
     expect(picks).toEqual(['0000:5e:02.5', '0000:5f:00.1']);
     expect(changes[0]).toBe("host device 0: host address 0000:5e:02.1 becomes 0000:5e:02.5 (rule 1 of 'rewrite')");
+  });
+
+  test.each<[name: string, devices: string, match: RewriteRule['match'], free: string[], expected: string[]]>([
+    [
+      'of one that stays is not picked for another, which comes first',
+      vf('99', '1', '0') + vf('5e', '1', '0'),
+      {},
+      ['0000:5e:01.0', '0000:5e:01.1'],
+      ['0000:5e:01.1', '0000:5e:01.0'],
+    ],
+    [
+      'of one that no rule changes is not picked',
+      vf('99', '1', '0') + vf('5e', '1', '0'),
+      { address: '0000:99:*' },
+      ['0000:5e:01.0', '0000:5e:01.1'],
+      ['0000:5e:01.1', '0000:5e:01.0'],
+    ],
+    [
+      'of a plain host device that no rule changes is not picked',
+      vf('99', '1', '0') + hostdev('1'),
+      { address: '0000:99:*' },
+      ['0000:5e:02.1', '0000:5e:02.2'],
+      ['0000:5e:02.2', '0000:5e:02.1'],
+    ],
+    [
+      'that two have stays with one',
+      vf('5e', '1', '0') + vf('5e', '1', '0'),
+      {},
+      ['0000:5e:01.0', '0000:5e:01.1'],
+      ['0000:5e:01.0', '0000:5e:01.1'],
+    ],
+  ])('%s', (_, devices, match, free, expected) => {
+    const { document } = rewrite(domainXml(devices), [{ match, ...rule }], { free });
+    const { interfaces, hostdevs } = readDomain(document);
+    expect([
+      ...interfaces.map(({ hostDevice }) => hostDevice?.address),
+      ...hostdevs.map(({ address }) => address),
+    ]).toEqual(expected);
+  });
+
+  test('of a device on the command line is not picked', () => {
+    const commandLine =
+      "<commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'><arg value='-device'/><arg value='vfio-pci,host=5e:02.5'/></commandline>";
+    const xml = domainXml(hostdev('1')).replace('</domain>', `${commandLine}</domain>`);
+    const free = ['0000:5e:02.5', '0000:5e:02.6'];
+    expect(rewrite(xml, [{ match: {}, ...rule }], { free }).picks).toEqual(['0000:5e:02.6']);
   });
 
   test('is not to be had', () => {

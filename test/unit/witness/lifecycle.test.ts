@@ -103,6 +103,7 @@ test('only a change of host is a part of a migration', () => {
     'Resumed Migrated',
     'Resumed Post-copy',
     'Resumed Post-copy Error',
+    'Stopped Migrated',
     'running migrated',
   ]);
 });

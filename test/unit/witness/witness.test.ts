@@ -85,9 +85,9 @@ describe('events', () => {
 });
 
 describe('status files', () => {
-  const state = (guest: string, words: string, atMs: number, devices = '') => {
+  const state = (guest: string, words: string, atMs: number, devices = '', pid = '7') => {
     const [name, ...reason] = words.split(' ');
-    return { guest, state: name!, reason: reason.join(' '), atMs, devices };
+    return { guest, state: name!, reason: reason.join(' '), pid, atMs, devices };
   };
 
   test('tell of guests of which no event came', async () => {
@@ -128,6 +128,39 @@ describe('status files', () => {
     await witness.idle();
     expect(acts).toEqual(['g open', 'g gone']);
     expect(witness.guests()).toEqual([]);
+  });
+
+  test.each<[name: string, looks: [words: string, afterMs: number, pid: string][], expected: string[]]>([
+    ['the same QEMU', [['running booted', 1, '7']], []],
+    ['another QEMU', [['running booted', 1, '8']], ['g open']],
+    [
+      'another QEMU, as soon as its CPUs run',
+      [
+        ['paused starting up', 1, '8'],
+        ['running booted', 2, '8'],
+        ['running booted', 3, '8'],
+      ],
+      ['g open'],
+    ],
+    [
+      'another QEMU, of which an event has told since',
+      [
+        ['running booted', -1, '8'],
+        ['running booted', 1, '8'],
+      ],
+      [],
+    ],
+  ])('written anew by %s', async (_, looks, expected) => {
+    const { witness, event, acts, clock } = witnessed();
+    event('g', 'Resumed Unpaused');
+    witness.catchUp([state('g', 'running booted', clock.ms - 1)]);
+    await witness.idle();
+    witness.catchUp([]);
+    for (const [words, afterMs, pid] of looks) {
+      witness.catchUp([state('g', words, clock.ms + afterMs, '', pid)]);
+      await witness.idle();
+    }
+    expect(acts.slice(1)).toEqual(expected);
   });
 
   test('tell of devices: looked at once when the guest is first seen, and each time they change', async () => {
