@@ -35,12 +35,12 @@ export function isHalted(name: string, host: HotplugHost): boolean {
 
 /**
  * Brings record and host in line with the devices the guest has now. What was made ready for one that it does not have is
- * taken back: whoever is at the guest's devices is us.
+ * taken back: whoever is at the guest's devices is us. Answers whether all is settled.
  */
-export async function settle(name: string, host: HotplugHost): Promise<void> {
+async function settle(name: string, host: HotplugHost): Promise<boolean> {
   // Whoever settles holds the guest's devices already.
   const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
-  await followDevices(name, { halted: isHalted(name, host), host: following });
+  return followDevices(name, { halted: isHalted(name, host), host: following });
 }
 
 /**
@@ -53,8 +53,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
   let isSettled = false;
   const settleIfPossible = async () => {
     try {
-      await settle(name, host);
-      isSettled = true;
+      isSettled = await settle(name, host);
     } catch (error) {
       isSettled = false;
       host.say(`not settled yet: ${errorLine(error)}`);
@@ -68,8 +67,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
       throw error;
     });
     isSettled = false;
-    await settle(name, host);
-    isSettled = true;
+    isSettled = await settle(name, host);
     return result;
   } finally {
     end(isSettled);

@@ -25,10 +25,10 @@ export function deviceFollowing(
     planning,
     log,
     findRecord: guest => foldRecord(guest, memory.readRecord(guest)),
-    note({ uuid, name }, view, findings) {
+    note({ uuid, name }, view, { findings, unset }) {
       if (uuid === undefined) return;
-      const line = { at: new Date().toISOString(), op: 'devices', name, view };
-      memory.appendRecord(uuid, findings.length > 0 ? { ...line, findings } : line);
+      const told = findings.length > 0 && { findings };
+      memory.appendRecord(uuid, { at: new Date().toISOString(), op: 'devices', name, view, ...told, unset });
     },
     hold: async guest => (await tryBeginHotplug(paths, guest))?.end,
   };
