@@ -78,12 +78,13 @@ function nameOf({ mac, hostdev }: GuestDevice): string {
   return mac ?? hostdev?.address ?? '';
 }
 
-interface Planned {
+/** What is planned for a device that libvirt has connected, or why nothing can be. */
+export interface PlannedSettings {
   readonly changes: readonly Change[];
   readonly problem?: string;
 }
 
-function planSettings(context: PlanContext, device: GuestDevice): Planned {
+export function planSettings(context: PlanContext, device: GuestDevice): PlannedSettings {
   try {
     return { changes: planAttached({ ...context, devices: [device] }) };
   } catch (error) {

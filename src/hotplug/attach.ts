@@ -4,9 +4,11 @@ import type { Uuid } from '../model/values.ts';
 import { describeChange } from '../plan/change.ts';
 import { ActualnetError, asActualnetError, type ErrorCode } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
+import { findLostPorts } from '../resolve/claim.ts';
 import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { XmlDocument } from '../xml/document.ts';
+import { checkDevice } from './check.ts';
 import { unplug } from './detach.ts';
 import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
 import { type Found, listDevices, listWritten, type Written } from './find.ts';
@@ -181,11 +183,18 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
   return listDevices(live.domain, live.view).find(each => isLike(device, each) && isNew(each));
 }
 
-/** What a start asks for on the host. Throws what cannot be done, unless the configuration says that it may fail. */
+/** What a start asks for on the host. Throws what cannot be done, unless it may fail, and what libvirt has not done. */
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
   const { domain, view } = await readLive(name, host);
-  const bare = guestAtHand(domain, await host.planning(), { halted: isHalted(name, host) });
-  for (const line of await openDevice({ guest: { ...bare, view }, device: keyOf(device) })) host.say(line);
+  const planning = await host.planning();
+  const guest = { ...guestAtHand(domain, planning, { halted: isHalted(name, host) }), view };
+  for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
+  const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
+  const wrong = [
+    ...findLostPorts({ ...domain, interfaces: own }, planning.findNetwork),
+    ...(await checkDevice(guest, nameOfNew(device))),
+  ];
+  if (wrong.length > 0) throw new ActualnetError('ACTION_FAILED', `${domain.owner}: ${wrong.join('; ')}`);
 }
 
 /** Those in the definition that could be the device. */

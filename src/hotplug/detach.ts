@@ -1,5 +1,6 @@
 import type { Uuid } from '../model/values.ts';
 import { isOnVfio } from '../plan/host-view.ts';
+import { userOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { type Found, findDefined, findDevice, listDevices } from './find.ts';
@@ -31,7 +32,7 @@ export async function detach(
     if (ofDefinition !== undefined) await changeDefinition(ofDefinition, { dryRun, host });
     return;
   }
-  const { domain, found } = await findUnpluggable(name, selector, host);
+  const { domain, view, found } = await findUnpluggable(name, selector, host);
   if (dryRun) {
     host.say(`virsh ${unplugCommand(domain.uuid, found).join(' ')}`);
     if (ofDefinition !== undefined) await changeDefinition(ofDefinition, { dryRun, host });
@@ -39,7 +40,7 @@ export async function detach(
     for (const step of ['the guest lets go', ...back, 'the record is brought up to date']) host.say(step);
     return;
   }
-  await holding(name, host, async () => {
+  const left = await holding(name, host, async () => {
     const { found: now } = await findUnpluggable(name, selector, host);
     if (now.alias !== found.alias || now.mac !== found.mac || now.address !== found.address)
       throw new ActualnetError('ACTION_FAILED', `${domain.owner}: '${selector}' has become another device meanwhile`);
@@ -55,9 +56,13 @@ export async function detach(
         },
       );
     }
-    await verifyGone(name, found, host);
     if (stays !== undefined) throw stays;
+    return findLeft(name, found, { domain, view }, host);
   });
+  if (left.length > 0) {
+    const what = `${found.name} ('${found.alias}') is detached`;
+    throw new ActualnetError('CHECK_FAILED', `${domain.owner}: ${what}, but not all of it is gone: ${left.join('; ')}`);
+  }
   host.say(`${found.name} ('${found.alias}') is detached`);
 }
 
@@ -191,16 +196,37 @@ function isListed({ alias, mac }: Found, { domain, view }: Live): boolean {
   return listDevices(domain, view).some(each => each.alias === alias && each.mac === mac);
 }
 
-/** It is in neither list; the host device is back and the port is deleted. What is not so is told: nothing here can mend it. */
-async function verifyGone(name: string, { address, mac, managed }: Found, host: HotplugHost): Promise<void> {
-  const live = await readLive(name, host).catch(() => undefined);
-  if (live === undefined) return;
-  for (const line of checkHostdevs(live.view)) host.say(`finding: ${line}`);
+/** Somebody else may be given the device at once, and needs a moment to open it. */
+const backMs = 3000;
+
+/**
+ * It is in neither list; the host device is back and the port is deleted. Answers what is not so: nothing here can mend it.
+ */
+async function findLeft(name: string, found: Found, before: Live, host: HotplugHost): Promise<string[]> {
+  const known = checkHostdevs(before.view);
+  const untilMs = host.now() + backMs;
+  for (;;) {
+    const live = await readLive(name, host).catch(unlessGone);
+    if (live?.domain.uuid !== before.domain.uuid) return [];
+    const lists = checkHostdevs(live.view).filter(line => !known.includes(line));
+    const left = [...lists, ...(await findNotBack(found, host)), ...findPort(found, before.domain.uuid, host)];
+    if (left.length === 0 || host.now() > untilMs) return left;
+    await host.pause(lookMs);
+  }
+}
+
+async function findNotBack({ address, managed }: Found, host: HotplugHost): Promise<string[]> {
+  if (address === undefined || !managed) return [];
   const { effects } = await host.planning();
-  const device = address === undefined || !managed ? undefined : (await effects.view({})).pci(address);
-  if (device !== undefined && isOnVfio(device)) host.say(`finding: ${address} is still bound to '${device.driver}'`);
-  const ports = recordOf(live.domain.uuid, host)?.ports ?? [];
-  const used = new Set(live.domain.interfaces.map(({ source }) => source.portid));
-  const left = ports.find(port => port.mac === mac && !used.has(port.uuid));
-  if (left !== undefined) host.say(`finding: its port ${left.uuid} of network '${left.network}' is not deleted`);
+  const view = await effects.view({});
+  const device = view.pci(address);
+  const isBack = device === undefined || !isOnVfio(device) || userOf(address, view) !== undefined;
+  return isBack ? [] : [`${address} is still bound to '${device.driver}'`];
+}
+
+function findPort({ element }: Found, guest: Uuid, host: HotplugHost): string[] {
+  const portid = element.child('source')?.attribute('portid');
+  const ports = [...host.libvirtPorts(guest), ...(recordOf(guest, host)?.ports ?? [])];
+  const left = ports.find(({ uuid }) => uuid === portid);
+  return left === undefined ? [] : [`its port ${left.uuid} of network '${left.network}' is not deleted`];
 }

@@ -79,7 +79,8 @@ export function forgetRefusedPorts(name: string, mac: string, host: HotplugHost)
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) return;
   const used = new Set(domain.interfaces.map(({ source }) => source.portid));
-  const isRefused = ({ uuid, network }: PortView) => !used.has(uuid) && !host.libvirtPorts(network).has(uuid);
+  const counted = new Set(host.libvirtPorts(domain.uuid).map(({ uuid }) => uuid));
+  const isRefused = ({ uuid }: PortView) => !used.has(uuid) && !counted.has(uuid);
   for (const port of recordOf(domain.uuid, host)?.ports ?? [])
     if (port.mac === mac && isRefused(port)) host.forgetPort(domain.uuid, port);
 }

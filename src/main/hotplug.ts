@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Planning } from '../apply/guest.ts';
 import { foldRecord } from '../apply/record.ts';
 import { beginHotplug, tryBeginHotplug } from '../host/hotplugs.ts';
-import { findGuestDefinition, findNetworkInLibvirtFiles, readRunningGuests } from '../host/libvirt-files.ts';
+import { findGuestDefinition, readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { readRunningGuest, tryReadRunState } from '../host/run-states.ts';
@@ -53,8 +53,12 @@ export function hotplugHost(
       const found = findGuestDefinition(paths, name);
       return found && readDomain(found.document);
     },
-    libvirtPorts: network =>
-      new Set((findNetworkInLibvirtFiles(paths, network)?.ports ?? []).flatMap(({ uuid }) => uuid ?? [])),
+    libvirtPorts: guest =>
+      readRunningNetworks(paths).flatMap(({ network: { name: network }, ports }) =>
+        ports.flatMap(({ ownerUuid, uuid, mac }) =>
+          ownerUuid === guest && uuid !== undefined && mac !== undefined ? { uuid, mac, network } : [],
+        ),
+      ),
     forgetPort(guest, { network, uuid }) {
       memory.forgetPort(network, uuid);
       memory.appendRecord(guest, { at: new Date().toISOString(), op: 'port-deleted', uuid });

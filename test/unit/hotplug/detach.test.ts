@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attach } from '../../../src/hotplug/attach.ts';
 import { detach } from '../../../src/hotplug/detach.ts';
+import type { Uuid } from '../../../src/model/values.ts';
 import { ActualnetError, asActualnetError } from '../../../src/report/error.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { definition, pretendedGuest, status } from './pretended-guest.ts';
@@ -194,6 +195,17 @@ describe('--live --config, half of which fails', () => {
       'not undone: virsh detach-device-alias: refused',
     ]);
     expect(guest.virsh.at(-1)).toBe(unplugs('net0'));
+  });
+});
+
+test('what libvirt has not given back is an error, and the device is gone all the same', async () => {
+  const guest = pretendedGuest({ live: status(live), onVirsh: letsGo });
+  const left = { uuid: '0b0e1f52-0000-4000-8000-0000000000d1' as Uuid, network: 'vfs', mac };
+  const host = { ...guest.host, libvirtPorts: () => [left] };
+  const where = { live: true, config: false };
+  await expect(detach('g', mac, { where, limitMs: 0, dryRun: false, host })).rejects.toMatchObject({
+    code: 'CHECK_FAILED',
+    message: expect.stringContaining(`its port ${left.uuid} of network 'vfs' is not deleted`),
   });
 });
 

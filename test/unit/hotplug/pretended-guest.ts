@@ -68,7 +68,7 @@ export function pretendedGuest({
     findGuest,
     findDefinition: () => state.defined,
     runState: () => 'running',
-    libvirtPorts: () => new Set(),
+    libvirtPorts: () => [],
     begin: async () => () => undefined,
     async virsh(words: readonly string[], document?: string) {
       virsh.push(words.join(' ').replace(` --domain ${uuid}`, '') + (document === undefined ? '' : ` <<< ${document}`));

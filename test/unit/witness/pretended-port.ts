@@ -1,10 +1,10 @@
 import type { Effects, LedgerFile } from '../../../src/apply/effects.ts';
 import { repairGuest } from '../../../src/apply/guest.ts';
 import { foldLedger } from '../../../src/apply/ledger.ts';
-import { foldRecord, type PortView } from '../../../src/apply/record.ts';
+import { foldRecord } from '../../../src/apply/record.ts';
 import { parseConfig } from '../../../src/config/config.ts';
 import { checkGuest } from '../../../src/hotplug/check.ts';
-import type { HotplugHost } from '../../../src/hotplug/host.ts';
+import type { HotplugHost, KnownPort } from '../../../src/hotplug/host.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { describeChange } from '../../../src/plan/change.ts';
@@ -40,15 +40,18 @@ export function onBridge({
   return `${head}${actual}<mac address='${mac}'/><target dev='${dev}'/><alias name='net0'/></interface>`;
 }
 
-/** Networks `A` and `B` on a bridge that tells VLANs apart, and a guest with a port there that others change. */
-export async function pretendedPort(text: string) {
+async function readConfig(text: string) {
   const parsed = await parseConfig([{ file: 'test', text }]);
   if ('mistakes' in parsed) throw new Error(parsed.mistakes.join('\n'));
-  const { config } = parsed;
+  return parsed.config;
+}
+
+/** Networks `A` and `B` on a bridge that tells VLANs apart, and a guest with a port there that others change. */
+export async function pretendedPort(text: string) {
   const host = { dev: 'vnet1', vlans: [] as PortVlan[], isolated: false, refuses: '', ran: [] as string[] };
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];
-  const state = { xml: '', halted: false, holds: true, ports: [] as PortView[] };
+  const state = { xml: '', halted: false, holds: true, asked: text, ports: [] as KnownPort[] };
   const ledgerOf = (own: object[]): LedgerFile => ({
     read: () => own,
     append: more => void own.push(...more),
@@ -84,16 +87,16 @@ export async function pretendedPort(text: string) {
     run: async (_: string, commands: readonly string[]) =>
       commands.flatMap((line, place) => (act(line) ? [] : { place, message: 'Cannot allocate memory' })),
   } as unknown as Effects;
-  const networks = new Map(
-    ['A', 'B'].map(name => [
-      name,
-      running(`<network><name>${name}</name><forward mode='bridge'/><bridge name='br0'/></network>`),
-    ]),
-  );
+  const network = (name: string) =>
+    `<network><name>${name}</name><forward mode='bridge'/><bridge name='br0'/></network>`;
   const planning = async () => ({
-    config,
+    config: await readConfig(state.asked),
     effects,
-    findNetwork: (name: string) => networks.get(name),
+    findNetwork: (name: string) =>
+      running(
+        network(name),
+        state.ports.filter(port => port.network === name).map(({ uuid: port }) => ({ uuid: port })),
+      ),
     version: () => oldestLibvirtVersion,
   });
   const liveXml = () => `<domain id='1'><name>g</name><uuid>${uuid}</uuid><devices>${state.xml}</devices></domain>`;
@@ -135,10 +138,23 @@ export async function pretendedPort(text: string) {
     state,
     log,
     join,
-    /** libvirt has it like this now. */
+    /** libvirt has it like this now, with the ports that go with it. */
     set(xml: string) {
       state.xml = xml;
+      for (const port of state.ports) lines.record.push({ at: 'then', op: 'port-deleted', uuid: port.uuid });
+      state.ports = [...xml.matchAll(/network='(\w)'.*? portid='([^']+)'/g)].map(([, of = '', portid = '']) => ({
+        uuid: portid as Uuid,
+        network: of,
+        mac,
+      }));
+      for (const port of state.ports)
+        lines.record.push({ at: 'then', op: 'port-created', port: { ...port, plug: null }, findings: [] });
     },
+    /** The configuration says something else. */
+    ask(instead: string) {
+      state.asked = instead;
+    },
+    note: (line: object) => void lines.record.push({ at: 'then', ...line }),
     follow: () => followDevices('g', { halted: state.halted, host: following }),
     /** What a restart of libvirt's daemon leads to. */
     repair: () => repairGuest({ uuid, domain: findGuest(), effects }),
