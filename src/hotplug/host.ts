@@ -11,6 +11,8 @@ export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;
 export interface HotplugHost {
   readonly following: DeviceFollowing;
   readonly planning: () => Promise<Planning>;
+  /** The name of a guest that is given by its name or uuid. */
+  readonly nameOf: (guest: string) => string;
   /** A running guest by libvirt's status file. */
   readonly findGuest: (name: string) => Domain | undefined;
   /** Its definition. */

@@ -16,10 +16,7 @@ export interface Live {
 /** Throws `GUEST_UNKNOWN` if it does not run. */
 export async function readLive(name: string, host: HotplugHost): Promise<Live> {
   const domain = host.findGuest(name);
-  if (domain?.uuid === undefined)
-    throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`, {
-      hint: "'--config' changes its definition",
-    });
+  if (domain?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`);
   const { view } = guestAtHand(domain, await host.planning());
   return { domain: { ...domain, uuid: domain.uuid }, view };
 }

@@ -3,14 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Planning } from '../apply/guest.ts';
 import { foldRecord } from '../apply/record.ts';
 import { beginHotplug, tryBeginHotplug } from '../host/hotplugs.ts';
-import { findGuestDefinition, readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
+import {
+  findGuestDefinition,
+  readGuestDefinitions,
+  readRunningGuests,
+  readRunningNetworks,
+} from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { readRunningGuest, tryReadRunState } from '../host/run-states.ts';
 import { runVirsh } from '../host/virsh.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import { readDomain } from '../model/domain.ts';
-import type { MacAddress } from '../model/values.ts';
+import { type MacAddress, parseUuid } from '../model/values.ts';
 import type { Log } from '../report/log.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
 
@@ -48,6 +53,13 @@ export function hotplugHost(
   return {
     following: deviceFollowing(paths, { memory, planning, log }),
     planning,
+    nameOf(guest) {
+      const uuid = parseUuid(guest);
+      if (uuid === undefined) return guest;
+      const known = [...readRunningGuests(paths), ...readGuestDefinitions(paths)];
+      const named = known.find(({ name }) => name === guest) ?? known.find(each => each.uuid === uuid);
+      return named?.name ?? guest;
+    },
     findGuest: name => readRunningGuest(paths, name),
     findDefinition: name => {
       const found = findGuestDefinition(paths, name);
