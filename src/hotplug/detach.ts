@@ -27,7 +27,7 @@ export async function detach(
   }: { readonly where: Where; readonly limitMs: number; readonly dryRun: boolean; readonly host: HotplugHost },
 ): Promise<void> {
   if (selector === '') throw new ActualnetError('USAGE', 'which device? It is named by its MAC, alias or PCI address');
-  const ofDefinition = where.config ? await findInDefinition(name, selector, host) : undefined;
+  const ofDefinition = where.config ? await findInDefinition(name, selector, { isBoth: where.live, host }) : undefined;
   if (!where.live) {
     if (ofDefinition !== undefined) await changeDefinition(ofDefinition, { dryRun, host });
     return;
@@ -71,11 +71,16 @@ interface OfDefinition {
   readonly xml: string;
 }
 
-async function findInDefinition(name: string, selector: string, host: HotplugHost): Promise<OfDefinition> {
+async function findInDefinition(
+  name: string,
+  selector: string,
+  { isBoth, host }: { readonly isBoth: boolean; readonly host: HotplugHost },
+): Promise<OfDefinition> {
   const defined = host.findDefinition(name);
   if (defined?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' has no definition`);
   const live = host.findGuest(name) === undefined ? undefined : await readLive(name, host);
-  const { element } = findDefined(defined, live ? listDevices(live.domain, live.view) : [], selector);
+  const running = live ? listDevices(live.domain, live.view) : [];
+  const { element } = findDefined(defined, selector, { running, isBoth });
   return { uuid: defined.uuid, xml: element.outerXml };
 }
 

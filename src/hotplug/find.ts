@@ -50,9 +50,14 @@ export function findDevice(domain: Domain, view: GuestView, selector: string): F
 
 /**
  * The one device of a definition that `selector` names, by what is written there or by what the running guest's device is:
- * only that one has libvirt's aliases and the addresses from a pool. Throws `DEVICE_MISSING` for none or several.
+ * only that one has libvirt's aliases and the addresses from a pool. Throws `DEVICE_MISSING` for none or several, and if both
+ * are meant for two that are not the same.
  */
-export function findDefined(defined: Domain, running: readonly Found[], selector: string): Written {
+export function findDefined(
+  defined: Domain,
+  selector: string,
+  { running, isBoth }: { readonly running: readonly Found[]; readonly isBoth: boolean },
+): Written {
   const written = listWritten(defined);
   const isNamed = namedBy(selector);
   const ofRunning = running.filter(isNamed).flatMap(found => counterparts(found, written));
@@ -63,6 +68,10 @@ export function findDefined(defined: Domain, running: readonly Found[], selector
     throw new ActualnetError('DEVICE_MISSING', `the definition of ${defined.owner} has several devices '${selector}'`, {
       hint: 'give the alias, or the PCI address in the guest',
     });
+  }
+  if (isBoth && !ofRunning.includes(first)) {
+    const what = `${defined.owner} does not have, as it runs, the device that is '${selector}' in its definition`;
+    throw new ActualnetError('DEVICE_MISSING', what, { hint: "with '--config' alone the definition is changed" });
   }
   return first;
 }

@@ -91,6 +91,12 @@ describe('the device of the running guest and of its definition are one', () => 
       '--live --config',
       { live, defined: written + hostdev('07:00.0') },
     ],
+    [
+      'another one at that place in the guest',
+      '07:00.0',
+      '--live --config',
+      { live, defined: plain('52:54:00:00:00:02', inGuest) },
+    ],
     ['only the running guest has it', mac, '--live --config', { live, defined: '' }],
     ['only the definition has it', mac, '--live --config', { live: '', defined: written }],
     ['twins without a difference', mac, '--config', { defined: plain(mac, '') + plain(mac, '') }],
