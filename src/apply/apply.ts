@@ -135,7 +135,7 @@ function decide(
 }
 
 /** A VLAN that several guests need is there in whatever way the port carries it: how is for the administrator to say. */
-function isMet(
+export function isMet(
   { subject, to, shared }: Pick<Change, 'subject' | 'to' | 'shared'>,
   observed: Value | undefined,
 ): boolean {

@@ -2,7 +2,7 @@ import type { PciAddress } from '../model/pci-address.ts';
 import { type Change, keyOf } from '../plan/change.ts';
 import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
-import { wantedBy } from '../plan/leftovers.ts';
+import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
 import {
   isPassive,
   type PlanContext,
@@ -13,11 +13,12 @@ import {
   planUnreachable,
 } from '../plan/plan.ts';
 import { type ActualnetError, asActualnetError } from '../report/error.ts';
-import { carryOut } from './apply.ts';
+import { carryOut, needsOf } from './apply.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
 import type { PortView } from './record.ts';
-import { leaveShared, undoGuest } from './undo.ts';
+import { leaveShared, type Undone, undoGuest } from './undo.ts';
+import { findUnmet } from './unmet.ts';
 
 /** What is known of the devices that a guest has now. */
 export interface DevicesNow {
@@ -29,9 +30,19 @@ export interface DevicesNow {
   readonly takesBack: boolean;
 }
 
+export interface ActedOnDevices {
+  /** A line for each thing that could not be done, or is somebody else's now. */
+  readonly told: readonly string[];
+  /** A line for each thing that could not be taken back: to be tried again. */
+  readonly inForce: readonly string[];
+  /** Of those that came or changed, the ones that could not be set: likewise. */
+  readonly unset: readonly string[];
+}
+
 /**
- * Brings what is in force for a running guest in line with the devices it has now: what one that is gone has left is taken
- * back, what one that came asks for is set, and opened unless the CPUs stand still. The others stay as they were set.
+ * Brings what is in force for a running guest in line with the devices it has now: what one that is gone, or was connected
+ * to something else, has left is taken back; what one that came asks for is set, and opened unless the CPUs stand still. The
+ * others stay as they were set.
  */
 export async function actOnDevices(
   guest: GuestAtHand,
@@ -39,34 +50,72 @@ export async function actOnDevices(
 ): Promise<ActedOnDevices> {
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
-  const told: string[] = [];
-  const inForce: string[] = [];
-  if (takesBack) {
-    const present = { ...context, devices: [...context.devices, ...devicesOfNewPorts(guest, ports)] };
-    const isWanted = wantedBy(present, inForceFor(guest));
-    const isLeft = ({ subject }: LedgerEntry) => !isWanted(subject);
-    const own = await undoGuest(uuid, effects, isLeft);
-    // What others have left and could not be taken back then is no matter of this guest.
-    const shared = await leaveShared(uuid, effects, entry => entry.users.includes(uuid) && isLeft(entry));
-    for (const { left, problems } of [own, shared]) {
-      told.push(...left);
-      inForce.push(...problems);
-    }
-  }
-  const changes: Change[] = [];
-  const came = context.devices.filter(({ mac, hostdev }) => fresh.has(mac ?? hostdev?.address ?? ''));
-  for (const device of came) {
-    try {
-      changes.push(...planAttached({ ...context, devices: [device] }));
-    } catch (error) {
-      told.push(asActualnetError(error).message);
-    }
-  }
+  const came = context.devices.filter(device => fresh.has(nameOf(device)));
+  const plans = came.map(device => ({ device, ...planSettings(context, device) }));
+  const undone = [
+    await takeBackOutdated(guest, came, [...plans.flatMap(({ changes }) => changes), ...planReachable(context)]),
+  ];
+  if (takesBack) undone.push(...(await takeBackLeft(guest, { context, ports })));
+  const told = [...undone.flatMap(({ left }) => left), ...plans.flatMap(({ problem }) => problem ?? [])];
+  const changes = plans.flatMap(each => each.changes);
   // libvirt puts a macvtap up when it is attached, whatever the CPUs do.
   if (guest.halted) changes.push(...planUnreachable({ ...context, devices: came }));
   else changes.push(...openingOf(context, told));
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: true };
-  return { told: [...told, ...(await carryOut(changes, applying))], inForce };
+  const failures = await carryOut(changes, applying);
+  const needed = changes.filter(({ optional }) => !optional);
+  const unmet = failures.length === 0 ? [] : findUnmet(needed, await effects.view(needsOf(needed)));
+  const isUnset = ({ device, changes: own, problem }: (typeof plans)[number]) =>
+    problem !== undefined || unmet.some(change => own.includes(change) || change.subject.dev === device.dev);
+  return {
+    told: [...told, ...failures],
+    inForce: undone.flatMap(({ problems }) => problems),
+    unset: plans.filter(isUnset).map(({ device }) => nameOf(device)),
+  };
+}
+
+function nameOf({ mac, hostdev }: GuestDevice): string {
+  return mac ?? hostdev?.address ?? '';
+}
+
+/** What is planned for a device that libvirt has connected, or why nothing can be. */
+export interface PlannedSettings {
+  readonly changes: readonly Change[];
+  readonly problem?: string;
+}
+
+export function planSettings(context: PlanContext, device: GuestDevice): PlannedSettings {
+  try {
+    return { changes: planAttached({ ...context, devices: [device] }) };
+  } catch (error) {
+    return { changes: [], problem: asActualnetError(error).message };
+  }
+}
+
+/** A port keeps what was set on it when it gets another network. */
+async function takeBackOutdated(
+  { uuid, effects }: GuestAtHand,
+  came: readonly GuestDevice[],
+  planned: readonly Change[],
+): Promise<Undone> {
+  const isOutdated = outdatedBy(came, planned);
+  return undoGuest(uuid, effects, ({ subject }) => isOutdated(subject));
+}
+
+/** What there is no device for any more. */
+async function takeBackLeft(
+  guest: GuestAtHand,
+  { context, ports }: { readonly context: PlanContext; readonly ports: readonly PortView[] },
+): Promise<Undone[]> {
+  const { uuid, effects } = guest;
+  const present = { ...context, devices: [...context.devices, ...devicesOfNewPorts(guest, ports)] };
+  const isWanted = wantedBy(present, inForceFor(guest));
+  const isLeft = ({ subject }: LedgerEntry) => !isWanted(subject);
+  return [
+    await undoGuest(uuid, effects, isLeft),
+    // What others have left and could not be taken back then is no matter of this guest.
+    await leaveShared(uuid, effects, entry => entry.users.includes(uuid) && isLeft(entry)),
+  ];
 }
 
 function openingOf(context: PlanContext, told: string[]): Change[] {
@@ -76,13 +125,6 @@ function openingOf(context: PlanContext, told: string[]): Change[] {
     told.push(asActualnetError(error).message);
     return planReachable(context);
   }
-}
-
-export interface ActedOnDevices {
-  /** A line for each thing that could not be done, or is somebody else's now. */
-  readonly told: readonly string[];
-  /** A line for each thing that could not be taken back: to be tried again. */
-  readonly inForce: readonly string[];
 }
 
 /** A port comes before its interface is in the list. */

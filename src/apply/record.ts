@@ -25,6 +25,8 @@ export type RecordLine =
       /** How its document was rewritten for this host, and the VFs it was promised. */
       readonly rewritten?: readonly string[];
       readonly picks?: readonly PciAddress[];
+      /** All that could not be set when they came. */
+      readonly unset?: readonly string[];
     }
   | { readonly at: string; readonly op: 'port-created'; readonly port: PortView; readonly findings: readonly string[] }
   | { readonly at: string; readonly op: 'port-deleted'; readonly uuid: Uuid };
@@ -55,6 +57,8 @@ export interface GuestRecord {
   readonly chosen: GuestView | null;
   readonly ports: readonly PortView[];
   readonly findings: readonly string[];
+  /** Devices that came and could not be set yet, interfaces by MAC, host devices by address: they are tried again. */
+  readonly unset: readonly string[];
   /** What actualnet has changed on the host for this guest alone, and will undo. */
   readonly inForce: readonly string[];
 }
@@ -99,6 +103,7 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
     foreseen: view !== null && !isChosen ? view : base.foreseen,
     chosen: view !== null && isChosen ? view : base.chosen,
     findings: merge(base.findings, line.findings ?? []),
+    unset: line.unset ?? base.unset,
   };
 }
 
@@ -116,6 +121,7 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
     chosen: null,
     ports: [],
     findings: [],
+    unset: [],
     inForce: [],
   };
 }
@@ -123,9 +129,9 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
 /** Only lines of the right shape count: a file may hold a torn line, another version's, or somebody's. */
 function asRecordLine(candidate: unknown): RecordLine | undefined {
   if (!isObject(candidate) || typeof candidate.op !== 'string' || typeof candidate.at !== 'string') return undefined;
-  const { op, findings = [], rewritten = [], picks = [], view, port, name, uuid } = candidate;
+  const { op, findings = [], rewritten = [], picks = [], unset = [], view, port, name, uuid } = candidate;
   const isSound =
-    [findings, rewritten, picks].every(list => isArrayOf(list, entry => typeof entry === 'string')) &&
+    [findings, rewritten, picks, unset].every(list => isArrayOf(list, entry => typeof entry === 'string')) &&
     (view === undefined || isView(view)) &&
     (op === 'port-created' ? isPort(port) : op === 'port-deleted' ? isUuid(uuid) : typeof name === 'string');
   return isSound ? (candidate as unknown as RecordLine) : undefined;

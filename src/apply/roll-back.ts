@@ -62,11 +62,16 @@ async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: E
   return problems;
 }
 
-/** What could be refused and was: nothing of it is in force. */
+/**
+ * What failed, and does not end the call: nothing of it is in force, only what was before. Binding a driver can end half-way,
+ * and stays to be undone.
+ */
 export function forget(steps: readonly Step[], effects: Effects): void {
-  const undoings = steps.flatMap(({ change, known, file }) => {
+  const failed = steps.filter(({ command }) => command?.tool !== 'pci');
+  for (const { file, known } of failed) if (known !== undefined) file.append(compactLines([known]));
+  const undoings = failed.flatMap(({ change, known, file }) => {
     const entry = foldLedger(file.read()).get(keyOf(change.subject));
-    return change.optional && known === undefined && entry !== undefined ? [{ entry, file }] : [];
+    return known === undefined && entry !== undefined ? [{ entry, file }] : [];
   });
   closeEntries(undoings, effects);
 }

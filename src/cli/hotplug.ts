@@ -18,8 +18,9 @@ export async function attachCommand(
   { device, ...options }: Options & { readonly device: string },
   io: CommandIo,
 ): Promise<void> {
-  const { guest, dryRun, host } = options;
-  await attach(guest, io.readDocument(device), { where: whereOf(options), dryRun, host });
+  const { dryRun, host } = options;
+  const guest = host.nameOf(options.guest);
+  await attach(guest, io.readDocument(device), { where: whereOf(guest, options), dryRun, host });
 }
 
 /** `actualnet detach GUEST DEVICE`: by MAC, alias or address. */
@@ -28,12 +29,13 @@ export async function detachCommand({
   seconds,
   ...options
 }: Options & { readonly device: string; readonly seconds: number }): Promise<void> {
-  const { guest, dryRun, host } = options;
-  await detach(guest, device, { where: whereOf(options), limitMs: seconds * 1000, dryRun, host });
+  const { dryRun, host } = options;
+  const guest = host.nameOf(options.guest);
+  await detach(guest, device, { where: whereOf(guest, options), limitMs: seconds * 1000, dryRun, host });
 }
 
 /** As virsh has it: without either, the guest as it is now. */
-function whereOf({ guest, live, config, host }: Options): Where {
+function whereOf(guest: string, { live, config, host }: Options): Where {
   if (live || config) return { live, config };
   const runs = host.findGuest(guest) !== undefined;
   return { live: runs, config: !runs };
@@ -41,9 +43,14 @@ function whereOf({ guest, live, config, host }: Options): Where {
 
 /** `actualnet status --check GUEST`: what does not agree. */
 export async function checkGuestCommand(
-  { guest, format, host }: { readonly guest: string; readonly format: 'table' | 'json'; readonly host: HotplugHost },
+  {
+    guest: given,
+    format,
+    host,
+  }: { readonly guest: string; readonly format: 'table' | 'json'; readonly host: HotplugHost },
   io: CommandIo,
 ): Promise<void> {
+  const guest = host.nameOf(given);
   const findings = await checkGuest(guest, host);
   if (format === 'json') io.write(`${JSON.stringify({ guest, findings }, null, 2)}\n`);
   else io.write(findings.length === 0 ? 'everything agrees\n' : findings.map(line => `${printable(line)}\n`).join(''));

@@ -1,3 +1,4 @@
+import { actOnDevices } from '../apply/devices.ts';
 import {
   accessFindings,
   actOnGuest,
@@ -24,6 +25,7 @@ import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import { findLostPorts } from '../resolve/claim.ts';
+import { compareDevices, type DeviceNews } from '../transform/devices.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
@@ -163,12 +165,17 @@ async function follow(
   const view = withNetworks(viewOf(domain, context), before);
   const differences = findDifferences(operation, before, view);
   const lost = operation === 'reconnect' ? findLostPorts(domain, context.memory.findNetwork) : [];
-  const findings = [...differences, ...lost, ...checkHostdevs(view)].filter(
+  const missed = operation === 'reconnect' && before?.chosen ? compareDevices(before.chosen, view) : nothingMissed;
+  for (const line of missed.news) context.log.info(`${domain.owner}, ${operation}: ${line}`);
+  const findings = [...differences, ...missed.findings, ...lost, ...checkHostdevs(view)].filter(
     finding => !before?.findings.includes(finding),
   );
   // A daemon that restarts often shows the same again and again.
   const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
-  write(guest, lineOf(operation, domain, context, isNew ? { view, findings } : { findings }), context);
+  const due = operation === 'reconnect' ? [...missed.fresh, ...(before?.unset ?? [])] : [];
+  // What has yet to be acted on is not noted as it is before that is done.
+  const isDone = isNew && due.length === 0;
+  write(guest, lineOf(operation, domain, context, isDone ? { view, findings } : { findings }), context);
   // On a migration's destination, after a restore and with --paused, the CPUs stand still although QEMU has started.
   const state = operation === 'start' ? 'paused' : context.runState(domain.name);
   const { incoming = false } = before ?? {};
@@ -176,12 +183,39 @@ async function follow(
   const atHand = { uuid: guest, domain, view, incoming, halted };
   await leaveToWitness(operation, atHand, context);
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
+  const ports = before?.ports ?? [];
+  const made = due.length === 0 ? undefined : await actOnMissed(atHand, { ports, due }, context);
   const problems =
     operation === 'reconnect'
       ? await repairGuest({ uuid: guest, domain, effects: context.effects })
       : await act(operation, atHand, context);
-  const told = [...access, ...problems].filter(finding => !before?.findings.includes(finding));
-  if (told.length > 0) write(guest, lineOf(operation, domain, context, { findings: told }), context);
+  const told = [...access, ...(made?.told ?? []), ...problems].filter(finding => !before?.findings.includes(finding));
+  const noted = made && { view, unset: made.unset };
+  if (noted !== undefined || told.length > 0)
+    write(guest, lineOf(operation, domain, context, { ...noted, findings: told }), context);
+}
+
+const nothingMissed: DeviceNews = { news: [], findings: [], fresh: new Set() };
+
+/**
+ * Devices came or were connected to something else, and nobody was there to follow: they are set before what is in force is
+ * repaired, since that may be of what they were before. Those that are gone are the witness's, who knows if somebody is at it.
+ */
+async function actOnMissed(
+  guest: AtHand,
+  { ports, due }: { readonly ports: GuestRecord['ports']; readonly due: readonly string[] },
+  { config: readConfig, effects }: HookContext,
+): Promise<{ readonly told: readonly string[]; readonly unset: readonly string[] }> {
+  try {
+    const config = await readConfig();
+    if (isPassive(config)) return { told: [], unset: [] };
+    const { wishes } = readWishes(guest.domain, config.guests);
+    const now = { ports, fresh: new Set(due), takesBack: false };
+    const { told, inForce, unset } = await actOnDevices({ ...guest, config, wishes, effects }, now);
+    return { told: [...told, ...inForce], unset };
+  } catch (error) {
+    return { told: [errorLine(error)], unset: due };
+  }
 }
 
 /** QEMU opens its devices before anybody calls us again. */

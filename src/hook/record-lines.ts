@@ -22,6 +22,7 @@ export function lineOf(
   rest: {
     view?: GuestView;
     findings?: readonly string[];
+    unset?: readonly string[];
     incoming?: boolean;
     beside?: boolean;
     rewritten?: readonly string[] | undefined;

@@ -38,6 +38,11 @@ export function readRunningGuests(paths: HostPaths): Domain[] {
   return readXmlFiles(paths.libvirtGuestStatus, file => readDomain(parseFile(file)));
 }
 
+/** The definitions of all guests; likewise. */
+export function readGuestDefinitions({ libvirtGuestConfig }: HostPaths): Domain[] {
+  return readXmlFiles(libvirtGuestConfig, file => readDomain(parseFile(file)));
+}
+
 /** The networks that run, with their ports; likewise. */
 export function readRunningNetworks(paths: HostPaths): NetworkState[] {
   return readXmlFiles(paths.libvirtNetworkStatus, file =>

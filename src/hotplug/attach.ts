@@ -1,14 +1,17 @@
 import { foreseeDevice, openDevice, prepareDevice } from '../apply/devices.ts';
 import { type GuestAtHand, guestAtHand } from '../apply/guest.ts';
+import type { Uuid } from '../model/values.ts';
 import { describeChange } from '../plan/change.ts';
 import { ActualnetError, asActualnetError, type ErrorCode } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
+import { findLostPorts } from '../resolve/claim.ts';
 import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { XmlDocument } from '../xml/document.ts';
+import { checkDevice } from './check.ts';
 import { unplug } from './detach.ts';
 import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
-import { type Found, listDevices } from './find.ts';
+import { type Found, listDevices, listWritten, type Written } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
 import { forgetRefusedPorts, holding, isHalted, type Live, readLive } from './settle.ts';
 
@@ -120,6 +123,8 @@ async function attachLive(
   { command, host }: { readonly command: readonly string[]; readonly host: HotplugHost },
 ): Promise<void> {
   const before = await readLive(name, host);
+  // Of those that a definition has already, none is ours to take out again.
+  const definedBefore = command.includes('--config') ? definedLike(device, name, host).length : undefined;
   const { guest, alias, will } = await foresee(device, before, host);
   host.say(will);
   let found: Found | undefined;
@@ -140,7 +145,10 @@ async function attachLive(
   } catch (cause) {
     if (mayBeThere) found ??= find(await readLive(name, host).catch(() => undefined), { device, before });
     if (device.kind === 'interface') forgetRefusedPorts(name, device.iface.mac, host);
-    await undo(name, { found, command }, host);
+    const failures = found === undefined ? [] : await takeAway(name, found, host);
+    if (mayBeThere && definedBefore !== undefined)
+      failures.push(...(await takeOut(name, { guest: guest.uuid, device, definedBefore }, host)));
+    for (const failure of failures) host.say(`not undone: ${failure}`);
     throw asActualnetError(cause);
   }
 }
@@ -171,33 +179,58 @@ interface Wanted {
 function find(live: Live | undefined, { device, before }: Wanted): Found | undefined {
   if (live === undefined) return undefined;
   const known = new Set(listDevices(before.domain, before.view).map(({ alias, mac }) => `${alias} ${mac}`));
-  const isMeant = (each: Found) =>
-    device.kind === 'interface'
-      ? each.mac === device.iface.mac
-      : each.mac === undefined && each.address === device.hostdev.address;
-  return listDevices(live.domain, live.view).find(each => isMeant(each) && !known.has(`${each.alias} ${each.mac}`));
+  const isNew = ({ alias, mac }: Found) => !known.has(`${alias} ${mac}`);
+  return listDevices(live.domain, live.view).find(each => isLike(device, each) && isNew(each));
 }
 
-/** What a start asks for on the host. Throws what cannot be done, unless the configuration says that it may fail. */
+/** What a start asks for on the host. Throws what cannot be done, unless it may fail, and what libvirt has not done. */
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
   const { domain, view } = await readLive(name, host);
-  const bare = guestAtHand(domain, await host.planning(), { halted: isHalted(name, host) });
-  for (const line of await openDevice({ guest: { ...bare, view }, device: keyOf(device) })) host.say(line);
+  const planning = await host.planning();
+  const guest = { ...guestAtHand(domain, planning, { halted: isHalted(name, host) }), view };
+  for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
+  const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
+  const wrong = [
+    ...findLostPorts({ ...domain, interfaces: own }, planning.findNetwork),
+    ...(await checkDevice(guest, nameOfNew(device))),
+  ];
+  if (wrong.length > 0) throw new ActualnetError('ACTION_FAILED', `${domain.owner}: ${wrong.join('; ')}`);
 }
 
-async function undo(
-  name: string,
-  { found, command }: { readonly found: Found | undefined; readonly command: readonly string[] },
-  host: HotplugHost,
-): Promise<void> {
-  const failures: string[] = [];
-  if (found !== undefined) {
-    host.say(`taking '${found.alias}' away again`);
-    const isGone = await unplug(name, found, { limitMs: undoMs, host }).catch(error => asActualnetError(error).message);
-    if (isGone !== true)
-      failures.push(typeof isGone === 'string' ? isGone : `the guest has not let go of '${found.alias}'`);
-    // It was added to the definition by the same command.
-    if (command.includes('--config')) failures.push('its definition may have the device now');
+/** Those in the definition that could be the device. */
+function definedLike(device: NewDevice, name: string, host: HotplugHost): Written[] {
+  const defined = host.findDefinition(name);
+  return defined === undefined ? [] : listWritten(defined).filter(each => isLike(device, each));
+}
+
+function isLike(device: NewDevice, { mac, address }: Pick<Found, 'mac' | 'address'>): boolean {
+  return device.kind === 'interface'
+    ? mac === device.iface.mac
+    : mac === undefined && address === device.hostdev.address;
+}
+
+/** From the running guest. Answers what failed. */
+async function takeAway(name: string, found: Found, host: HotplugHost): Promise<string[]> {
+  host.say(`taking '${found.alias}' away again`);
+  try {
+    const isGone = await unplug(name, found, { limitMs: undoMs, host });
+    return isGone ? [] : [`the guest has not let go of '${found.alias}'`];
+  } catch (error) {
+    return [asActualnetError(error).message];
   }
-  for (const failure of failures) host.say(`not undone: ${failure}`);
+}
+
+/** From the definition, to which the same command has added it; in its own words, which say where in the guest it was to be. */
+async function takeOut(
+  name: string,
+  { guest, device, definedBefore }: { guest: Uuid; device: NewDevice; definedBefore: number },
+  host: HotplugHost,
+): Promise<string[]> {
+  try {
+    const [added] = definedLike(device, name, host).slice(definedBefore);
+    if (added !== undefined) await host.virsh(['detach-device', '--domain', guest, '--config'], added.element.outerXml);
+    return [];
+  } catch (error) {
+    return [`its definition may have the device now: ${asActualnetError(error).message}`];
+  }
 }

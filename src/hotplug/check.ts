@@ -1,11 +1,16 @@
 import { needsOf } from '../apply/apply.ts';
-import { inForceFor } from '../apply/devices.ts';
+import { inForceFor, planSettings } from '../apply/devices.ts';
 import { contextOf, type GuestAtHand, guestAtHand } from '../apply/guest.ts';
+import type { LedgerEntry } from '../apply/ledger.ts';
+import { findUnmet } from '../apply/unmet.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
-import { describeChange } from '../plan/change.ts';
-import { type HostView, isOnVfio, isSame, observe } from '../plan/host-view.ts';
+import type { Uuid } from '../model/values.ts';
+import { parseVfVlan } from '../model/vf-values.ts';
+import { type Change, describeChange, keyOf } from '../plan/change.ts';
+import type { GuestDevice } from '../plan/guest-devices.ts';
+import { type HostView, isOnVfio } from '../plan/host-view.ts';
 import { wantedBy } from '../plan/leftovers.ts';
-import { isPassive, planReachable } from '../plan/plan.ts';
+import { isPassive, type PlanContext, planReachable } from '../plan/plan.ts';
 import { vfOf } from '../plan/vfs.ts';
 import { findLostPorts } from '../resolve/claim.ts';
 import { aliasPrefix } from '../transform/aliases.ts';
@@ -13,7 +18,7 @@ import { compareDevices } from '../transform/devices.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
-import type { HotplugHost } from './host.ts';
+import type { HotplugHost, KnownPort } from './host.ts';
 import { isHalted, readLive, recordOf } from './settle.ts';
 
 /**
@@ -27,18 +32,44 @@ export async function checkGuest(name: string, host: HotplugHost): Promise<strin
   const guest = { ...guestAtHand(domain, planning, { halted }), view };
   const record = recordOf(domain.uuid, host);
   const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));
-  const used = new Set(domain.interfaces.map(({ source }) => source.portid));
   const news = record === undefined ? [] : compareDevices(record.chosen, view).news;
   return [
     ...checkHostdevs(view),
     ...checkAliases(view),
     ...compareLists(domain, shown),
     ...findLostPorts(domain, planning.findNetwork),
-    ...(record?.ports ?? [])
-      .filter(port => !used.has(port.uuid))
-      .map(port => `port ${port.uuid} of network '${port.network}' (${port.mac}) belongs to no interface`),
+    ...checkPorts(domain, host.libvirtPorts(domain.uuid), record?.ports),
     ...(record === undefined ? ['nothing is recorded of it'] : news.map(line => `not in the record: ${line}`)),
     ...(await checkHost(guest)),
+  ];
+}
+
+/** What libvirt has made of one device, by its name in messages: its place in a bridge, its VF. */
+export async function checkDevice(guest: GuestAtHand, name: string): Promise<string[]> {
+  const seen = await look(guest);
+  return seen.devices
+    .filter(device => device.name === name)
+    .flatMap(device => [...(device.type === 'bridge' ? checkLink(device, seen.host) : []), ...checkVf(device, seen)]);
+}
+
+/** A port of a network has an interface, and the interface its port. */
+function checkPorts(
+  { interfaces }: Domain,
+  counted: readonly KnownPort[],
+  recorded: readonly KnownPort[] | undefined,
+): string[] {
+  const used = new Set(interfaces.map(({ source }) => source.portid));
+  const ports = new Map([...(recorded ?? []), ...counted].map(port => [port.uuid, port]));
+  const isUnknown = (portid: Uuid) => recorded?.every(({ uuid }) => uuid !== portid);
+  return [
+    ...[...ports.values()]
+      .filter(({ uuid }) => !used.has(uuid))
+      .map(({ uuid, network, mac }) => `port ${uuid} of network '${network}' (${mac}) belongs to no interface`),
+    ...interfaces.flatMap(({ mac, index, source: { portid } }) =>
+      portid !== undefined && isUnknown(portid)
+        ? [`interface ${mac ?? index}: its port ${portid} is not in the record`]
+        : [],
+    ),
   ];
 }
 
@@ -64,21 +95,47 @@ function compareLists(kept: Domain, shown: Domain): string[] {
     : [`the live document has ${list(shown) || 'no devices'}, libvirt's status file ${list(kept) || 'none'}`];
 }
 
-async function checkHost(guest: GuestAtHand): Promise<string[]> {
-  const { effects, domain, halted, config } = guest;
+/** A guest's devices on the host as it is, what is asked for them now, and what was made for them. */
+interface Seen extends PlanContext {
+  readonly asked: readonly Change[];
+  /** What cannot even be planned. */
+  readonly problems: readonly string[];
+  readonly entries: readonly LedgerEntry[];
+}
+
+async function look(guest: GuestAtHand): Promise<Seen> {
+  const { effects, halted, config } = guest;
   const seen = contextOf(guest, await effects.view({}));
-  const planned = halted || isPassive(config) ? [] : planReachable(seen);
-  const pfs = seen.devices.flatMap(device => vfOf(device, seen.host)?.pf ?? []);
-  const needs = needsOf(planned);
-  const host = await effects.view({ ...needs, vfs: [...new Set([...(needs.vfs ?? []), ...pfs])] });
-  const context = { ...seen, host };
+  const plans = isPassive(config) ? [] : seen.devices.map(device => planSettings(seen, device));
+  const opening = halted || isPassive(config) ? [] : planReachable(seen);
+  const asked = [...plans.flatMap(({ changes }) => changes), ...opening].filter(({ optional }) => !optional);
   const entries = inForceFor(guest);
-  const isWanted = wantedBy(context, entries);
+  const needs = needsOf([...asked, ...entries]);
+  const pfs = seen.devices.flatMap(device => vfOf(device, seen.host)?.pf ?? []);
+  const host = await effects.view({ ...needs, vfs: [...new Set([...(needs.vfs ?? []), ...pfs])] });
+  return { ...seen, host, asked, problems: plans.flatMap(({ problem }) => problem ?? []), entries };
+}
+
+async function checkHost(guest: GuestAtHand): Promise<string[]> {
+  const { domain, halted } = guest;
+  const seen = await look(guest);
+  const { devices, host, asked, problems, entries } = seen;
+  const isWanted = wantedBy(seen, entries);
+  const unmet = findUnmet(asked, host);
+  const told = new Set(unmet.map(({ subject }) => keyOf(subject)));
+  // While the CPUs stand still libvirt takes macvtaps down, and what it changes on purpose is not lost.
+  const isLibvirts = ({ subject, byLibvirt, to }: LedgerEntry) =>
+    subject.kind === 'up' ? halted || byLibvirt : byLibvirt && to === null;
+  const kept = entries.filter(entry => isWanted(entry.subject) && !isLibvirts(entry) && !told.has(entry.key));
+  const lost = findUnmet(
+    kept.map(entry => ({ ...entry, shared: entry.users.length > 0 })),
+    host,
+  );
   return [
-    ...seen.devices.flatMap(device => [...checkLink(device, host), ...checkVf(device, host)]),
-    ...planned
-      .filter(({ subject, to }) => !isSame(observe(subject, host), to))
-      .map(change => `not as it should be: ${describeChange(change)} (${change.why})`),
+    ...devices.flatMap(device => [...checkLink(device, host), ...checkVf(device, seen)]),
+    ...problems,
+    ...unmet.map(change => `not as it should be: ${describeChange(change)} (${change.why})`),
+    ...lost.map(entry => `in force, and not so any more: ${describeChange(entry)}`),
     ...entries
       .filter(({ subject }) => !isWanted(subject))
       .map(entry => `in force for a device that it does not have: ${describeChange(entry)}`),
@@ -88,27 +145,33 @@ async function checkHost(guest: GuestAtHand): Promise<string[]> {
   ];
 }
 
-type Device = ReturnType<typeof contextOf>['devices'][number];
-
-function checkLink({ name, dev, bridge, type }: Device, host: HostView): string[] {
+function checkLink({ name, dev, bridge, type }: GuestDevice, host: HostView): string[] {
   if (dev === undefined || type === 'other') return [];
   const link = host.link(dev);
   if (link === undefined) return [`${name}: there is no link '${dev}'`];
-  return bridge === undefined || link.master === bridge
+  // Open vSwitch plugs its ports in by its own means.
+  const isForeign = bridge !== undefined && host.link(bridge)?.isBridge === false;
+  return bridge === undefined || isForeign || link.master === bridge
     ? []
     : [`${name}: '${dev}' is in ${link.master ?? 'no bridge'} instead of '${bridge}'`];
 }
 
-function checkVf(device: Device, host: HostView): string[] {
-  const { hostdev, name, mac } = device;
+function checkVf(device: GuestDevice, { host, asked, entries }: Seen): string[] {
+  const { hostdev, name, mac, vlan = 0 } = device;
   const use = vfOf(device, host);
   const pci = hostdev && host.pci(hostdev.address);
   const isBound = hostdev === undefined || pci === undefined || isOnVfio(pci);
+  const driver = isBound ? [] : [`${name}: ${hostdev.address} is bound to '${pci.driver ?? 'nothing'}'`];
   const vf = use && host.vf(use.pf, use.vf);
+  // Nobody sets the others through their PF, or only the guest does.
+  if (use === undefined || vf === undefined || !use.byLibvirt) return driver;
+  const key = keyOf({ kind: 'vf-vlan', dev: use.pf, vf: use.vf });
+  const isOurs = [...asked, ...entries].some(({ subject, to }) => keyOf(subject) === key && to !== null);
+  const has = vf['vf-vlan'];
+  const isOther = hostdev !== undefined && !isOurs && has !== null && parseVfVlan(String(has)).id !== vlan;
   return [
-    ...(isBound ? [] : [`${name}: ${hostdev.address} is bound to '${pci.driver ?? 'nothing'}'`]),
-    ...(vf === undefined || mac === undefined || vf['vf-mac'] === mac
-      ? []
-      : [`${name}: its VF has MAC ${vf['vf-mac']}`]),
+    ...driver,
+    ...(mac === undefined || vf['vf-mac'] === mac ? [] : [`${name}: its VF has MAC ${vf['vf-mac']}`]),
+    ...(isOther ? [`${name}: its VF has VLAN ${has} instead of ${vlan === 0 ? 'none' : vlan}`] : []),
   ];
 }

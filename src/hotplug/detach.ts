@@ -1,9 +1,9 @@
-import { guestAtHand, type Planning } from '../apply/guest.ts';
-import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
 import { isOnVfio } from '../plan/host-view.ts';
+import { userOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
-import { type Found, findDevice, listDevices } from './find.ts';
+import { type Found, findDefined, findDevice, listDevices } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
 import { holding, type Live, readLive, recordOf } from './settle.ts';
 
@@ -27,35 +27,27 @@ export async function detach(
   }: { readonly where: Where; readonly limitMs: number; readonly dryRun: boolean; readonly host: HotplugHost },
 ): Promise<void> {
   if (selector === '') throw new ActualnetError('USAGE', 'which device? It is named by its MAC, alias or PCI address');
-  const ofDefinition = where.config
-    ? findDefined(name, selector, { ...where, planning: await host.planning(), host })
-    : undefined;
-  const changeDefinition = async () => {
-    if (ofDefinition === undefined) return;
-    const command = ['detach-device', '--domain', ofDefinition.uuid, '--config'];
-    host.say(`virsh ${command.join(' ')}`);
-    if (!dryRun) await host.virsh(command, ofDefinition.xml);
-  };
-  if (!where.live) return changeDefinition();
-  const { domain, found } = await findUnpluggable(name, selector, host);
-  if (dryRun) {
-    await changeDefinition();
-    const back = found.address === undefined ? [] : [`${found.address} is given back, with the settings it had`];
-    const steps = [
-      `virsh ${unplugCommand(domain.uuid, found).join(' ')}`,
-      'the guest lets go',
-      ...back,
-      'the record is brought up to date',
-    ];
-    for (const step of steps) host.say(step);
+  const ofDefinition = where.config ? await findInDefinition(name, selector, { isBoth: where.live, host }) : undefined;
+  if (!where.live) {
+    if (ofDefinition !== undefined) await changeDefinition(ofDefinition, { dryRun, host });
     return;
   }
-  await holding(name, host, async () => {
+  const { domain, view, found } = await findUnpluggable(name, selector, host);
+  if (dryRun) {
+    host.say(`virsh ${unplugCommand(domain.uuid, found).join(' ')}`);
+    if (ofDefinition !== undefined) await changeDefinition(ofDefinition, { dryRun, host });
+    const back = found.address === undefined ? [] : [`${found.address} is given back, with the settings it had`];
+    for (const step of ['the guest lets go', ...back, 'the record is brought up to date']) host.say(step);
+    return;
+  }
+  const left = await holding(name, host, async () => {
     const { found: now } = await findUnpluggable(name, selector, host);
     if (now.alias !== found.alias || now.mac !== found.mac || now.address !== found.address)
       throw new ActualnetError('ACTION_FAILED', `${domain.owner}: '${selector}' has become another device meanwhile`);
-    await changeDefinition();
-    if (!(await unplug(name, found, { limitMs, host }))) {
+    await askFor(found, domain.uuid, host);
+    // The guest may take its time, or be reset: as with virsh, its definition does not wait for that.
+    const stays = await changeDefinitionIfAny(ofDefinition, { owner: domain.owner, host });
+    if (!(await waitFor(name, { found, domain }, { limitMs, host }))) {
       throw new ActualnetError(
         'STILL_ATTACHED',
         `${domain.owner}: the guest has not let go of ${found.name} ('${found.alias}') within ${limitMs / 1000} s`,
@@ -64,9 +56,58 @@ export async function detach(
         },
       );
     }
-    await verifyGone(name, found, host);
+    if (stays !== undefined) throw stays;
+    return findLeft(name, found, { domain, view }, host);
   });
+  if (left.length > 0) {
+    const what = `${found.name} ('${found.alias}') is detached`;
+    throw new ActualnetError('CHECK_FAILED', `${domain.owner}: ${what}, but not all of it is gone: ${left.join('; ')}`);
+  }
   host.say(`${found.name} ('${found.alias}') is detached`);
+}
+
+interface OfDefinition {
+  readonly uuid: Uuid;
+  readonly xml: string;
+}
+
+async function findInDefinition(
+  name: string,
+  selector: string,
+  { isBoth, host }: { readonly isBoth: boolean; readonly host: HotplugHost },
+): Promise<OfDefinition> {
+  const defined = host.findDefinition(name);
+  if (defined?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' has no definition`);
+  const live = host.findGuest(name) === undefined ? undefined : await readLive(name, host);
+  const running = live ? listDevices(live.domain, live.view) : [];
+  const { element } = findDefined(defined, selector, { running, isBoth });
+  return { uuid: defined.uuid, xml: element.outerXml };
+}
+
+async function changeDefinition(
+  { uuid, xml }: OfDefinition,
+  { dryRun, host }: { readonly dryRun: boolean; readonly host: HotplugHost },
+): Promise<void> {
+  const command = ['detach-device', '--domain', uuid, '--config'];
+  host.say(`virsh ${command.join(' ')}`);
+  if (!dryRun) await host.virsh(command, xml);
+}
+
+/** Tells and answers what keeps the device in the definition: the running guest's has been asked for by now. */
+async function changeDefinitionIfAny(
+  ofDefinition: OfDefinition | undefined,
+  { owner, host }: { readonly owner: string; readonly host: HotplugHost },
+): Promise<ActualnetError | undefined> {
+  if (ofDefinition === undefined) return undefined;
+  try {
+    await changeDefinition(ofDefinition, { dryRun: false, host });
+    return undefined;
+  } catch (cause) {
+    const { code, message, hint } = asActualnetError(cause);
+    const stays = `the definition of ${owner} still has the device: ${message}`;
+    host.say(stays);
+    return new ActualnetError(code, stays, { hint, cause });
+  }
 }
 
 /** The device, if libvirt would let it go. */
@@ -79,38 +120,6 @@ async function findUnpluggable(
   const found = findDevice(live.domain, live.view, selector);
   refuseUnpluggable(found, listDevices(live.domain, live.view), live.domain.owner);
   return { ...live, found };
-}
-
-/**
- * The device in the definition, which has only the aliases that an administrator gave. One that is named by an alias of
- * libvirt's is the same by its MAC or address, and by whether it is a host device: twins have one MAC.
- */
-function findDefined(
-  name: string,
-  selector: string,
-  { live: mayLack, planning, host }: Where & { readonly planning: Planning; readonly host: HotplugHost },
-): { readonly uuid: string; readonly xml: string } | undefined {
-  const defined = host.findDefinition(name);
-  if (defined?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' has no definition`);
-  const viewOf = (domain: Domain) => guestAtHand(domain, planning).view;
-  const given = new Set([...defined.interfaces, ...defined.hostdevs].flatMap(({ alias }) => alias ?? []));
-  const running = host.findGuest(name);
-  const named = running && listDevices(running, viewOf(running)).find(({ alias }) => alias === selector);
-  const isMeant = (each: Found) => {
-    if (given.has(selector)) return each.alias === selector;
-    if (named === undefined) return each.mac === selector.toLowerCase() || each.address === selector.toLowerCase();
-    return named.mac === undefined
-      ? each.mac === undefined && each.address === named.address
-      : each.mac === named.mac && each.isHostDevice === named.isHostDevice;
-  };
-  const [found, ...others] = listDevices(defined, viewOf(defined)).filter(isMeant);
-  if (others.length > 0)
-    throw new ActualnetError('DEVICE_MISSING', `the definition of guest '${name}' has several devices '${selector}'`, {
-      hint: 'give the alias',
-    });
-  if (found !== undefined) return { uuid: defined.uuid, xml: found.element.outerXml };
-  if (mayLack) return undefined;
-  throw new ActualnetError('DEVICE_MISSING', `the definition of guest '${name}' has no device '${selector}'`);
 }
 
 /** What libvirt would refuse, in plain words. */
@@ -140,20 +149,39 @@ export async function unplug(
   found: Found,
   { limitMs, host }: { readonly limitMs: number; readonly host: HotplugHost },
 ): Promise<boolean> {
+  const { domain } = await readLive(name, host);
+  await askFor(found, domain.uuid, host);
+  return waitFor(name, { found, domain }, { limitMs, host });
+}
+
+async function askFor(found: Found, guest: Uuid, host: HotplugHost): Promise<void> {
   try {
-    const { domain } = await readLive(name, host);
-    await host.virsh(unplugCommand(domain.uuid, found));
+    await host.virsh(unplugCommand(guest, found));
   } catch (cause) {
     const error = asActualnetError(cause);
     // Somebody has asked before, and the guest has not answered.
     if (!/already in the process of unplug/.test(error.message)) throw error;
     host.say('it was asked for before');
   }
+}
+
+/** Throws what keeps it from being told: that would be no reason to call the device gone. Nor is the end of its guest. */
+async function waitFor(
+  name: string,
+  { found, domain }: { readonly found: Found; readonly domain: Live['domain'] },
+  { limitMs, host }: { readonly limitMs: number; readonly host: HotplugHost },
+): Promise<boolean> {
   const beganMs = host.now();
   let toldMs = beganMs;
   for (;;) {
-    const domain = host.findGuest(name);
-    if (domain === undefined || !(await isListed(name, found, host))) return true;
+    const live = await readLive(name, host).catch(unlessGone);
+    if (live?.domain.uuid !== domain.uuid) {
+      throw new ActualnetError(
+        'GUEST_UNKNOWN',
+        `${domain.owner} has ended or left this host before it let go of ${found.name} ('${found.alias}')`,
+      );
+    }
+    if (!isListed(found, live)) return true;
     const nowMs = host.now();
     if (nowMs - beganMs >= limitMs) return false;
     if (nowMs - toldMs >= tellMs) {
@@ -164,27 +192,46 @@ export async function unplug(
   }
 }
 
-/** Throws what keeps it from being told: that would be no reason to call the device gone. */
-async function isListed(name: string, { alias, mac }: Found, host: HotplugHost): Promise<boolean> {
-  const live = await readLive(name, host).catch(error => {
-    if (asActualnetError(error).code === 'GUEST_UNKNOWN') return undefined;
-    throw error;
-  });
-  return (
-    live !== undefined && listDevices(live.domain, live.view).some(each => each.alias === alias && each.mac === mac)
-  );
+function unlessGone(cause: unknown): undefined {
+  const error = asActualnetError(cause);
+  if (error.code !== 'GUEST_UNKNOWN') throw error;
 }
 
-/** It is in neither list; the host device is back and the port is deleted. What is not so is told: nothing here can mend it. */
-async function verifyGone(name: string, { address, mac, managed }: Found, host: HotplugHost): Promise<void> {
-  const live = await readLive(name, host).catch(() => undefined);
-  if (live === undefined) return;
-  for (const line of checkHostdevs(live.view)) host.say(`finding: ${line}`);
+function isListed({ alias, mac }: Found, { domain, view }: Live): boolean {
+  return listDevices(domain, view).some(each => each.alias === alias && each.mac === mac);
+}
+
+/** Somebody else may be given the device at once, and needs a moment to open it. */
+const backMs = 3000;
+
+/**
+ * It is in neither list; the host device is back and the port is deleted. Answers what is not so: nothing here can mend it.
+ */
+async function findLeft(name: string, found: Found, before: Live, host: HotplugHost): Promise<string[]> {
+  const known = checkHostdevs(before.view);
+  const untilMs = host.now() + backMs;
+  for (;;) {
+    const live = await readLive(name, host).catch(unlessGone);
+    if (live?.domain.uuid !== before.domain.uuid) return [];
+    const lists = checkHostdevs(live.view).filter(line => !known.includes(line));
+    const left = [...lists, ...(await findNotBack(found, host)), ...findPort(found, before.domain.uuid, host)];
+    if (left.length === 0 || host.now() > untilMs) return left;
+    await host.pause(lookMs);
+  }
+}
+
+async function findNotBack({ address, managed }: Found, host: HotplugHost): Promise<string[]> {
+  if (address === undefined || !managed) return [];
   const { effects } = await host.planning();
-  const device = address === undefined || !managed ? undefined : (await effects.view({})).pci(address);
-  if (device !== undefined && isOnVfio(device)) host.say(`finding: ${address} is still bound to '${device.driver}'`);
-  const ports = recordOf(live.domain.uuid, host)?.ports ?? [];
-  const used = new Set(live.domain.interfaces.map(({ source }) => source.portid));
-  const left = ports.find(port => port.mac === mac && !used.has(port.uuid));
-  if (left !== undefined) host.say(`finding: its port ${left.uuid} of network '${left.network}' is not deleted`);
+  const view = await effects.view({});
+  const device = view.pci(address);
+  const isBack = device === undefined || !isOnVfio(device) || userOf(address, view) !== undefined;
+  return isBack ? [] : [`${address} is still bound to '${device.driver}'`];
+}
+
+function findPort({ element }: Found, guest: Uuid, host: HotplugHost): string[] {
+  const portid = element.child('source')?.attribute('portid');
+  const ports = [...host.libvirtPorts(guest), ...(recordOf(guest, host)?.ports ?? [])];
+  const left = ports.find(({ uuid }) => uuid === portid);
+  return left === undefined ? [] : [`its port ${left.uuid} of network '${left.network}' is not deleted`];
 }

@@ -4,16 +4,21 @@ import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
 
+/** What is told of a port, by libvirt or the record. */
+export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;
+
 /** The host as attaching and detaching need it. */
 export interface HotplugHost {
   readonly following: DeviceFollowing;
   readonly planning: () => Promise<Planning>;
+  /** The name of a guest that is given by its name or uuid. */
+  readonly nameOf: (guest: string) => string;
   /** A running guest by libvirt's status file. */
   readonly findGuest: (name: string) => Domain | undefined;
   /** Its definition. */
   readonly findDefinition: (name: string) => Domain | undefined;
-  /** The ports that libvirt counts for a guest, of a network. */
-  readonly libvirtPorts: (network: string) => ReadonlySet<Uuid>;
+  /** The ports that libvirt's networks count for a guest. */
+  readonly libvirtPorts: (guest: Uuid) => readonly KnownPort[];
   /** A port that is in our record only. */
   readonly forgetPort: (guest: Uuid, port: PortView) => void;
   readonly runState: (guest: string) => string | undefined;

@@ -16,10 +16,7 @@ export interface Live {
 /** Throws `GUEST_UNKNOWN` if it does not run. */
 export async function readLive(name: string, host: HotplugHost): Promise<Live> {
   const domain = host.findGuest(name);
-  if (domain?.uuid === undefined)
-    throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`, {
-      hint: "'--config' changes its definition",
-    });
+  if (domain?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`);
   const { view } = guestAtHand(domain, await host.planning());
   return { domain: { ...domain, uuid: domain.uuid }, view };
 }
@@ -35,12 +32,12 @@ export function isHalted(name: string, host: HotplugHost): boolean {
 
 /**
  * Brings record and host in line with the devices the guest has now. What was made ready for one that it does not have is
- * taken back: whoever is at the guest's devices is us.
+ * taken back: whoever is at the guest's devices is us. Answers whether all is settled.
  */
-export async function settle(name: string, host: HotplugHost): Promise<void> {
+async function settle(name: string, host: HotplugHost): Promise<boolean> {
   // Whoever settles holds the guest's devices already.
   const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
-  await followDevices(name, { halted: isHalted(name, host), host: following });
+  return followDevices(name, { halted: isHalted(name, host), host: following });
 }
 
 /**
@@ -53,8 +50,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
   let isSettled = false;
   const settleIfPossible = async () => {
     try {
-      await settle(name, host);
-      isSettled = true;
+      isSettled = await settle(name, host);
     } catch (error) {
       isSettled = false;
       host.say(`not settled yet: ${errorLine(error)}`);
@@ -68,8 +64,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
       throw error;
     });
     isSettled = false;
-    await settle(name, host);
-    isSettled = true;
+    isSettled = await settle(name, host);
     return result;
   } finally {
     end(isSettled);
@@ -81,7 +76,8 @@ export function forgetRefusedPorts(name: string, mac: string, host: HotplugHost)
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) return;
   const used = new Set(domain.interfaces.map(({ source }) => source.portid));
-  const isRefused = ({ uuid, network }: PortView) => !used.has(uuid) && !host.libvirtPorts(network).has(uuid);
+  const counted = new Set(host.libvirtPorts(domain.uuid).map(({ uuid }) => uuid));
+  const isRefused = ({ uuid }: PortView) => !used.has(uuid) && !counted.has(uuid);
   for (const port of recordOf(domain.uuid, host)?.ports ?? [])
     if (port.mac === mac && isRefused(port)) host.forgetPort(domain.uuid, port);
 }

@@ -25,13 +25,13 @@ import { ownEffects } from './effects.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { attachModule, detachModule } from './hotplug-commands.ts';
 import { survivors } from './survivors.ts';
+import { unmark, unmarked, wordsFor } from './words.ts';
 
 const paths = thisHost();
 const memory = fileMemory(paths, Date.now);
 
-// yargs makes an empty word of a lone dash.
 const dash = '/dev/stdin';
-const words = hideBin(process.argv).map(word => (word === '-' ? dash : word));
+const words = wordsFor(hideBin(process.argv), dash);
 
 const readInput = (file: string) => (file === dash ? readStdin() : fs.readFileSync(file));
 
@@ -95,6 +95,7 @@ async function main(): Promise<void> {
     .usage("$0 COMMAND: the host side of a libvirt guest's network interfaces")
     .locale('en')
     .parserConfiguration({ 'parse-positional-numbers': false, 'parse-numbers': false })
+    .middleware(unmark)
     .command(
       'resolve <domain>',
       'what each interface of a guest will be on this host, under which alias, and why',
@@ -283,7 +284,7 @@ async function main(): Promise<void> {
     .demandCommand(1, 'a command is needed')
     .strict()
     .fail((message, error) => {
-      throw error ?? new ActualnetError('USAGE', message, { hint: "see 'actualnet --help'" });
+      throw error ?? new ActualnetError('USAGE', unmarked(message), { hint: "see 'actualnet --help'" });
     })
     .parseAsync();
 }

@@ -18,7 +18,7 @@ interface Words {
 function words<T>(y: Argv<T>, device: string) {
   const flag = { type: 'boolean', default: false } as const;
   return y
-    .positional('guest', { type: 'string', demandOption: true, describe: 'name of the guest' })
+    .positional('guest', { type: 'string', demandOption: true, describe: 'name or uuid of the guest' })
     .positional('device', { type: 'string', demandOption: true, describe: device })
     .option('live', { ...flag, describe: 'the running guest' })
     .option('config', { ...flag, describe: 'its definition; without either, what it is now' })

@@ -3,14 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Planning } from '../apply/guest.ts';
 import { foldRecord } from '../apply/record.ts';
 import { beginHotplug, tryBeginHotplug } from '../host/hotplugs.ts';
-import { findGuestDefinition, findNetworkInLibvirtFiles, readRunningGuests } from '../host/libvirt-files.ts';
+import {
+  findGuestDefinition,
+  readGuestDefinitions,
+  readRunningGuests,
+  readRunningNetworks,
+} from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { readRunningGuest, tryReadRunState } from '../host/run-states.ts';
 import { runVirsh } from '../host/virsh.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import { readDomain } from '../model/domain.ts';
-import type { MacAddress } from '../model/values.ts';
+import { type MacAddress, parseUuid } from '../model/values.ts';
 import type { Log } from '../report/log.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
 
@@ -25,10 +30,10 @@ export function deviceFollowing(
     planning,
     log,
     findRecord: guest => foldRecord(guest, memory.readRecord(guest)),
-    note({ uuid, name }, view, findings) {
+    note({ uuid, name }, view, { findings, unset }) {
       if (uuid === undefined) return;
-      const line = { at: new Date().toISOString(), op: 'devices', name, view };
-      memory.appendRecord(uuid, findings.length > 0 ? { ...line, findings } : line);
+      const told = findings.length > 0 && { findings };
+      memory.appendRecord(uuid, { at: new Date().toISOString(), op: 'devices', name, view, ...told, unset });
     },
     hold: async guest => (await tryBeginHotplug(paths, guest))?.end,
   };
@@ -48,13 +53,24 @@ export function hotplugHost(
   return {
     following: deviceFollowing(paths, { memory, planning, log }),
     planning,
+    nameOf(guest) {
+      const uuid = parseUuid(guest);
+      if (uuid === undefined) return guest;
+      const known = [...readRunningGuests(paths), ...readGuestDefinitions(paths)];
+      const named = known.find(({ name }) => name === guest) ?? known.find(each => each.uuid === uuid);
+      return named?.name ?? guest;
+    },
     findGuest: name => readRunningGuest(paths, name),
     findDefinition: name => {
       const found = findGuestDefinition(paths, name);
       return found && readDomain(found.document);
     },
-    libvirtPorts: network =>
-      new Set((findNetworkInLibvirtFiles(paths, network)?.ports ?? []).flatMap(({ uuid }) => uuid ?? [])),
+    libvirtPorts: guest =>
+      readRunningNetworks(paths).flatMap(({ network: { name: network }, ports }) =>
+        ports.flatMap(({ ownerUuid, uuid, mac }) =>
+          ownerUuid === guest && uuid !== undefined && mac !== undefined ? { uuid, mac, network } : [],
+        ),
+      ),
     forgetPort(guest, { network, uuid }) {
       memory.forgetPort(network, uuid);
       memory.appendRecord(guest, { at: new Date().toISOString(), op: 'port-deleted', uuid });

@@ -29,6 +29,8 @@ export interface GuestDevice {
   readonly bridge: string | undefined;
   /** libvirt keeps the forwarding table of this connection (`macTableManager='libvirt'`). */
   readonly tableOfLibvirt: boolean;
+  /** What its network or its own element makes libvirt set on its port, whatever we do. */
+  readonly portByLibvirt: readonly ('isolated' | 'vlan')[];
   readonly macvtap: { readonly physdev: string; readonly passthrough: boolean } | undefined;
   readonly hostdev: HostdevUse | undefined;
   /** Whether libvirt has chosen the device already; before, it is what we foresee. */
@@ -140,6 +142,7 @@ const nothingKnown = {
   postponed: false,
   bridge: undefined,
   tableOfLibvirt: false,
+  portByLibvirt: [],
   macvtap: undefined,
   hostdev: undefined,
   vlan: undefined,
@@ -181,6 +184,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
     ownTap: isOwnTap ? { multiQueue: (iface.queues ?? 1) > 1 } : undefined,
     bridge: plugged ?? (iface.type === 'ethernet' ? settings.bridge : undefined),
     tableOfLibvirt: (actual?.type === 'bridge' || actual?.type === 'network') && actual.macTableManager === 'libvirt',
+    portByLibvirt: [...(actual?.isolated ? ['isolated' as const] : []), ...(actual?.vlan ? ['vlan' as const] : [])],
     macvtap,
     hostdev:
       actual?.type === 'hostdev' && address !== undefined

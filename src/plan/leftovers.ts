@@ -56,6 +56,33 @@ export function wantedBy(
   };
 }
 
+/**
+ * Whether something in force on the port of a device that came or changed is of a connection that the port no longer has:
+ * `planned` is all that the present ones ask for. What libvirt sets there by itself it has set for the present one.
+ */
+export function outdatedBy(
+  came: readonly GuestDevice[],
+  planned: readonly { readonly subject: Subject }[],
+): (subject: Subject) => boolean {
+  const keys = new Set(planned.map(({ subject }) => keyOf(subject)));
+  return subject => {
+    // A tap that libvirt does not make has its settings from when it was made.
+    const device = came.find(({ type, dev }) => type === 'bridge' && dev === subject.dev);
+    if (device === undefined || keys.has(keyOf(subject))) return false;
+    switch (subject.kind) {
+      case 'isolated':
+      case 'vlan':
+        return !device.portByLibvirt.includes(subject.kind);
+      case 'learning':
+      case 'flood':
+      case 'fdb':
+        return !device.tableOfLibvirt;
+      default:
+        return false;
+    }
+  };
+}
+
 function vfNameOf(device: GuestDevice, host: HostView): string[] {
   const use = vfOf(device, host);
   return use === undefined ? [] : [`${use.pf} ${use.vf}`];

@@ -19,11 +19,9 @@ export function compareDevices(before: GuestView | null, now: GuestView): Device
   const known = new Set(plain(before).map(nameOfHostdev));
   const present = new Set(plain(now).map(nameOfHostdev));
   const findings: string[] = [];
-  const isChanged = (earlier: InterfaceView, iface: InterfaceView) =>
-    place(earlier) !== place(iface) || earlier.network !== iface.network;
   const fresh = now.interfaces.flatMap(iface => {
     const earlier = was.get(keyOf(iface));
-    return earlier === undefined || isChanged(earlier, iface) ? (iface.mac ?? []) : [];
+    return earlier === undefined || whatChanged(earlier, iface).length > 0 ? (iface.mac ?? []) : [];
   });
   const changed = now.interfaces.flatMap(iface => {
     const earlier = was.get(keyOf(iface));
@@ -33,9 +31,7 @@ export function compareDevices(before: GuestView | null, now: GuestView): Device
         `${nameOf(iface)}: an update of it has made a plain bridge interface of its connection to network '${earlier.network}': its port is deleted, and the network's settings no longer apply (hint: detach it and attach it to the network again)`,
       );
     }
-    return !isChanged(earlier, iface)
-      ? []
-      : [`${nameOf(iface)} ('${iface.alias}') was ${place(earlier)} and is ${place(iface)}`];
+    return whatChanged(earlier, iface).map(change => `${nameOf(iface)} ('${iface.alias}') ${change}`);
   });
   return {
     news: [
@@ -61,7 +57,15 @@ const keyOf = ({ mac, alias }: InterfaceView) => `${mac} ${alias}`;
 const nameOf = ({ mac, index }: InterfaceView) => `interface ${mac ?? index}`;
 const nameOfHostdev = ({ address, alias, type }: HostdevView) => `${type} host device ${address ?? ''} ('${alias}')`;
 
-function place({ actual, network }: InterfaceView): string {
+/** An update changes the connection. Another link is another device, although it got the alias of one that is gone. */
+function whatChanged(was: InterfaceView, is: InterfaceView): string[] {
+  if (place(was) !== place(is)) return [`was ${place(was)} and is ${place(is)}`];
+  if (was.dev === undefined || is.dev === undefined || was.dev === is.dev) return [];
+  return [`was exchanged: its link was '${was.dev}' and is '${is.dev}'`];
+}
+
+function place({ actual, network, portgroup }: InterfaceView): string {
   const what = actual === null ? 'unknown' : describeActual(actual);
-  return network === null ? what : `${what} of network '${network}'`;
+  const group = portgroup === null ? '' : `, portgroup '${portgroup}'`;
+  return network === null ? what : `${what} of network '${network}'${group}`;
 }

@@ -22,6 +22,8 @@ export interface InterfaceView {
   readonly network: string | null;
   readonly portgroup: string | null;
   readonly alias: string;
+  /** Its tap or macvtap; absent until there is one, or its name is given. */
+  readonly dev?: string;
   /** Where the guest sees it; absent before libvirt has said so. */
   readonly guestAddress?: PciAddress;
   readonly actual: Actual | null;
@@ -71,6 +73,7 @@ function viewInterface(resolution: InterfaceResolution, alias: string): Interfac
     network: iface.source.network ?? null,
     portgroup: iface.source.portgroup ?? null,
     alias,
+    dev: iface.target.dev,
     guestAddress: iface.guestAddress,
     actual: actual ?? null,
     because,

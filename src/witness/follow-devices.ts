@@ -17,8 +17,12 @@ export interface DeviceFollowing {
   readonly planning: () => Promise<Planning>;
   /** A guest's record; undefined if no hook has seen it start. */
   readonly findRecord: (guest: Uuid) => GuestRecord | undefined;
-  /** Adds to the record what a guest has now. */
-  readonly note: (domain: Domain, view: GuestView, findings: readonly string[]) => void;
+  /** Adds to the record what a guest has now, and which of it could not be set. */
+  readonly note: (
+    domain: Domain,
+    view: GuestView,
+    found: { readonly findings: readonly string[]; readonly unset: readonly string[] },
+  ) => void;
   /**
    * Keeps everybody else from the guest's devices; the answer ends that, and says whether all is settled. Undefined if
    * somebody is at them: what he has made ready for a device that comes must not count as left by one that is gone.
@@ -34,21 +38,23 @@ const settledPhases = ['started', 'reconnect'];
 
 /**
  * A running guest's devices may have changed, by whomever: the record is brought up to date, and what is in force follows.
- * Throws if something could not be settled, `ACTION_FAILED` if it is of a device that is gone: it is to be tried again.
+ * Answers whether all is settled: what could not be set is to be tried again. Throws if something else could not be done,
+ * `ACTION_FAILED` if it is of a device that is gone.
  */
 export async function followDevices(
   name: string,
   { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
-): Promise<void> {
+): Promise<boolean> {
   const uuid = host.findGuest(name)?.uuid;
-  if (uuid === undefined) return;
+  if (uuid === undefined) return true;
   const end = await host.hold(uuid);
   let isSettled = false;
   try {
     // Read now that nobody else is at it: a device that came a moment ago must not count as one that is gone.
     const domain = host.findGuest(name);
-    if (domain?.uuid === uuid) await follow({ ...domain, uuid }, { halted, host, isHeld: end !== undefined });
-    isSettled = true;
+    isSettled =
+      domain?.uuid !== uuid || (await follow({ ...domain, uuid }, { halted, host, isHeld: end !== undefined }));
+    return isSettled;
   } finally {
     end?.(isSettled);
   }
@@ -57,23 +63,26 @@ export async function followDevices(
 async function follow(
   domain: Domain & { readonly uuid: Uuid },
   { halted, host, isHeld }: { readonly halted: boolean; readonly host: DeviceFollowing; readonly isHeld: boolean },
-): Promise<void> {
+): Promise<boolean> {
   const record = host.findRecord(domain.uuid);
-  if (record !== undefined && !settledPhases.includes(record.phase)) return;
-  const { incoming = false, ports = [], chosen = null } = record ?? {};
+  if (record !== undefined && !settledPhases.includes(record.phase)) return true;
+  const { incoming = false, ports = [], chosen = null, unset: before = [] } = record ?? {};
   const guest = guestAtHand(domain, await host.planning(), { incoming, halted });
   const { news, findings, fresh } = compareDevices(chosen, guest.view);
   // Of one that started before there was anybody to record it, no port is known either: it may be about to get a device.
   const takesBack = isHeld && (record !== undefined || host.isOwn);
-  const { told, inForce } = isPassive(guest.config)
-    ? { told: [], inForce: [] }
-    : await actOnDevices(guest, { ports, fresh: record === undefined ? new Set() : fresh, takesBack });
+  const due = record === undefined ? [] : [...fresh, ...before];
+  const { told, inForce, unset } = isPassive(guest.config)
+    ? { told: [], inForce: [], unset: [] }
+    : await actOnDevices(guest, { ports, fresh: new Set(due), takesBack });
   if (record !== undefined) {
     const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record.findings.includes(line));
-    if (news.length > 0 || found.length > 0 || chosen === null) host.note(domain, guest.view, found);
+    const isNew = news.length > 0 || found.length > 0 || chosen === null || unset.join() !== before.join();
+    if (isNew) host.note(domain, guest.view, { findings: found, unset });
     for (const line of news) host.log.info(`${domain.owner}: ${line}`);
     for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
   }
   if (inForce.length > 0)
     throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
+  return unset.length === 0;
 }

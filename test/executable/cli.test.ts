@@ -13,6 +13,19 @@ const sample = (name: string) => path.join(projectDirectory, 'samples', name);
 const networks = ['--networks-dir', sample('networks')];
 const readText = (file: string) => readFileSync(file, 'utf8');
 
+describe('behind --', () => {
+  test.each<[words: string[], message: string]>([
+    [['status', '--', '-g'], "nothing is recorded of a guest '-g'"],
+    [['explain', '--', '-g'], "nothing is recorded of a guest '-g'"],
+    [['detach', '--live', '--', '-g', 'net0'], "guest '-g' does not run"],
+    [['detach', '--live', '--', 'g', 'net0'], "guest 'g' does not run"],
+    [['detach', '--live', '-g', 'net0'], 'Not enough non-option arguments'],
+    [['status', '--', 'g', '--check'], 'Unknown argument: --check'],
+  ])('%j', (words, message) => {
+    expect(host.cli(words).stderr).toMatch(new RegExp(`^${message}`));
+  });
+});
+
 describe('resolve', () => {
   test('as JSON follows its schema and answers for each interface and host device', () => {
     const { status, stdout, stderr } = host.cli(['resolve', sample('web1.xml'), ...networks, '--format', 'json']);

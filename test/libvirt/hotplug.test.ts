@@ -18,10 +18,12 @@ macvtap: { manage: true }
 interfaces:
   - { match: { tap: owntap }, bridge: br0, keepForwardingTable: true }
   - { match: { mac: '*:7f' }, vlan: 42 }
+  - { match: { network: apart }, isolated: true }
 `;
 const networks = [
   ownBridgeNetwork('lan', { bridge: "name='virbr1'" }),
   hostBridgeNetwork('prod', 'br0', "<portgroup name='red'/>"),
+  hostBridgeNetwork('apart', 'br0'),
   ...(missingInKernel.macvtap === undefined ? [macvtapNetwork('pool', 'passthrough', 'eth2')] : []),
 ];
 
@@ -234,6 +236,40 @@ describe.skipIf(missingPrerequisite)(
         expect(await isOpen(front.mac, 'br0')).toBe(true);
         await ways[1]!.detach('ua-front');
       });
+    });
+
+    test('an update to another network leaves nothing of the one before on the port', async () => {
+      const mac = macOf(0x7b);
+      const isolated = async () => {
+        const [, dev = ''] = /<target dev='([^']+)'/.exec(await elementOf(mac)) ?? [];
+        return /\bisolated on\b/.test(await a.run('bridge', '-details', 'link', 'show', 'dev', dev));
+      };
+      await a.attach(guest, onNetwork('apart', 0x7b));
+      await expect.poll(isolated, settles).toBe(true);
+      await agrees();
+      const elsewhere = (await elementOf(mac))
+        .replace(/<interface type='\w+'/, "<interface type='network'")
+        .replace(/<source [^>]*>/, "<source network='prod'/>");
+      await a.update(guest, elsewhere);
+      await expect.poll(isolated, settles).toBe(false);
+      await agrees();
+      await a.stopDaemon();
+      await a.startDaemon();
+      await agrees();
+      expect(await isolated()).toBe(false);
+      await ways[1]!.detach(mac);
+    });
+
+    test('--live --config: into both, and by libvirt’s alias out of both', async () => {
+      const { device, mac } = kinds[0]!;
+      const isDefined = async () => (await a.virsh('dumpxml', '--inactive', guest)).includes(mac);
+      await a.actualnet(device, 'attach', guest, '-', '--live', '--config');
+      expect(await isDefined()).toBe(true);
+      const alias = (await aliasOf(mac))!;
+      await detaching(a.actualnet('', 'detach', guest, alias, '--live', '--config', '--timeout', '20'));
+      expect([await isDefined(), await aliasOf(mac)]).toEqual([false, undefined]);
+      const { uuid } = await a.status(guest);
+      expect(await a.actualnet('', 'status', '--check', uuid)).toBe('everything agrees');
     });
 
     describe('is refused before anything is touched', () => {

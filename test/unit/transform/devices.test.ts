@@ -62,6 +62,32 @@ describe('what has become of a guest’s devices', () => {
     ]);
   });
 
+  test.each<[name: string, was: Partial<InterfaceView>, is: Partial<InterfaceView>, news: string[]]>([
+    [
+      'another portgroup',
+      { portgroup: 'red' },
+      { portgroup: 'blue' },
+      ["was bridge br0 of network 'prod', portgroup 'red' and is bridge br0 of network 'prod', portgroup 'blue'"],
+    ],
+    [
+      'no portgroup any more',
+      { portgroup: 'red' },
+      {},
+      ["was bridge br0 of network 'prod', portgroup 'red' and is bridge br0 of network 'prod'"],
+    ],
+    [
+      'another tap under the same alias',
+      { dev: 'vnet1' },
+      { dev: 'vnet2' },
+      ["was exchanged: its link was 'vnet1' and is 'vnet2'"],
+    ],
+    ['a tap that was not noted before', {}, { dev: 'vnet2' }, []],
+  ])('%s', (_, was, is, changes) => {
+    const { news, fresh } = compareDevices(view([iface(0, was)]), view([iface(0, is)]));
+    expect(news.map(line => line.replace("interface 52:54:00:00:00:01 ('net0') ", ''))).toEqual(changes);
+    expect([...fresh]).toEqual(changes.length > 0 ? [iface(0).mac] : []);
+  });
+
   test('one has lost its network without a word', () => {
     const { findings } = compareDevices(view([iface(0)]), view([iface(0, { type: 'bridge', network: null })]));
     expect(findings).toEqual([expect.stringContaining("a plain bridge interface of its connection to network 'prod'")]);

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import { mac, onBridge, pretendedPort } from './pretended-port.ts';
+
+const rules = `interfaces:
+  - { match: { network: A, portgroup: red }, vlan: 44 }
+  - { match: { network: A }, vlan: 42, isolated: true }
+  - { match: { network: B }, vlan: 43 }
+`;
+
+/** A guest with a port of network A that has been set. */
+async function attached() {
+  const guest = await pretendedPort(rules);
+  guest.set(onBridge({ network: 'A' }));
+  expect(await guest.follow()).toBe(true);
+  expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
+  return guest;
+}
+
+describe('a port that gets another connection has nothing of the one before', () => {
+  const changes = [
+    { to: 'another network', xml: onBridge({ network: 'B' }), port: ['43 pvid untagged'] },
+    { to: 'another portgroup', xml: onBridge({ network: 'A', portgroup: 'red' }), port: ['44 pvid untagged'] },
+    { to: 'a plain bridge', xml: onBridge({}), port: ['1 pvid untagged'] },
+  ];
+  describe.each([
+    { how: 'as the kernel has kept it', keeps: true },
+    { how: 'out of the bridge and in again', keeps: false },
+  ])('$how', ({ keeps }) => {
+    test.each(changes)('$to', async ({ xml, port }) => {
+      const guest = await attached();
+      if (!keeps) guest.join('vnet1');
+      guest.set(xml);
+      expect(await guest.follow()).toBe(true);
+      expect(guest.port()).toEqual(port);
+      expect(guest.inForce().filter(line => !/without vlan 1|vlan 4[34]/.test(line))).toEqual([]);
+      await guest.repair();
+      expect(guest.port()).toEqual(port);
+    });
+  });
+
+  test('also while somebody else is at the guest’s devices', async () => {
+    const guest = await attached();
+    guest.state.holds = false;
+    guest.set(onBridge({ network: 'B' }));
+    await guest.follow();
+    expect(guest.port()).toEqual(['43 pvid untagged']);
+  });
+
+  test('what libvirt has set for the new one stays', async () => {
+    const guest = await attached();
+    guest.set(
+      onBridge({ network: 'B' }).replace("<source bridge='br0'/>", "<source bridge='br0'/><port isolated='yes'/>"),
+    );
+    await guest.follow();
+    expect(guest.port()).toEqual(['43 pvid untagged', 'isolated']);
+  });
+
+  test('another tap under the alias and MAC of one that is gone is set, too', async () => {
+    const guest = await attached();
+    guest.join('vnet2');
+    guest.set(onBridge({ network: 'A', dev: 'vnet2' }));
+    expect(await guest.follow()).toBe(true);
+    expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
+    expect(guest.log.at(-1)).toContain("was exchanged: its link was 'vnet1' and is 'vnet2'");
+  });
+
+  test('the others keep what they were given', async () => {
+    const guest = await attached();
+    guest.host.vlans = [{ dev: 'vnet1', id: 7, how: 'pvid untagged' }];
+    guest.host.ran = [];
+    expect(await guest.follow()).toBe(true);
+    expect(guest.host.ran).toEqual([]);
+  });
+});
+
+describe('a device that cannot be set', () => {
+  test('is not settled, is told of once and tried until it is', async () => {
+    const guest = await pretendedPort(rules);
+    guest.set(onBridge({ network: 'A' }));
+    guest.host.refuses = 'vid 42';
+    expect([await guest.follow(), await guest.follow()]).toEqual([false, false]);
+    expect(guest.log.filter(line => line.includes('Cannot allocate memory'))).toHaveLength(1);
+    expect(guest.log.filter(line => line.includes('attached'))).toHaveLength(1);
+    expect(guest.record()).toMatchObject({ unset: [mac], chosen: { interfaces: [{ alias: 'net0' }] } });
+    expect(guest.inForce()).toEqual(['vnet1 isolated on', 'vnet1 without vlan 1']);
+    guest.host.refuses = '';
+    expect(await guest.follow()).toBe(true);
+    expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
+    expect(guest.record()?.unset).toEqual([]);
+  });
+
+  test('what was in force before stays so in the ledger', async () => {
+    const guest = await attached();
+    guest.host.refuses = 'vlan add';
+    guest.set(onBridge({ network: 'B' }));
+    expect(await guest.follow()).toBe(false);
+    expect(guest.inForce()).toEqual(['vnet1 without vlan 1']);
+    guest.host.refuses = '';
+    expect(await guest.follow()).toBe(true);
+    expect(guest.port()).toEqual(['43 pvid untagged']);
+  });
+
+  test('on a bridge that cannot have it: as soon as it can', async () => {
+    const guest = await pretendedPort(rules);
+    guest.set(onBridge({ network: 'A' }).replaceAll("bridge='br0'", "bridge='br9'"));
+    expect(await guest.follow()).toBe(false);
+    expect(guest.log.join()).toContain("bridge 'br9' does not tell VLANs apart");
+    guest.set(onBridge({ network: 'A' }));
+    expect(await guest.follow()).toBe(true);
+  });
+});
