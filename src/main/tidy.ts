@@ -15,7 +15,7 @@ const everyMs = 60_000;
 export function tidier(
   paths: HostPaths,
   { memory, effects, log }: { readonly memory: Memory; readonly effects: Effects; readonly log: Log },
-): () => void {
+): () => Promise<void> {
   let lastMs = effects.now();
   let missing = new Set<string>();
   let told = new Set<string>();
@@ -35,11 +35,11 @@ export function tidier(
     for (const line of problems.filter(problem => !told.has(problem))) log.warn(`still in force: ${line}`);
     told = new Set(problems);
   };
-  return () => {
+  return async () => {
     if (busy || Math.abs(effects.now() - lastMs) < everyMs) return;
     lastMs = effects.now();
     busy = true;
-    void tidy()
+    await tidy()
       .catch(error => log.warn(`what ended unseen could not be undone: ${errorLine(error)}`))
       .finally(() => {
         busy = false;

@@ -157,7 +157,7 @@ export async function runWitness(
       keepWatching();
       witness.catchUp(readStates());
       await lookAtUnfinished();
-      tidy();
+      void tidy();
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
     } catch (error) {
       log.warn(errorLine(error));

@@ -51,19 +51,19 @@ describe('resolve', () => {
     ]);
   });
 
-  test('as XML shows the started form', () => {
+  test('as XML shows the started form', async () => {
     const { stdout } = host.cli(['resolve', '-', ...networks, '--format', 'xml'], readText(sample('web1.xml')));
-    expect(stdout).toMatchFileSnapshot('golden/web1-started.xml');
+    await expect(stdout).toMatchFileSnapshot('golden/web1-started.xml');
     if (domainSchema !== undefined) expect(isValid(domainSchema, stdout)).toBe(true);
   });
 
-  test('as a table names reasons, errors and warnings', () => {
+  test('as a table names reasons, errors and warnings', async () => {
     const text = readText(sample('web1.xml'))
       .replace("network='lan'", "network='gone'")
       .replace("network='prod'", "network='prod' portgroup='wbe'");
     const { status, stdout } = host.cli(['resolve', '-', ...networks], text);
     expect(status).toBe(0);
-    expect(stdout).toMatchFileSnapshot('golden/web1-table.txt');
+    await expect(stdout).toMatchFileSnapshot('golden/web1-table.txt');
   });
 
   test('without networks asks those of the host', () => {

@@ -21,8 +21,7 @@ test('a guest that is missing twice in a row is forgotten; one that runs, or has
   const tidy = tidier(paths, { memory, effects: hostEffects(paths, clock), log });
   const after = async (seconds: number) => {
     nowMs += seconds * 1000;
-    tidy();
-    await new Promise(resolve => setTimeout(resolve, 20));
+    await tidy();
     return memory.listRecords().map(uuid => uuid.slice(-2));
   };
   const status = (name: string) => path.join(paths.libvirtGuestStatus, `${name}.xml`);
@@ -69,8 +68,7 @@ test('a network that is missing at one look keeps what it stands on', async () =
   const tidy = tidier(paths, { memory: fileMemory(paths, clock), effects, log: { info: () => {}, warn: () => {} } });
   const after = async (seconds: number) => {
     nowMs += seconds * 1000;
-    tidy();
-    await new Promise(resolve => setTimeout(resolve, 50));
+    await tidy();
     return effects.sharedNames();
   };
   try {

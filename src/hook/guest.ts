@@ -1,0 +1,42 @@
+import { actOnGuest, type GuestAtHand, type PlannedPhase } from '../apply/guest.ts';
+import type { RecordLine } from '../apply/record.ts';
+import { readWishes } from '../config/wishes.ts';
+import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import { isPassive } from '../plan/plan.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { HookContext } from './dispatch.ts';
+
+/** A guest as a call shows it. */
+export type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming' | 'halted'>;
+
+/** Plans and carries out, unless the configuration asks for nothing. */
+export async function act(
+  phase: PlannedPhase,
+  guest: AtHand,
+  { config: readConfig, effects }: HookContext,
+): Promise<string[]> {
+  const config = await readConfig();
+  if (isPassive(config)) return [];
+  const { wishes, refusals } = readWishes(guest.domain, config.guests);
+  return [...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
+}
+
+/** More findings of one call than anybody reads in a log; all of them are in the record. */
+const maxLogged = 20;
+
+/** Adds a line to a guest's record; its findings go to the log, too. */
+export function write(guest: Uuid, line: RecordLine, { memory, log }: HookContext): void {
+  memory.appendRecord(guest, line);
+  if (!('name' in line)) return;
+  const findings = line.findings ?? [];
+  for (const finding of findings.slice(0, maxLogged)) log.warn(`guest '${line.name}', ${line.op}: ${finding}`);
+  const more = findings.length - maxLogged;
+  if (more > 0) log.warn(`guest '${line.name}', ${line.op}: and ${more} findings more`);
+}
+
+/** Throws `XML_VALUE` without one: records are kept by it. */
+export function guestUuid(domain: Domain): Uuid {
+  if (domain.uuid === undefined) throw new ActualnetError('XML_VALUE', `${domain.owner}: the document has no <uuid>`);
+  return domain.uuid;
+}

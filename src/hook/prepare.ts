@@ -1,0 +1,91 @@
+import { obstaclesOf, undoAll } from '../apply/guest.ts';
+import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import type { Domain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
+import { checkHostdevs } from '../transform/hostdevs.ts';
+import type { HookContext } from './dispatch.ts';
+import { type AtHand, act, write } from './guest.ts';
+import { lineOf, viewOf } from './record-lines.ts';
+
+/**
+ * A new life begins: what an earlier one left is undone, unless that one still runs here, and what every interface will be
+ * is written down.
+ */
+export async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
+  const { memory } = context;
+  const announcement = memory.listAnnouncements().find(announced => announced.guest === guest)?.line;
+  const announced = foldRecord(guest, [announcement]);
+  const incoming = announcement !== undefined && !isDefinedSince(announced, domain, context);
+  const { rewritten, picks } = (incoming ? announced : undefined) ?? {};
+  const beside = incoming && runsHere(guest, context);
+  if (!beside) await endEarlierLife(guest, domain, context);
+  const view = viewOf(domain, context);
+  const findings = [
+    ...view.interfaces.flatMap(({ error }) =>
+      error ? `${error.message.replace(`${domain.owner}, `, '')} [${error.code}]` : [],
+    ),
+    ...checkHostdevs(view),
+  ];
+  write(guest, lineOf('prepare', domain, context, { view, findings, incoming, beside, rewritten, picks }), context);
+  memory.takeAnnouncement(guest);
+  const atHand = { uuid: guest, domain, view, incoming, halted: true };
+  await refuseImpossible(atHand, context);
+  const told = await act('prepare', atHand, context);
+  // A device that has just been bound has a node that could not be named before.
+  if ((await context.config()).hostdevs.bind) await refuseImpossible(atHand, context);
+  if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
+}
+
+/**
+ * Whether a guest that was announced has been defined since: it came with its definition alone, by an offline migration, or
+ * not at all, and what starts now starts here. A definition from the future was written under another clock.
+ */
+function isDefinedSince(announced: GuestRecord | undefined, { name }: Domain, context: HookContext): boolean {
+  const definedMs = context.definedMs(name);
+  if (announced === undefined || definedMs === undefined) return false;
+  return definedMs > Date.parse(announced.since) && definedMs <= context.now();
+}
+
+/** Its source on this same host: what is in force for that one stays, and becomes the newcomer's. */
+function runsHere(guest: Uuid, { memory, effects, runState }: HookContext): boolean {
+  const source = foldRecord(guest, memory.readRecord(guest));
+  return source !== undefined && runState(source.name) !== undefined && !effects.isGone(guest);
+}
+
+async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, log }: HookContext): Promise<void> {
+  const { left, problems } = await undoAll(guest, effects);
+  for (const line of [...left, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
+  memory.removeRecord(guest);
+}
+
+/**
+ * A host device that cannot be had ends the start here, with the reason in plain words: libvirt or QEMU would fail on it a
+ * little later. What was foreseen from our own count of a pool is looked at again with libvirt's before anything is refused.
+ */
+async function refuseImpossible(guest: AtHand, context: HookContext): Promise<void> {
+  const { domain } = guest;
+  const first = await findRefusals(guest, context);
+  const isForeseen = guest.view.interfaces.some(({ network }) => network !== null);
+  const again = () => ({ ...guest, view: viewOf(domain, context, context.memory.findLibvirtNetwork) });
+  const refusals = first.length > 0 && isForeseen ? await findRefusals(again(), context) : first;
+  const [refusal, ...others] = refusals;
+  if (refusal === undefined) return;
+  const findings = others.map(errorLine);
+  if (findings.length > 0) write(guest.uuid, lineOf('prepare', domain, context, { findings }), context);
+  throw refusal;
+}
+
+async function findRefusals(guest: AtHand, context: HookContext): Promise<ActualnetError[]> {
+  const { domain, view } = guest;
+  const unresolved = view.interfaces.flatMap(({ error }) =>
+    error?.code === 'POOL_EXHAUSTED' || error?.code === 'DEVICE_TWICE'
+      ? new ActualnetError(error.code, error.message.replace(`${domain.owner}, `, ''), {
+          hint: error.hint ?? undefined,
+        })
+      : [],
+  );
+  const config = await context.config();
+  const obstacles = await obstaclesOf({ ...guest, config, wishes: [], effects: context.effects }, context.accessRules);
+  return [...unresolved, ...obstacles];
+}
