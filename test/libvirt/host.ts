@@ -161,7 +161,12 @@ export class LibvirtHost {
 
   /** Live; resolves once this host has nothing to do with the guest any more. */
   async migrate(guest: string, destination: LibvirtHost, ...options: readonly string[]): Promise<void> {
-    await this.virsh('migrate', '--live', '--unsafe', ...options, guest, `qemu+tcp://${destination.address}/system`);
+    await this.migrateStanding(guest, destination, '--live', ...options);
+  }
+
+  /** The same; its CPUs stand still all the while, unless the options say otherwise. */
+  async migrateStanding(guest: string, destination: LibvirtHost, ...options: readonly string[]): Promise<void> {
+    await this.virsh('migrate', '--unsafe', ...options, guest, `qemu+tcp://${destination.address}/system`);
   }
 
   /** Ends QEMU as a crash would, without libvirt's doing. */

@@ -43,6 +43,7 @@ const ways = [
   { name: 'peer to peer', options: ['--p2p'] },
   { name: 'tunnelled', options: ['--p2p', '--tunnelled'] },
   { name: 'post-copy', options: ['--postcopy', '--postcopy-after-precopy'] },
+  { name: 'not live', options: [], standing: true },
 ];
 
 describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the hooks leave behind' }])(
@@ -53,7 +54,7 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
     let b: LibvirtHost;
     let monitors: Map<LibvirtHost, Launched>;
     let sniffers: Map<LibvirtHost, Launched>;
-    let agents: Launched[] = [];
+    const agents = new Map<LibvirtHost, Launched>();
 
     beforeAll(async () => {
       hosts = await startTwoHosts([]);
@@ -62,7 +63,7 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       monitors = new Map([a, b].map(host => [host, host.launch('bridge', '-timestamp', 'monitor', 'fdb')]));
       const sniff = ['-i', 'br0', '-l', '-n', '-e', '-tt', telling];
       sniffers = new Map([a, b].map(host => [host, host.launch('tcpdump', ...sniff)]));
-      if (by === 'the agent') agents = [await a.startAgent(), await b.startAgent()];
+      if (by === 'the agent') for (const host of [a, b]) agents.set(host, await host.startAgent());
       await a.define(guestXml(guest, [device]));
     });
     afterAll(() => stopHosts(hosts));
@@ -113,13 +114,14 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       await opensOn(a);
     });
 
-    test.each(ways)('migrates there and back: $name', async ({ options }) => {
+    test.each(ways)('migrates there and back: $name', async ({ options, standing }) => {
       for (const [source, destination] of [
         [a, b],
         [b, a],
       ] as const) {
         const beganUs = Date.now() * 1000;
-        await source.migrate(guest, destination, ...options);
+        if (standing) await source.migrateStanding(guest, destination);
+        else await source.migrate(guest, destination, ...options);
         await opensOn(destination);
         await closesOn(source);
         // The monitors may be a little behind.
@@ -161,14 +163,8 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       expect(await isOpenOn(a)).toBe(true);
     });
 
-    test.each<{ name: string; mishap: () => Promise<unknown> }>([
-      { name: 'is aborted', mishap: () => a.virsh('domjobabort', guest) },
-      { name: 'loses QEMU at its destination', mishap: () => b.killQemu(guest) },
-      { name: 'loses the daemon of its destination', mishap: () => b.stopDaemon('KILL').then(() => b.startDaemon()) },
-      { name: 'loses the daemon of its source', mishap: () => a.stopDaemon('KILL').then(() => a.startDaemon()) },
-    ])('a migration that $name leaves the guest open where it is, and nothing there', async ({ mishap }) => {
-      const earlier = moments().length;
-      // At this speed, in MiB/s, the memory takes seconds.
+    /** A migration at 1 MiB/s, so that its memory takes seconds; resolves when it has begun. */
+    const beginSlowly = async () => {
       const migrating = a.migrate(guest, b, '--bandwidth', '1').then(
         () => 'migrated',
         () => 'failed',
@@ -176,6 +172,17 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       await expect
         .poll(() => b.virsh('domstate', '--reason', guest).catch(() => ''), settles)
         .toMatch(/paused \(migrat/);
+      return { migrating };
+    };
+
+    test.each<{ name: string; mishap: () => Promise<unknown> }>([
+      { name: 'is aborted', mishap: () => a.virsh('domjobabort', guest) },
+      { name: 'loses QEMU at its destination', mishap: () => b.killQemu(guest) },
+      { name: 'loses the daemon of its destination', mishap: () => b.stopDaemon('KILL').then(() => b.startDaemon()) },
+      { name: 'loses the daemon of its source', mishap: () => a.stopDaemon('KILL').then(() => a.startDaemon()) },
+    ])('a migration that $name leaves the guest open where it is, and nothing there', async ({ mishap }) => {
+      const earlier = moments().length;
+      const { migrating } = await beginSlowly();
       await mishap();
       expect(await migrating).toBe('failed');
       await expect.poll(() => a.virsh('domstate', guest), settles).toMatch(/running/);
@@ -184,6 +191,36 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       expect(await isOpenOn(b)).toBe(false);
       // It was never closed here, or opened there.
       expect(moments().length).toBe(earlier);
+    });
+
+    test('a migration that loses QEMU at its source leaves the guest open nowhere', async () => {
+      const { migrating } = await beginSlowly();
+      await a.killQemu(guest);
+      expect(await migrating).toBe('failed');
+      await closesOn(a);
+      for (const host of [a, b]) {
+        await expect.poll(() => host.virsh('list', '--name'), settles).not.toContain(guest);
+        expect(await isOpenOn(host)).toBe(false);
+      }
+      await a.virsh('start', guest);
+      await opensOn(a);
+    });
+
+    test.skipIf(by !== 'the agent').each([
+      { name: 'source', at: () => a },
+      { name: 'destination', at: () => b },
+    ])('a migration during which the agent of its $name is killed, and comes back', async ({ at }) => {
+      const { migrating } = await beginSlowly();
+      await agents.get(at())!.end('KILL');
+      await a.virsh('migrate-setspeed', guest, '10000');
+      expect(await migrating).toBe('migrated');
+      // Its source closes it at the latest when QEMU has ended; nobody opens it in the place of an agent that is to come back.
+      await closesOn(a);
+      agents.set(at(), await at().startAgent());
+      await opensOn(b);
+      await b.migrate(guest, a);
+      await opensOn(a);
+      await closesOn(b);
     });
 
     test('a restart of the daemon: what happens after it is followed as before', async () => {
@@ -198,11 +235,11 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
     });
 
     test.skipIf(by !== 'the agent')('an agent that was killed makes up for what it missed', async () => {
-      await agents[0]!.end('KILL');
+      await agents.get(a)!.end('KILL');
       await a.virsh('suspend', guest);
       await sleep(1000);
       expect(await isOpenOn(a)).toBe(true);
-      await a.startAgent();
+      agents.set(a, await a.startAgent());
       await closesOn(a);
       await a.virsh('resume', guest);
       await opensOn(a);
