@@ -60,6 +60,12 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   return { guest, state: attribute('state'), reason: attribute('reason'), pid: attribute('pid'), atMs, devices };
 }
 
+/** Whether a guest's QEMU has ended: it has a status file until libvirt has cleaned up behind it. */
+export function hasEnded(paths: HostPaths, guest: string): boolean {
+  const pid = tryReadRunState(paths, guest)?.pid;
+  return pid === undefined || !fs.existsSync(path.join(paths.proc, pid));
+}
+
 /** A running guest as libvirt's status file has it; undefined if it does not run. Throws for a file that is no such document. */
 export function readRunningGuest(paths: HostPaths, guest: string): Domain | undefined {
   const file = statusFile(paths, guest);

@@ -11,7 +11,7 @@ import {
 } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { readRunningGuest, tryReadRunState } from '../host/run-states.ts';
+import { hasEnded, readRunningGuest, tryReadRunState } from '../host/run-states.ts';
 import { runVirsh } from '../host/virsh.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import { readDomain } from '../model/domain.ts';
@@ -26,6 +26,7 @@ export function deviceFollowing(
 ): DeviceFollowing {
   return {
     findGuest: name => readRunningGuest(paths, name),
+    hasEnded: name => hasEnded(paths, name),
     isOwn: false,
     planning,
     log,

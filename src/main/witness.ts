@@ -10,7 +10,7 @@ import { readRunningGuests } from '../host/libvirt-files.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { becomeWitness, type WitnessRole } from '../host/one-witness.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { readRunningGuest, runStateReader, tryReadRunState } from '../host/run-states.ts';
+import { hasEnded, readRunningGuest, runStateReader, tryReadRunState } from '../host/run-states.ts';
 import { keepSpares } from '../host/spares.ts';
 import { watchStatusFiles } from '../host/status-watch.ts';
 import { listenToEvents } from '../host/virsh-events.ts';
@@ -87,7 +87,18 @@ export async function runWitness(
   };
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
   const note = (cutOver: CutOver) => noteOnce(cutOver, memory);
-  const sources = { findGuest, findRecorded, isIncoming, effects, planning, note, log, ...announcer() };
+  const isOver = (name: string) => hasEnded(paths, name);
+  const sources = {
+    findGuest,
+    hasEnded: isOver,
+    findRecorded,
+    isIncoming,
+    effects,
+    planning,
+    note,
+    log,
+    ...announcer(),
+  };
   const devices = deviceFollowing(paths, { memory, planning, log });
   const unsettled = new Map<Uuid, number>();
   let told = '';

@@ -14,6 +14,8 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 export interface DeviceFollowing {
   /** A running guest by libvirt's status file. */
   readonly findGuest: (name: string) => Domain | undefined;
+  /** Whether its QEMU has ended, although libvirt may still have to find out. */
+  readonly hasEnded: (name: string) => boolean;
   readonly planning: () => Promise<Planning>;
   /** A guest's record; undefined if no hook has seen it start. */
   readonly findRecord: (guest: Uuid) => GuestRecord | undefined;
@@ -75,6 +77,8 @@ async function follow(
   const { told, inForce, unset } = isPassive(guest.config)
     ? { told: [], inForce: [], unset: [] }
     : await actOnDevices(guest, { ports, fresh: new Set(due), takesBack });
+  // What failed has failed because its devices went with it, and its end undoes everything.
+  if (told.length + inForce.length > 0 && host.hasEnded(domain.name)) return true;
   if (record !== undefined) {
     const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record.findings.includes(line));
     const isNew = news.length > 0 || found.length > 0 || chosen === null || unset.join() !== before.join();

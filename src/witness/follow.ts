@@ -26,6 +26,8 @@ export interface Following {
   readonly findGuest: (name: string) => Domain | undefined;
   /** The uuid of a guest of which there is a record. */
   readonly findRecorded: (name: string) => Uuid | undefined;
+  /** Whether its QEMU has ended, although libvirt may still have to find out. */
+  readonly hasEnded: (name: string) => boolean;
   /** Whether the guest of that uuid came from elsewhere. */
   readonly isIncoming: (guest: Uuid) => boolean;
   readonly effects: Effects;
@@ -84,7 +86,7 @@ async function open(act: Act): Promise<void> {
   const problems = await actOnGuest('reachable', guest);
   const doneMs = effects.now();
   // Of a guest that has ended meanwhile there is nothing left to open.
-  if (problems.length > 0 && host.findGuest(name) === undefined) return;
+  if (problems.length > 0 && host.hasEnded(name)) return;
   tell(problems, act);
   await announceGuest(guest, host);
   note(guest.uuid, await macsOf(guest), doneMs);

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
-import { readRunningGuest, runningGuests, runStateReader, tryReadRunState } from '../../../src/host/run-states.ts';
+import {
+  hasEnded,
+  readRunningGuest,
+  runningGuests,
+  runStateReader,
+  tryReadRunState,
+} from '../../../src/host/run-states.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 
 let paths: HostPaths;
@@ -33,6 +39,13 @@ test('state, reason and time of each guest, however it is quoted', () => {
     { guest: "b's", state: 'paused', reason: 'ioerror', pid: '7', atMs: 1_700_000_001_000, devices: '' },
   ]);
   expect(readRunningGuest(paths, 'a')?.name).toBe('a');
+});
+
+test('a guest has ended when its QEMU has, although there is a status file', () => {
+  write('a', "state='running' reason='booted'");
+  expect([hasEnded(paths, 'a'), hasEnded(paths, 'b')]).toEqual([true, true]);
+  mkdirSync(path.join(paths.proc, '7'), { recursive: true });
+  expect(hasEnded(paths, 'a')).toBe(false);
 });
 
 test('a file is read again only when it was written again, and one that is gone is gone', () => {

@@ -89,6 +89,15 @@ describe('a device that cannot be set', () => {
     expect(guest.record()?.unset).toEqual([]);
   });
 
+  test('because its QEMU has ended meanwhile: nothing is told, its end does the rest', async () => {
+    const guest = await pretendedPort(rules);
+    guest.set(onBridge({ network: 'A' }));
+    guest.host.refuses = 'vid 42';
+    guest.state.ended = true;
+    expect(await guest.follow()).toBe(true);
+    expect(guest.log).toEqual([]);
+  });
+
   test('what was in force before stays so in the ledger', async () => {
     const guest = await attached();
     guest.host.refuses = 'vlan add';

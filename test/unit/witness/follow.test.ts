@@ -57,6 +57,7 @@ async function following() {
   const warnings: string[] = [];
   const host: Following = {
     findGuest: () => (state.runs ? guest : undefined),
+    hasEnded: () => !state.runs,
     findRecorded: () => guestUuid as Uuid,
     isIncoming: () => true,
     effects,

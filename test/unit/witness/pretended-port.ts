@@ -51,7 +51,7 @@ export async function pretendedPort(text: string) {
   const host = { dev: 'vnet1', vlans: [] as PortVlan[], isolated: false, refuses: '', ran: [] as string[] };
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];
-  const state = { xml: '', halted: false, holds: true, asked: text, ports: [] as KnownPort[] };
+  const state = { xml: '', halted: false, holds: true, ended: false, asked: text, ports: [] as KnownPort[] };
   const ledgerOf = (own: object[]): LedgerFile => ({
     read: () => own,
     append: more => void own.push(...more),
@@ -104,6 +104,7 @@ export async function pretendedPort(text: string) {
   const findRecord = () => foldRecord(uuid, lines.record);
   const following: DeviceFollowing = {
     findGuest,
+    hasEnded: () => state.ended,
     isOwn: false,
     planning,
     findRecord,
