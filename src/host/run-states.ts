@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type Domain, readDomain } from '../model/domain.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { parseXml } from '../xml/document.ts';
-import { listDirectory, readFileIfAny } from './files.ts';
+import { listDirectory, readFileIfAny, readKernelFile } from './files.ts';
 import type { HostPaths } from './paths.ts';
 
 /** A guest's run state by its status file, `NAME.xml`: state and reason in libvirt's words, and when it was written. */
@@ -60,10 +60,13 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   return { guest, state: attribute('state'), reason: attribute('reason'), pid: attribute('pid'), atMs, devices };
 }
 
-/** Whether a guest's QEMU has ended: it has a status file until libvirt has cleaned up behind it. */
+/**
+ * Whether a guest's QEMU has ended: it has a status file until libvirt has cleaned up behind it. A process that ends gives up
+ * its memory, and with it its command line, before its files: before its taps are gone.
+ */
 export function hasEnded(paths: HostPaths, guest: string): boolean {
   const pid = tryReadRunState(paths, guest)?.pid;
-  return pid === undefined || !fs.existsSync(path.join(paths.proc, pid));
+  return pid === undefined || readKernelFile(paths.proc, pid, 'cmdline') === '';
 }
 
 /** A running guest as libvirt's status file has it; undefined if it does not run. Throws for a file that is no such document. */

@@ -45,7 +45,11 @@ test('a guest has ended when its QEMU has, although there is a status file', () 
   write('a', "state='running' reason='booted'");
   expect([hasEnded(paths, 'a'), hasEnded(paths, 'b')]).toEqual([true, true]);
   mkdirSync(path.join(paths.proc, '7'), { recursive: true });
+  writeFileSync(path.join(paths.proc, '7/cmdline'), 'qemu\0-name\0guest=a\0');
   expect(hasEnded(paths, 'a')).toBe(false);
+  // What a process that is ending shows.
+  writeFileSync(path.join(paths.proc, '7/cmdline'), '');
+  expect(hasEnded(paths, 'a')).toBe(true);
 });
 
 test('a file is read again only when it was written again, and one that is gone is gone', () => {
