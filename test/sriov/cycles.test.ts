@@ -41,7 +41,7 @@ describe.skipIf(missingMachine)(titled('a guest that starts and ends again and a
     expect(files).toBe('');
   });
 
-  test('also with VFs as the kernel makes them, to which nobody has given a MAC', async () => {
+  test('also with VFs as the kernel makes them, with MACs by chance', async () => {
     const numvfs = `/sys/class/net/${card}/device/sriov_numvfs`;
     await machine.sh(`echo 0 >${numvfs} && echo 2 >${numvfs} && udevadm settle`);
     const before = await cardState(machine);
