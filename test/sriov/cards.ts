@@ -47,6 +47,8 @@ export async function makeVfs(machine: Machine, card: Card, count: number): Prom
     echo ${count} >$device/sriov_numvfs
     echo 1 >$device/sriov_drivers_autoprobe
     ${numbers.map(vf => `ip link set ${card} vf ${vf} mac ${vfMac(card, vf)}`).join('\n')}
+    # A PF that is still being reset gives its VFs no MAC, and they take one by chance.
+    sleep 3
     for vf in $device/virtfn*; do basename $(readlink $vf) >/sys/bus/pci/drivers_probe; done
     udevadm settle`);
 }
