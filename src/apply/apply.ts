@@ -17,52 +17,83 @@ export interface Applying {
   readonly effects: Effects;
   /** Do what can be done and answer what could not; otherwise everything of this call is rolled back and it throws. */
   readonly keepGoing: boolean;
-  /** Also looks at the host, tables included, as it is before anything is changed. */
+  /** Also looks at the host, tables included, before anything of the guest's own is changed. */
   readonly inspect?: (host: HostView) => void;
+}
+
+/** What a call has done so far. */
+interface Carried {
+  readonly steps: Step[];
+  /** The steps whose command was run and did not fail, or of which nobody can tell. */
+  readonly ran: Set<Step>;
+  readonly problems: string[];
 }
 
 /**
  * Carries changes out: observes, skips what is so already, writes the state before into the ledger, acts in at most one
- * `ip` and one `bridge` process, notes what was done. Answers one line for each thing that could not be done.
+ * `ip` and one `bridge` process, notes what was done. What is shared comes first and has a turn of its own, so that whoever
+ * needs it too waits for nothing else. Answers one line for each thing that could not be done.
  */
 export async function carryOut(changes: readonly Change[], applying: Applying): Promise<string[]> {
-  const { effects, ledger, user, inspect } = applying;
+  const { effects, user, inspect, keepGoing } = applying;
   if (changes.length === 0 && inspect === undefined) return [];
-  const shared = [...new Set(changes.filter(change => change.shared).map(({ subject }) => sharedNameOf(subject)))];
+  const shared = changes.filter(change => change.shared);
+  const own = changes.filter(change => !change.shared);
+  const carried: Carried = { steps: [], ran: new Set(), problems: [] };
   const unlock = await effects.lock([user]);
-  const unlockShared = await effects.lock(shared).catch(error => {
-    unlock();
-    throw error;
-  });
   try {
-    const needs = needsOf(changes);
-    const host = await effects.view({ ...needs, fdb: needs.fdb === true || inspect !== undefined });
-    inspect?.(host);
-    const files = new Map(shared.map(name => [name, effects.sharedLedger(name)]));
-    const fileOf = (change: Change) => (change.shared ? files.get(sharedNameOf(change.subject))! : ledger);
-    const { steps, joins, problems } = decide(changes, host, { ...applying, fileOf });
-    announce(steps, joins, applying);
-    // What is shared is there already: a slow guest need not keep the others waiting for it.
-    if (!steps.some(({ change }) => change.shared)) unlockShared();
-    const acted = steps.filter(isOurs);
-    const { failed, ran } = await act(acted, applying).catch(async error => {
-      throw applying.keepGoing
-        ? error
-        : await rollBack(steps, new Set(acted), { error: asActualnetError(error), ...applying });
-    });
-    const first = [...failed].find(([{ change }]) => !change.optional);
-    if (first !== undefined && !applying.keepGoing) {
-      const [{ change }, message] = first;
-      const error = new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
-      throw await rollBack(steps, ran, { error, ...applying });
-    }
-    forget([...failed.keys()], effects);
-    await noteDone([...ran], applying);
-    return [...problems, ...[...failed].map(([{ change }, message]) => `${describeChange(change)}: ${message}`)];
+    if (shared.length > 0) await whileLocked(shared, effects, () => carryOutTurn(shared, carried, applying));
+    if (own.length > 0 || inspect !== undefined) await carryOutTurn(own, carried, { ...applying, inspects: true });
+    return carried.problems;
+  } catch (error) {
+    if (keepGoing) throw error;
+    const { steps, ran } = carried;
+    const context = { error: asActualnetError(error), ...applying };
+    const sharedSteps = steps.flatMap(({ change }) => (change.shared ? change : []));
+    throw await whileLocked(sharedSteps, effects, () => rollBack(steps, ran, context));
   } finally {
-    unlockShared();
     unlock();
   }
+}
+
+/** Nobody else touches what is shared of these meanwhile. */
+async function whileLocked<T>(changes: readonly Change[], effects: Effects, act: () => Promise<T>): Promise<T> {
+  const unlock = await effects.lock(changes.map(({ subject }) => sharedNameOf(subject)));
+  try {
+    return await act();
+  } finally {
+    unlock();
+  }
+}
+
+async function carryOutTurn(
+  changes: readonly Change[],
+  carried: Carried,
+  applying: Applying & { readonly inspects?: boolean },
+): Promise<void> {
+  const { effects, keepGoing } = applying;
+  const inspect = applying.inspects ? applying.inspect : undefined;
+  const needs = needsOf(changes);
+  const host = await effects.view({ ...needs, fdb: needs.fdb === true || inspect !== undefined });
+  inspect?.(host);
+  const { steps, joins, problems } = decide(changes, host, applying);
+  announce(steps, joins, applying);
+  carried.steps.push(...steps);
+  const acted = steps.filter(isOurs);
+  const { failed, ran } = await act(acted, applying).catch(error => {
+    for (const step of acted) carried.ran.add(step);
+    throw error;
+  });
+  for (const step of ran) carried.ran.add(step);
+  const first = [...failed].find(([{ change }]) => !change.optional);
+  if (first !== undefined && !keepGoing) {
+    const [{ change }, message] = first;
+    throw new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
+  }
+  forget([...failed.keys()], effects);
+  await noteDone([...ran], applying);
+  const refused = [...failed].map(([{ change }, message]) => `${describeChange(change)}: ${message}`);
+  carried.problems.push(...problems, ...refused);
 }
 
 /** Which tables of the host have to be read to observe these subjects. */
@@ -92,24 +123,25 @@ interface Join {
 function decide(
   changes: readonly Change[],
   host: HostView,
-  context: Applying & { fileOf: (change: Change) => LedgerFile },
+  context: Applying,
 ): { steps: Step[]; joins: Join[]; problems: string[] } {
   const steps: Step[] = [];
   const joins: Join[] = [];
   const problems: string[] = [];
   const made = new Set<string>();
   const sealed = new Set<string>();
+  const knownIn = ledgersOf(context);
   for (const change of changes) {
     const { subject, to } = change;
-    const file = context.fileOf(change);
+    const { file, entries } = knownIn(change);
     const key = keyOf(subject);
     const observed = made.has(subject.dev) ? null : observe(subject, host);
     const problem = findProblem(change, observed, host);
-    const known = foldLedger(file.read()).get(key);
+    const known = entries.get(key);
     const entry = change.shared ? known : undefined;
+    const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
     if (problem !== undefined) {
-      const error = new ActualnetError('DEVICE_MISSING', `${context.owner}: ${problem} (${change.why})`);
-      if (!context.keepGoing) throw error;
+      if (!context.keepGoing) throw new ActualnetError('DEVICE_MISSING', `${problem} (${change.why})`);
       problems.push(problem);
       if (subject.kind === 'fdb') sealed.add(subject.dev);
     } else if (sealed.has(subject.dev) && (subject.kind === 'learning' || subject.kind === 'flood')) {
@@ -123,15 +155,26 @@ function decide(
       if (!entry.users.includes(context.user)) joins.push({ file, key });
     } else if (made.has(subject.dev) || !isMet(change, observed)) {
       if (subject.kind === 'link' && to !== null) made.add(subject.dev);
-      const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
       steps.push({ change, before, known, file, command: change.byLibvirt ? undefined : commandFor(change) });
     } else if (!change.shared && known !== undefined && !isSame(known.to, to)) {
       // Somebody else has made it so since: what was wanted earlier must not be put back by a repair.
-      const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
       steps.push({ change, before, known, file, command: undefined });
     }
   }
   return { steps, joins, problems };
+}
+
+/** The ledger that a change belongs to, each read once. */
+function ledgersOf({ effects, ledger }: Applying) {
+  const known = new Map<string, { readonly file: LedgerFile; readonly entries: ReturnType<typeof foldLedger> }>();
+  return ({ subject, shared }: Change) => {
+    const name = shared ? sharedNameOf(subject) : '';
+    if (!known.has(name)) {
+      const file = shared ? effects.sharedLedger(name) : ledger;
+      known.set(name, { file, entries: foldLedger(file.read()) });
+    }
+    return known.get(name)!;
+  };
 }
 
 /** A VLAN that several guests need is there in whatever way the port carries it: how is for the administrator to say. */

@@ -47,7 +47,8 @@ export async function rollBack(
 /** For what was in force before this call: the host first, so that a kill in between leaves it ours. */
 async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: Effects): Promise<string[]> {
   const problems: string[] = [];
-  const again = steps.filter(({ known }) => known !== undefined);
+  // What is shared others need by now as it is; the rest is as this call found it.
+  const again = steps.filter(({ known, change }) => known !== undefined && !change.shared);
   for (const tool of tools) {
     const own = [...again].reverse().flatMap(step => {
       const change = { subject: step.change.subject, to: step.before.value };

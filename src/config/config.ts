@@ -16,6 +16,10 @@ export interface Config {
     readonly watchdog: (typeof haltedReaches)[number];
   };
   readonly hostdevs: HostdevSettings;
+  readonly limits: {
+    /** How long one hook call waits for others, in all: for programs it runs, and for whoever is in front of it. */
+    readonly waitSeconds: number;
+  };
   /** Parts to make when a network or guest first needs them, by name. */
   readonly provide: {
     readonly bridges: Readonly<Record<string, ProvidedBridge>>;
@@ -177,6 +181,7 @@ interface WrittenConfig {
   readonly macvtap?: { readonly manage?: boolean } | null;
   readonly reachability?: Partial<Config['reachability']> | null;
   readonly hostdevs?: Partial<HostdevSettings> | null;
+  readonly limits?: Partial<Config['limits']> | null;
   readonly provide?: {
     readonly bridges?: ByName<WrittenBridge>;
     readonly vlans?: ByName<ProvidedVlan>;
@@ -201,7 +206,8 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan' | 'announce'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests } = written ?? {};
+  const { bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests } =
+    written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
@@ -217,6 +223,7 @@ function withDefaults(written: WrittenConfig | null): Config {
       bind: hostdevs?.bind ?? false,
       refused: hostdevs?.refused ?? 'fail',
     },
+    limits: { waitSeconds: limits?.waitSeconds ?? 20 },
     provide: {
       bridges: mapByName(provide?.bridges, bridge => ({
         ports: [...new Set(bridge?.ports ?? [])],

@@ -1,5 +1,6 @@
 import type { CommandFailure } from '../apply/effects.ts';
 import { ActualnetError } from '../report/error.ts';
+import { Patience } from './patience.ts';
 
 /** How long one process may take, in milliseconds: removing a link alone takes the kernel some 25. The launcher's limit is above. */
 function limitFor(lines: readonly string[]): number {
@@ -42,12 +43,12 @@ export interface Batches {
   readonly readBatch: (tool: 'ip' | 'bridge', lines: readonly string[]) => Promise<unknown[]>;
 }
 
-/** Batches in processes that `start` provides. */
-export function batchesIn(start: StartTool): Batches {
+/** Batches in processes that `start` provides, for somebody who has `patience`. */
+export function batchesIn(start: StartTool, patience = new Patience(Number.POSITIVE_INFINITY)): Batches {
   return {
     async runBatch(tool, lines, { keepGoing }) {
       const words = [...(keepGoing ? ['-force'] : []), '-batch', '-'];
-      const { exitCode, stderr, failed } = await run(start, tool, words, lines);
+      const { exitCode, stderr, failed } = await run({ start, patience }, tool, words, lines);
       if (!failed) return [];
       const failures = readFailures(stderr);
       if (failures.length > 0) return failures;
@@ -55,7 +56,7 @@ export function batchesIn(start: StartTool): Batches {
       throw new ActualnetError('ACTION_FAILED', `${tool} ${words.join(' ')}: ${why}`);
     },
     async readBatch(tool, lines) {
-      const { stdout, stderr, failed } = await run(start, tool, ['-j', '-batch', '-'], lines);
+      const { stdout, stderr, failed } = await run({ start, patience }, tool, ['-j', '-batch', '-'], lines);
       if (failed) {
         const why = stderr.trim().split('\n')[0];
         throw new ActualnetError('ACTION_FAILED', `${tool} -j -batch -: cannot read '${lines.join("', '")}': ${why}`);
@@ -100,25 +101,23 @@ function readFailures(stderr: string): CommandFailure[] {
   return failures;
 }
 
-async function run(start: StartTool, tool: string, words: readonly string[], lines: readonly string[]) {
-  const limitMs = limitFor(lines);
+async function run(
+  { start, patience }: { readonly start: StartTool; readonly patience: Patience },
+  tool: string,
+  words: readonly string[],
+  lines: readonly string[],
+) {
   const child = await start(tool, words);
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
+  child.feed(`${lines.join('\n')}\n`);
+  const wait = { what: `'${tool}'`, limitMs: limitFor(lines) };
+  const result = await patience.wait(child.ended, wait).catch(error => {
     child.kill();
-  }, limitMs);
-  try {
-    child.feed(`${lines.join('\n')}\n`);
-    const result = await child.ended;
-    if (late) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${limitMs / 1000} s`);
-    if (result.exitCode === undefined) {
-      throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
-        hint: 'install iproute2',
-      });
-    }
-    return result;
-  } finally {
-    clearTimeout(timer);
+    throw error;
+  });
+  if (result.exitCode === undefined) {
+    throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
+      hint: 'install iproute2',
+    });
   }
+  return result;
 }

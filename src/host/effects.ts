@@ -4,13 +4,14 @@ import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid } from '../model/values.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
-import { type Batches, ownBatches } from './commands.ts';
+import { type Batches, batchesIn, ownBatches, startTool } from './commands.ts';
 import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
 import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
 import type { HostPaths } from './paths.ts';
+import type { Patience } from './patience.ts';
 import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
 import { readQemuAccess } from './qemu-access.ts';
@@ -23,6 +24,11 @@ export interface Programs extends Batches {
 }
 
 export const ownPrograms: Programs = { ...ownBatches, runPciCommands, readOverrides };
+
+/** The same for somebody who does not wait for ever. */
+export function programsFor(patience: Patience): Programs {
+  return { ...ownPrograms, ...batchesIn(startTool, patience) };
+}
 
 /** What is written about a host's guests. */
 export interface GuestKnowledge {
@@ -40,14 +46,15 @@ export function hostEffects(
   {
     programs = ownPrograms,
     guests = nothingWritten,
-  }: { readonly programs?: Programs; readonly guests?: GuestKnowledge } = {},
+    patience,
+  }: { readonly programs?: Programs; readonly guests?: GuestKnowledge; readonly patience?: Patience | undefined } = {},
 ): Effects {
   const sharedFile = (dev: string) => path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`);
   return {
     view: needs => viewHost(paths, needs, { programs, guests }),
     run: (tool, lines, options) =>
       tool === 'pci' ? programs.runPciCommands(paths, lines, options) : programs.runBatch(tool, lines, options),
-    lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf)),
+    lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf), patience),
     guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
     guestsWithLedger: () =>
       listDirectory(path.join(paths.state, 'ledgers')).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []),

@@ -4,14 +4,21 @@ import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
 import { readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
+import type { Patience } from '../host/patience.ts';
 import { isGone } from './survivors.ts';
 
 /** This host, with what is written about its guests. */
-export function ownEffects(paths: HostPaths, clock: () => number, programs: Programs = ownPrograms): Effects {
+export function ownEffects(
+  paths: HostPaths,
+  clock: () => number,
+  programs: Programs = ownPrograms,
+  patience?: Patience,
+): Effects {
   const memory = fileMemory(paths, clock);
   const isGoneGuest = (guest: string) => isGone(guest, { paths, memory, nowMs: clock() });
   return hostEffects(paths, clock, {
     programs,
+    patience,
     guests: {
       isGone: isGoneGuest,
       claimants() {

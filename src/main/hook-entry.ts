@@ -5,4 +5,8 @@ const [driver, guest = '', ...nodes] = process.argv.slice(2);
 // What the hook itself leaves behind.
 if (driver === 'grant-access') grantAccess(thisHost(), guest, nodes);
 else if (driver === 'witness') import('./witness.ts').then(({ runStandIn }) => runStandIn(thisHost()));
-else answerHook(process.argv.slice(2)).then(deliver);
+// libvirt has its answer: whatever was left to itself is not waited for.
+else
+  answerHook(process.argv.slice(2))
+    .then(deliver)
+    .finally(() => process.exit());

@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { foldRecord } from '../apply/record.ts';
 import { listUsers } from '../apply/users.ts';
+import { defaultConfig } from '../config/config.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
-import { once, ownPrograms, type Programs } from '../host/effects.ts';
+import { once, ownPrograms, type Programs, programsFor } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
 import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
@@ -18,6 +19,7 @@ import {
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
+import { Patience } from '../host/patience.ts';
 import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
@@ -28,7 +30,8 @@ import { ownEffects } from './effects.ts';
 export async function answerHook(argv: readonly string[]): Promise<Outcome> {
   const [driver, object = '-', operation = '-', subOperation = '-', extra = '-'] = argv;
   const invocation: Invocation = { driver: driver as HookDriver, object, operation, subOperation, extra, readStdin };
-  return runHook(invocation, hookContext(thisHost()));
+  const patience = new Patience(defaultConfig.limits.waitSeconds * 1000);
+  return runHook(invocation, hookContext(thisHost(), programsFor(patience), patience));
 }
 
 /** The host's paths; `ACTUALNET_ROOT` moves all of them below a private directory. */
@@ -36,15 +39,20 @@ export function thisHost(): HostPaths {
   return hostPaths(process.env.ACTUALNET_ROOT || '/');
 }
 
-export function hookContext(paths: HostPaths, programs: Programs = ownPrograms): HookContext {
+/** What a hook may look at and write to; one with `patience` waits as long as the configuration says, and no longer. */
+export function hookContext(paths: HostPaths, programs: Programs = ownPrograms, patience?: Patience): HookContext {
   const memory = fileMemory(paths, Date.now);
   return {
     memory,
     log: fileLog(paths.log, Date.now),
     now: Date.now,
     libvirtVersion: () => findLibvirtVersion(paths),
-    config: () => loadConfig(paths),
-    effects: ownEffects(paths, Date.now, programs),
+    async config() {
+      const config = await loadConfig(paths);
+      if (patience !== undefined) patience.limitMs = config.limits.waitSeconds * 1000;
+      return config;
+    },
+    effects: ownEffects(paths, Date.now, programs, patience),
     accessRules: () => readAccessRules(paths),
     async letQemuOpen(guest, nodes) {
       const program = ownProgram();

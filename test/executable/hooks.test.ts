@@ -163,6 +163,43 @@ describe('a broken installation', () => {
   });
 });
 
+describe('a call that does not end', () => {
+  /** A launcher of a program that hangs; its limit is in a file of the administrator's. */
+  function hanging(driver: 'qemu' | 'network'): string {
+    mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
+    writeFileSync(path.join(host.root, 'etc/actualnet/launcher-limit'), '1\n');
+    writeFileSync(path.join(host.root, 'hang.cjs'), 'setInterval(() => {}, 1000);');
+    const launcher = path.join(host.root, driver);
+    const text = readFileSync(path.join(projectDirectory, 'hooks', driver), 'utf8');
+    writeFileSync(launcher, text.replace(/^program=$/m, `program='${path.join(host.root, 'hang.cjs')}'`), {
+      mode: 0o755,
+    });
+    return launcher;
+  }
+  const told = 'actualnet did not finish within 1 s and was stopped [TIME_LIMIT]';
+
+  test.each([
+    ['qemu', 'prepare', 1],
+    ['qemu', 'started', 0],
+    ['qemu', 'reconnect', 0],
+    ['network', 'start', 1],
+    ['network', 'stopped', 0],
+  ] as const)('%s %s is ended, and the log says which it was', (driver, operation, status) => {
+    const answer = host.hook(driver, ['web\u001b1', operation, 'begin', '-'], '', hanging(driver));
+    expect(answer).toEqual({ status, stdout: '', stderr: `${told}\n` });
+    const object = driver === 'qemu' ? 'guest' : 'network';
+    const line = `^\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z WARN ${object} 'web\\?1', ${operation}: `;
+    expect(readFileSync(logFile(), 'utf8')).toMatch(new RegExp(line));
+    expect(readFileSync(logFile(), 'utf8')).toContain(told);
+  });
+
+  test.each(['', '0', '-1', '1x', '99999', '$(touch x)', 'many words'])('the limit %j is none', text => {
+    mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
+    writeFileSync(path.join(host.root, 'etc/actualnet/launcher-limit'), text);
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest)).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+});
+
 describe('where the launcher stands', () => {
   test.each(['qemu', 'qemu.d/50-actualnet'])('a link to the launcher at hooks/%s works', place => {
     const launcher = path.join(host.root, 'hooks', place);

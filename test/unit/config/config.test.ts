@@ -36,6 +36,7 @@ describe('what is written', () => {
       macvtap: { manage: true },
       reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: true, bind: false, refused: 'warn' },
+      limits: { waitSeconds: 20 },
       provide: {
         bridges: { 'br-lab': { ports: ['lab.120'], mtu: 9000, vlanFiltering: true } },
         vlans: { 'lab.120': { link: 'eno2', id: 120 } },
@@ -72,6 +73,7 @@ describe('what is written', () => {
       macvtap: { manage: false },
       reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: false, bind: false, refused: 'fail' },
+      limits: { waitSeconds: 20 },
       provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
       rewrite: [],
@@ -194,7 +196,7 @@ describe('mistakes', () => {
     },
     {
       text: '<<: {}',
-      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests)',
+      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests)',
     },
     { text: '- a', line: '1: expected a mapping of sections, found a list' },
     { text: '\n\nhello', line: "3: expected a mapping of sections, found 'hello'" },
@@ -300,7 +302,8 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests } = schema.properties;
+    const { bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests } =
+      schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
     expect(bridges.default).toEqual(defaultConfig.bridges);
@@ -308,6 +311,7 @@ describe('the schema', () => {
     expect(defaultsOf(macvtap.properties)).toEqual(defaultConfig.macvtap);
     expect(defaultsOf(reachability.properties)).toEqual(defaultConfig.reachability);
     expect(defaultsOf(hostdevs.properties)).toEqual(defaultConfig.hostdevs);
+    expect(defaultsOf(limits.properties)).toEqual(defaultConfig.limits);
     expect(defaultsOf(provide.properties)).toEqual(defaultConfig.provide);
     expect(interfaces.default).toEqual(defaultConfig.interfaces);
     expect(rewrite.default).toEqual(defaultConfig.rewrite);
