@@ -68,26 +68,35 @@ const accepted = [
   },
 ];
 
-/** Runs the program with a look at its largest size; `timeout` is the limit that is promised. */
+/** Several times what the largest documents take, so that a slow machine passes and what grows faster than its document does not. */
+const cpuLimitMs = 8000;
+
+/** Runs the program with a look at its largest size and its CPU time. */
 function measure(operation: string, text: string | Uint8Array) {
   const peak = path.join(projectDirectory, 'test/helpers/peak-memory.cjs');
   const words = ['-r', peak, path.join(projectDirectory, 'dist/hook.cjs'), 'qemu', 'g1', operation, 'begin', '-'];
-  const { exitCode, stdout, stderr, timedOut } = execaSync(process.execPath, words, {
+  const { exitCode, stdout, stderr } = execaSync(process.execPath, words, {
     input: text,
     env: host.env,
     extendEnv: false,
     reject: false,
-    timeout: 2000,
+    timeout: 60_000,
     stripFinalNewline: false,
   });
-  const [, message, kibibytes] = /^(.*)peak (\d+)\n$/s.exec(stderr) ?? [undefined, stderr, 'NaN'];
-  return { exitCode, stdout, message: message!, timedOut, megabytes: Number(kibibytes) / 1024 };
+  const [, message, kibibytes, cpuMs] = /^(.*)peak (\d+) cpu (\d+)\n$/s.exec(stderr) ?? [
+    undefined,
+    stderr,
+    'NaN',
+    'NaN',
+  ];
+  const inTime = Number(cpuMs) < cpuLimitMs;
+  return { exitCode, stdout, message: message!, inTime, megabytes: Number(kibibytes) / 1024 };
 }
 
 describe('hostile documents', () => {
   test.each(documents)('$name ends in one line, in bounded time and memory', ({ text }) => {
-    const { exitCode, stdout, message, timedOut, megabytes } = measure('prepare', text);
-    expect({ exitCode, stdout, timedOut }).toEqual({ exitCode: 1, stdout: '', timedOut: false });
+    const { exitCode, stdout, message, inTime, megabytes } = measure('prepare', text);
+    expect({ exitCode, stdout, inTime }).toEqual({ exitCode: 1, stdout: '', inTime: true });
     expect(message).toMatch(
       /^guest 'g1', prepare: [^\n]{1,2100} \[(XML_SYNTAX|XML_LIMIT|XML_ENCODING|XML_KIND|XML_VALUE)\]\n$/,
     );
@@ -95,12 +104,12 @@ describe('hostile documents', () => {
   });
 
   test.each(documents)('$name does not fail reconnect', ({ text }) => {
-    expect(measure('reconnect', text)).toMatchObject({ exitCode: 0, stdout: '', message: '', timedOut: false });
+    expect(measure('reconnect', text)).toMatchObject({ exitCode: 0, stdout: '', message: '', inTime: true });
   });
 
   test.each(accepted)('$name is accepted, in bounded time and memory', ({ text }) => {
-    const { exitCode, message, timedOut, megabytes } = measure('prepare', text);
-    expect({ exitCode, message, timedOut }).toEqual({ exitCode: 0, message: '', timedOut: false });
+    const { exitCode, message, inTime, megabytes } = measure('prepare', text);
+    expect({ exitCode, message, inTime }).toEqual({ exitCode: 0, message: '', inTime: true });
     expect(megabytes).toBeLessThan(200);
   });
 });
