@@ -23,9 +23,14 @@ export interface Step {
 export async function rollBack(
   steps: readonly Step[],
   ran: ReadonlySet<Step>,
-  { error, owner, effects }: { error: ActualnetError; owner: string; effects: Effects },
+  { error, owner, user, effects }: { error: ActualnetError; owner: string; user: string; effects: Effects },
 ): Promise<ActualnetError> {
-  const problems = await goBack(steps, ran, effects);
+  // What others need by now stays as they need it.
+  const isOurs = ({ file, change }: Step) =>
+    foldLedger(file.read())
+      .get(keyOf(change.subject))
+      ?.users.every(each => each === user) ?? true;
+  const problems = await goBack(steps.filter(isOurs), ran, effects);
   const undoings = steps.flatMap(step => {
     const entry = foldLedger(step.file.read()).get(keyOf(step.change.subject));
     // Others that joined need it as it is.
@@ -47,8 +52,7 @@ export async function rollBack(
 /** For what was in force before this call: the host first, so that a kill in between leaves it ours. */
 async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: Effects): Promise<string[]> {
   const problems: string[] = [];
-  // What is shared others need by now as it is; the rest is as this call found it.
-  const again = steps.filter(({ known, change }) => known !== undefined && !change.shared);
+  const again = steps.filter(({ known }) => known !== undefined);
   for (const tool of tools) {
     const own = [...again].reverse().flatMap(step => {
       const change = { subject: step.change.subject, to: step.before.value };

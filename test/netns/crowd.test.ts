@@ -2,9 +2,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileS
 import path from 'node:path';
 import { execa, execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runHook } from '../../src/hook/dispatch.ts';
 import { projectDirectory } from '../helpers/host.ts';
 import { guest, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
-import { hostState, inNamespace, World } from './world.ts';
+import { hostState, inNamespace, lineOf, World } from './world.ts';
 
 const config = `
 bridges:
@@ -129,6 +130,42 @@ describe.skipIf(!inNamespace)('many guests', () => {
       ...others.map(other => call(other.name, 'prepare', other.prepare).then(() => order.push('other'))),
     ]);
     expect(order).toEqual(['other', 'other', 'other', 'other', 'slow']);
+  });
+});
+
+describe.skipIf(!inNamespace)('what two guests share', () => {
+  const prepare = ({ name, prepare: xml }: Guest, effects = world.effects()) =>
+    runHook(
+      {
+        driver: 'qemu',
+        object: name,
+        operation: 'prepare',
+        subOperation: 'begin',
+        extra: '-',
+        readStdin: () => Buffer.from(xml),
+      },
+      world.context(effects),
+    );
+
+  test('is not waited for while one of them acts for itself, and is not taken from the other when the first fails', async () => {
+    const [first, second] = [numbered(1), numbered(2)];
+    const before = hostState();
+    const effects = world.effects();
+    const answers: unknown[] = [];
+    const failing = {
+      ...effects,
+      async run(...[tool, lines, options]: Parameters<typeof effects.run>) {
+        if (!lines.some(line => line.includes(' t1 '))) return effects.run(tool, lines, options);
+        answers.push(await prepare(second));
+        return [{ place: 0, message: 'it was made to fail' }];
+      },
+    };
+    answers.push(await prepare(first, failing));
+    expect(answers).toMatchObject([{ status: 0 }, { status: 1, stderr: expect.stringContaining('made to fail') }]);
+    expect(lineOf('t2')).toContain(' in br7 ');
+    expect(lineOf('t1')).toBeUndefined();
+    for (const { name, prepare: xml } of [first, second]) await call(name, 'release', xml);
+    expect(hostState()).toEqual(before);
   });
 });
 
