@@ -42,7 +42,7 @@ export function resolveGuest(domain: Domain, context: GuestResolutionContext): I
   return domain.interfaces.map(iface => {
     const name = iface.source.network ?? '';
     const recorded = recordedActual(iface);
-    if (recorded !== undefined) return resolveRecorded(iface, asRead(recorded, version), validating);
+    if (recorded !== undefined) return resolveRecorded(iface, recorded, validating);
     const found = lookUp(name);
     if (found instanceof ActualnetError) return unknownNetwork(iface, found);
     const state = states.get(name) ?? found;
@@ -67,7 +67,7 @@ function withIommufd(actual: Actual, { iommufd }: Domain): Actual {
   return actual.type === 'hostdev' && iommufd ? { ...actual, iommufd: actual.iommufd ?? true } : actual;
 }
 
-/** What an older libvirt does not read is not there for it. */
+/** What an older libvirt does not read of a network is not there for it. */
 function asRead(actual: Actual, version: () => LibvirtVersion): Actual {
   if (actual.type !== 'hostdev' || (actual.driverModel ?? actual.iommufd) === undefined) return actual;
   const { driverModel, iommufd, ...known } = actual;
