@@ -1,12 +1,14 @@
 import { readDomain } from '../model/domain.ts';
 import { readNetwork } from '../model/network.ts';
-import { ActualnetError, errorLine, printable } from '../report/error.ts';
+import { ActualnetError, type ErrorCode, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { describeActual } from '../resolve/actual.ts';
+import { structureRefusals } from '../resolve/definition.ts';
 import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
 import { definitionRefusals } from '../resolve/validate.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
+import type { ErrorView } from '../transform/error-view.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { editsToStarted } from '../transform/started.ts';
@@ -26,9 +28,9 @@ export interface ResolveOptions {
 /** `actualnet resolve`: what each interface of a guest will be here, under which alias, and why. */
 export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
   const document = io.readDocument(options.domain);
-  const domain = readDomain(document);
+  const domain = readDomain(document, options.libvirtVersion);
   const files = [...options.network, ...(options.networksDir === undefined ? [] : io.listFiles(options.networksDir))];
-  const given = files.length > 0 || options.networksDir !== undefined ? readNetworks(files, io) : undefined;
+  const given = files.length > 0 || options.networksDir !== undefined ? readNetworks(files, options, io) : undefined;
   const findNetwork = given === undefined ? options.hostNetworks : (name: string) => given.get(name);
   const resolutions = resolveGuest(domain, { findNetwork, version: options.libvirtVersion });
   const view = viewGuest(domain, resolutions);
@@ -41,7 +43,10 @@ export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
     ...resolutions.flatMap(resolution => resolution.warnings.map(warning => `${resolution.iface.owner}: ${warning}`)),
     ...[...(given?.values() ?? [])]
       .filter(({ network }) => used.has(network.name))
-      .flatMap(({ network }) => definitionRefusals(network, options.libvirtVersion())),
+      .flatMap(({ network }) => [
+        ...structureRefusals(network, options.libvirtVersion()),
+        ...definitionRefusals(network, options.libvirtVersion()),
+      ]),
     ...checkHostdevs(view),
   ].map(printable);
   io.write(
@@ -52,16 +57,24 @@ export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
 }
 
 /** Networks from files count as active and without connections. */
-function readNetworks(files: readonly string[], io: CommandIo): Map<string, NetworkState> {
+function readNetworks(
+  files: readonly string[],
+  { libvirtVersion }: ResolveOptions,
+  io: CommandIo,
+): Map<string, NetworkState> {
   const networks = new Map<string, NetworkState>();
   for (const file of files) {
-    const network = readNetwork(io.readDocument(file).root);
+    const network = readNetwork(io.readDocument(file).root, libvirtVersion);
     if (networks.has(network.name)) {
       throw new ActualnetError('USAGE', `${network.owner} is given twice, the second time by '${file}'`);
     }
     networks.set(network.name, { network, active: true, ports: [] });
   }
   return networks;
+}
+
+function lineOfView({ code, message, hint }: ErrorView): string {
+  return errorLine(new ActualnetError(code as ErrorCode, message, { hint: hint ?? undefined }));
 }
 
 function table(view: GuestView, resolutions: readonly InterfaceResolution[], warnings: readonly string[]): string {
@@ -78,11 +91,12 @@ function table(view: GuestView, resolutions: readonly InterfaceResolution[], war
     ...resolution.because.map(reason => `  ${printable(reason)}`),
     ...(resolution.error === undefined ? [] : [`  ${errorLine(resolution.error)}`]),
   ]);
+  const refused = plain.flatMap(({ alias, error }) => (error ? [`${alias}:`, `  ${lineOfView(error)}`] : []));
   return [
     `guest ${printable(view.domain.name)}`,
     '',
     formatTable(['ALIAS', 'MAC', 'CONFIGURED', 'ACTUAL'], [...rows, ...hostdevs]),
-    ...(reasons.length === 0 ? [] : ['', ...reasons]),
+    ...(reasons.length + refused.length === 0 ? [] : ['', ...reasons, ...refused]),
     ...(warnings.length === 0 ? [] : ['', ...warnings.map(warning => `warning: ${warning}`)]),
     '',
   ].join('\n');

@@ -22,7 +22,7 @@ export async function prepare(guest: Uuid, domain: Domain, context: HookContext)
   if (!beside) await endEarlierLife(guest, domain, context);
   const view = viewOf(domain, context);
   const findings = [
-    ...view.interfaces.flatMap(({ error }) =>
+    ...[...view.interfaces, ...view.hostdevs].flatMap(({ error }) =>
       error ? `${error.message.replace(`${domain.owner}, `, '')} [${error.code}]` : [],
     ),
     ...checkHostdevs(view),

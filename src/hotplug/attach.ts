@@ -5,7 +5,7 @@ import { describeChange } from '../plan/change.ts';
 import { ActualnetError, asActualnetError, type ErrorCode } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import { findLostPorts } from '../resolve/claim.ts';
-import type { GuestView, InterfaceView } from '../transform/guest-view.ts';
+import type { GuestView, HostdevView, InterfaceView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { XmlDocument } from '../xml/document.ts';
 import { checkDevice } from './check.ts';
@@ -104,12 +104,12 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
   };
 }
 
-function entryOf(device: NewDevice, view: GuestView): InterfaceView | GuestView['hostdevs'][number] {
+function entryOf(device: NewDevice, view: GuestView): InterfaceView | HostdevView {
   if (device.kind === 'interface') return view.interfaces.at(-1)!;
   return view.hostdevs.filter(entry => entry.interface === null).at(-1)!;
 }
 
-function hintOf({ error }: InterfaceView): { hint: string | undefined } {
+function hintOf({ error }: InterfaceView | HostdevView): { hint: string | undefined } {
   return { hint: error?.hint ?? undefined };
 }
 

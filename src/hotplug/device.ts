@@ -20,7 +20,7 @@ export type NewDevice = { readonly xml: string } & (
 export function readNewDevice(document: XmlDocument, guest: string, newMac: () => MacAddress): NewDevice {
   const { root } = document;
   if (root.name === 'interface') {
-    const given = root.child('mac') !== undefined;
+    const given = root.child('mac')?.attribute('address') !== undefined;
     const mac = { name: 'mac', attributes: given ? {} : { address: newMac() } };
     const complete = given ? document : applyEdits(document, addChildren(root, [mac], 'a MAC to know it by'));
     const [iface] = readAlone(complete, guest).interfaces;

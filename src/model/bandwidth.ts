@@ -1,5 +1,6 @@
 import type { XmlElement } from '../xml/document.ts';
-import { type Owner, readInteger, wrongValue } from './values.ts';
+import { readNumber } from './numbers.ts';
+import { type Owner, wrongValue } from './values.ts';
 
 /** One direction. Rates are in kilobytes (1024) per second, `burst` in kilobytes. */
 export interface Rate {
@@ -46,7 +47,7 @@ function readRate(owner: Owner, element: XmlElement | undefined): Rate | undefin
   if (element === undefined) return undefined;
   const rate: { -readonly [K in keyof Rate]: Rate[K] } = {};
   for (const name of ['average', 'peak', 'burst', 'floor'] as const) {
-    const value = readInteger(owner, element, name, { min: 0, max: Number.MAX_SAFE_INTEGER });
+    const value = readNumber(owner, element, name);
     if (value !== undefined) rate[name] = value;
   }
   if (rate.average === undefined && rate.floor === undefined) {

@@ -2,6 +2,7 @@ import { ActualnetError } from '../report/error.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { type CommandLine, readCommandLine } from './command-line.ts';
 import {
+  type DeviceContext,
   type DocumentForm,
   type HostDevice,
   type Interface,
@@ -9,15 +10,27 @@ import {
   readGuestAddress,
   readHostDevice,
   readInterface,
+  readTeaming,
 } from './interface.ts';
+import type { Reader } from './numbers.ts';
 import type { PciAddress } from './pci-address.ts';
-import { checkListLength, dropUndefined, type Owner, readName, readUuid, type Uuid } from './values.ts';
+import {
+  checkListLength,
+  dropUndefined,
+  type Owner,
+  readName,
+  readText,
+  readUuid,
+  readYesNo,
+  type Uuid,
+} from './values.ts';
 
 /** A plain `<hostdev>`; the ones that belong to an interface are derived from it, see `transform/hostdevs`. */
 export interface Hostdev extends HostDevice {
   readonly element: XmlElement;
   readonly alias?: string;
   readonly guestAddress?: PciAddress;
+  readonly teaming?: Interface['teaming'];
 }
 
 export interface Domain {
@@ -26,6 +39,10 @@ export interface Domain {
   readonly name: string;
   readonly uuid?: Uuid;
   readonly form: DocumentForm;
+  /** `type` of the document: `kvm`, `qemu`, `xen` ... */
+  readonly hypervisor?: string;
+  /** `<iommufd enabled='yes'>`: QEMU opens the guest's host devices themselves, unless one says otherwise. */
+  readonly iommufd: boolean;
   readonly interfaces: readonly Interface[];
   readonly hostdevs: readonly Hostdev[];
   readonly commandLine: CommandLine;
@@ -34,9 +51,9 @@ export interface Domain {
 /**
  * Reads a `<domain>`, alone or inside a `<domstatus>`. Unknown elements are ignored.
  *
- * Throws `XML_KIND` for another document and `XML_VALUE`, naming guest, interface and line, for values libvirt refuses.
+ * `reader` is the libvirt that reads it. Throws `XML_KIND` for another document and `XML_VALUE`, naming guest, interface and line, for values libvirt refuses.
  */
-export function readDomain(document: XmlDocument): Domain {
+export function readDomain(document: XmlDocument, reader?: Reader): Domain {
   const { root } = document;
   const element = root.name === 'domstatus' ? root.child('domain') : root;
   if (element?.name !== 'domain') {
@@ -48,28 +65,29 @@ export function readDomain(document: XmlDocument): Domain {
   const devices = element.childrenNamed('devices').flatMap(child => child.children);
   const named = (wanted: string) => devices.filter(device => device.name === wanted);
   for (const kind of ['interface', 'hostdev']) checkListLength(owner, `${kind}s`, named(kind));
+  const iommufd = readYesNo(owner, element.child('iommufd'), 'enabled') ?? false;
+  const context: DeviceContext = { form, iommufd, reader };
   return dropUndefined({
     element,
     owner,
     name,
     uuid: readUuid(owner, element.child('uuid')),
     form,
-    interfaces: named('interface').map((device, index) => readInterface(device, { guest: owner, index, form })),
-    hostdevs: named('hostdev').map((device, index) =>
-      readHostdev(device, { owner: `${owner}, hostdev ${index}`, form }),
-    ),
+    hypervisor: element.attribute('type'),
+    iommufd,
+    interfaces: named('interface').map((device, index) => readInterface(device, { ...context, guest: owner, index })),
+    hostdevs: named('hostdev').map((device, index) => readHostdev(`${owner}, hostdev ${index}`, device, context)),
     commandLine: readCommandLine(element),
   });
 }
 
-function readHostdev(element: XmlElement, context: { owner: Owner; form: DocumentForm }): Hostdev {
-  const type = element.attribute('type') ?? 'capabilities';
-  const address = type === 'pci' ? element.child('source')?.child('address') : undefined;
+function readHostdev(owner: Owner, element: XmlElement, { form, iommufd }: DeviceContext): Hostdev {
+  const type = readText(element, 'type') ?? 'capabilities';
   return dropUndefined({
-    ...readHostDevice(context.owner, element, address),
-    type,
+    ...readHostDevice(owner, element, { type, source: element.child('source'), iommufd }),
     element,
-    alias: readAlias(element, context.form),
-    guestAddress: readGuestAddress(context.owner, element),
+    alias: readAlias(element, form),
+    guestAddress: readGuestAddress(owner, element),
+    teaming: readTeaming(owner, element),
   });
 }

@@ -1,16 +1,19 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
 import { type Bandwidth, readBandwidth } from './bandwidth.ts';
-import { type PciAddress, readPciAddress } from './pci-address.ts';
+import { type Reader, readNumber } from './numbers.ts';
+import { isEmptyAddress, type PciAddress, readPciAddress } from './pci-address.ts';
 import {
   dropUndefined,
   type MacAddress,
   type Owner,
   parseUuid,
-  readInteger,
+  readKnown,
   readMac,
+  readManaged,
   readOneOf,
   readRequired,
+  readText,
   readYesNo,
   requireChild,
   type Uuid,
@@ -44,15 +47,24 @@ export type DirectMode = (typeof directModes)[number];
 export const macTableManagers = ['kernel', 'libvirt'] as const;
 export type MacTableManager = (typeof macTableManagers)[number];
 
+/** `<driver name>` of a host device; which of them a hypervisor has is another question. */
+export const hostDrivers = ['vfio', 'kvm', 'xen'] as const;
+
+/** `<driver>` of a host device, as far as it is written. */
+export interface HostDriver {
+  readonly driver?: string;
+  /** The kernel's driver or module that it is bound to, instead of the one libvirt would find. */
+  readonly driverModel?: string;
+  /** QEMU opens the device itself, not its group. */
+  readonly iommufd?: boolean;
+}
+
 /** The host device behind an interface of type hostdev, or a plain `<hostdev>`. */
-export interface HostDevice {
+export interface HostDevice extends HostDriver {
   /** `pci` for everything that can come from a network. */
   readonly type: string;
   readonly address?: PciAddress;
   readonly managed: boolean;
-  readonly driver?: string;
-  /** `<driver iommufd='yes'>`: QEMU opens the device itself, not its group. */
-  readonly iommufd?: boolean;
 }
 
 /** `<source>` as written, for the types whose host side matters here. */
@@ -91,6 +103,7 @@ export interface Interface extends Connection {
   readonly guestAddress?: PciAddress;
   readonly target: { readonly dev?: string; readonly managed: boolean };
   readonly model?: string;
+  /** Of a virtio card; libvirt looks at no other's `<driver>`. */
   readonly queues?: number;
   readonly mtu?: number;
   readonly tapBackend?: string;
@@ -106,18 +119,28 @@ export interface Interface extends Connection {
  */
 export type DocumentForm = 'inactive' | 'live' | 'status';
 
+/** What a device's reader needs of the document around it. */
+export interface DeviceContext {
+  readonly form: DocumentForm;
+  /** `<iommufd enabled='yes'>` of the guest: the default of its host devices. */
+  readonly iommufd: boolean;
+  readonly reader: Reader;
+}
+
 export function readInterface(
   element: XmlElement,
-  context: { guest: Owner; index: number; form: DocumentForm },
+  context: DeviceContext & { readonly guest: Owner; readonly index: number },
 ): Interface {
   const { form } = context;
   const macElement = element.child('mac');
-  const mac = macElement && readMac(`${context.guest}, interface ${context.index}`, macElement);
+  const hasMac = macElement?.attribute('address') !== undefined;
+  const mac = hasMac ? readMac(`${context.guest}, interface ${context.index}`, macElement) : undefined;
   const owner = `${context.guest}, interface ${mac ?? context.index}`;
   const type = readOneOf(owner, element, 'type', interfaceTypes) ?? 'user';
-  const connection = readConnection(owner, element, { type, form });
+  const connection = readConnection(owner, element, { ...context, type });
   if (type === 'network') readRequired(owner, requireChild(owner, element, 'source'), 'network');
   const actualElement = form === 'status' ? element.child('actual') : undefined;
+  const model = readText(element.child('model'), 'type');
   return dropUndefined({
     element,
     owner,
@@ -128,28 +151,33 @@ export function readInterface(
     alias: readAlias(element, form),
     guestAddress: readGuestAddress(owner, element),
     target: readTarget(owner, element, form),
-    model: element.child('model')?.attribute('type'),
-    queues: readChildInteger(owner, element.child('driver'), 'queues'),
-    mtu: readChildInteger(owner, element.child('mtu'), 'size'),
-    tapBackend: element.child('backend')?.attribute('tap'),
-    filter: element.child('filterref')?.attribute('filter'),
+    model,
+    queues: isVirtio(model) && type !== 'hostdev' ? readOf(owner, element.child('driver'), 'queues') : undefined,
+    mtu: readOf(owner, element.child('mtu'), 'size'),
+    tapBackend: readText(element.child('backend'), 'tap'),
+    filter: readText(element.child('filterref'), 'filter'),
     teaming: readTeaming(owner, element),
-    actual: actualElement && readActual(owner, actualElement),
+    actual: actualElement && readActual(owner, actualElement, context),
   });
 }
 
 /** The `<alias>` of a device as libvirt would keep it from this document. */
 export function readAlias(device: XmlElement, form: DocumentForm): string | undefined {
-  const alias = device.child('alias')?.attribute('name');
+  const alias = readText(device.child('alias'), 'name');
   return alias === undefined || form !== 'inactive' || isUserAlias(alias) ? alias : undefined;
 }
 
-/** The `<address type='pci'>` of a device itself, not of its source. */
+/** The `<address type='pci'>` of a device itself, not of its source; all zeros leave the choice to libvirt. */
 export function readGuestAddress(owner: Owner, device: XmlElement): PciAddress | undefined {
   const address = device.child('address');
-  // Half an address is libvirt's to complain about; it is nothing we act on.
-  const isWhole = ['bus', 'slot', 'function'].every(name => address?.attribute(name) !== undefined);
-  return address?.attribute('type') === 'pci' && isWhole ? readPciAddress(owner, address) : undefined;
+  if (address?.attribute('type') !== 'pci') return undefined;
+  const place = readPciAddress(owner, address);
+  return isEmptyAddress(place) ? undefined : place;
+}
+
+/** Whether a card of that model is virtio's, which alone has queues and can be a team's persistent member. */
+export function isVirtio(model: string | undefined): boolean {
+  return model === 'virtio' || model === 'virtio-transitional' || model === 'virtio-non-transitional';
 }
 
 /** `ua-` and then letters, digits, `_` and `-` only (libvirt's virDomainDeviceAliasIsUserAlias). */
@@ -157,29 +185,46 @@ export function isUserAlias(alias: string): boolean {
   return /^ua-[A-Za-z0-9_-]*$/.test(alias);
 }
 
-/** `managed` and `<driver name>` of a host device, wherever it stands. */
-export function readHostDevice(owner: Owner, element: XmlElement, address: XmlElement | undefined): HostDevice {
-  const type = address?.attribute('type') ?? 'pci';
+/** Where a host device is and what libvirt does with it, wherever it stands. */
+export function readHostDevice(
+  owner: Owner,
+  element: XmlElement,
+  { type = 'pci', source, iommufd }: { type?: string; source: XmlElement | undefined; iommufd: boolean },
+): HostDevice {
+  const isPci = type === 'pci';
+  const driver = isPci ? readHostDriver(owner, element) : {};
   return dropUndefined({
     type,
-    address: type === 'pci' && address !== undefined ? readPciAddress(owner, address) : undefined,
-    managed: readYesNo(owner, element, 'managed') ?? false,
-    driver: element.child('driver')?.attribute('name'),
-    iommufd: readYesNo(owner, element.child('driver'), 'iommufd') || undefined,
+    address: isPci && source !== undefined ? readPciAddress(owner, source.child('address')) : undefined,
+    managed: readManaged(element),
+    ...driver,
+    iommufd: (isPci && (driver.iommufd ?? iommufd)) || undefined,
   });
 }
 
-function readActual(owner: Owner, element: XmlElement): Connection {
+function readHostDriver(owner: Owner, element: XmlElement): HostDriver {
+  const driver = element.child('driver');
+  if (driver === undefined) return {};
+  return {
+    ...dropUndefined({
+      driver: readOneOf(owner, driver, 'name', hostDrivers),
+      driverModel: readText(driver, 'model'),
+      iommufd: readYesNo(owner, driver, 'iommufd'),
+    }),
+  };
+}
+
+function readActual(owner: Owner, element: XmlElement, context: DeviceContext): Connection {
   const type = readOneOf(owner, element, 'type', interfaceTypes);
   if (type === undefined)
     wrongValue(owner, element, { place: '@type', expected: `one of ${interfaceTypes.join(', ')}` });
-  return { ...readConnection(owner, element, { type, form: 'status' }), type };
+  return { ...readConnection(owner, element, { ...context, type, form: 'status' }), type };
 }
 
 function readTarget(owner: Owner, element: XmlElement, form: DocumentForm): Interface['target'] {
   const target = element.child('target');
   const managed = readYesNo(owner, target, 'managed') ?? true;
-  const dev = target?.attribute('dev');
+  const dev = readText(target, 'dev');
   const isGenerated = form === 'inactive' && managed && /^(vnet|macvtap|macvlan)/.test(dev ?? '');
   return dropUndefined({ dev: isGenerated ? undefined : dev, managed });
 }
@@ -187,15 +232,15 @@ function readTarget(owner: Owner, element: XmlElement, form: DocumentForm): Inte
 function readConnection(
   owner: Owner,
   element: XmlElement,
-  context: { type: InterfaceType; form: DocumentForm },
+  context: DeviceContext & { readonly type: InterfaceType },
 ): Omit<Connection, 'type'> {
-  const { type } = context;
+  const { type, reader } = context;
   const source = readSource(owner, element, context);
   return dropUndefined({
     source,
-    hostDevice: type === 'hostdev' ? readInterfaceHostDevice(owner, element) : undefined,
+    hostDevice: type === 'hostdev' ? readInterfaceHostDevice(owner, element, context.iommufd) : undefined,
     vlan: readVlan(owner, element),
-    virtualport: readInterfaceVirtualPort(owner, element, type),
+    virtualport: readInterfaceVirtualPort(owner, element, { type, reader }),
     bandwidth: readBandwidth(owner, element, { allowsFloor: type === 'network' || source.network !== undefined }),
     trustGuestRxFilters: readYesNo(owner, element, 'trustGuestRxFilters'),
     isolated: readYesNo(owner, element.child('port'), 'isolated'),
@@ -217,27 +262,30 @@ function readSource(
   const portid = form === 'inactive' ? undefined : source.attribute('portid');
   const showsBridge = type !== 'network' || form !== 'inactive';
   return dropUndefined({
-    network: source.attribute('network'),
-    portgroup: source.attribute('portgroup'),
+    network: readText(source, 'network'),
+    portgroup: readText(source, 'portgroup'),
     portid: portid === undefined ? undefined : parseUuid(portid),
-    bridge: showsBridge ? source.attribute('bridge') : undefined,
+    bridge: showsBridge ? readText(source, 'bridge') : undefined,
     dev: type === 'direct' ? source.attribute('dev') : undefined,
     mode: type === 'direct' ? (readOneOf(owner, source, 'mode', directModes) ?? 'vepa') : undefined,
-    macTableManager: readOneOf(owner, source, 'macTableManager', macTableManagers),
+    macTableManager: readKnown(source, 'macTableManager', macTableManagers),
   });
 }
 
-function readInterfaceHostDevice(owner: Owner, element: XmlElement): HostDevice {
+function readInterfaceHostDevice(owner: Owner, element: XmlElement, iommufd: boolean): HostDevice {
   const source = requireChild(owner, element, 'source');
-  const address = source.child('address');
-  if (address === undefined && source.child('vendor') === undefined) requireChild(owner, source, 'address');
-  if (address !== undefined && source.child('vendor') === undefined) readRequired(owner, address, 'type');
-  return address === undefined
-    ? { type: 'usb', managed: readYesNo(owner, element, 'managed') ?? false }
-    : readHostDevice(owner, element, address);
+  const isUsb = source.child('vendor') !== undefined;
+  const address = isUsb ? source.child('address') : requireChild(owner, source, 'address');
+  if (address === undefined) return { type: 'usb', managed: readManaged(element) };
+  const type = isUsb ? (readText(address, 'type') ?? 'usb') : readRequired(owner, address, 'type');
+  return readHostDevice(owner, element, { type, source, iommufd });
 }
 
-function readInterfaceVirtualPort(owner: Owner, element: XmlElement, type: InterfaceType): VirtualPort | undefined {
+function readInterfaceVirtualPort(
+  owner: Owner,
+  element: XmlElement,
+  { type, reader }: { type: InterfaceType; reader: Reader },
+): VirtualPort | undefined {
   const typeRequired = type === 'bridge' || type === 'direct' || type === 'hostdev';
   if (type !== 'network' && !typeRequired && element.child('virtualport') !== undefined) {
     throw new ActualnetError(
@@ -245,17 +293,16 @@ function readInterfaceVirtualPort(owner: Owner, element: XmlElement, type: Inter
       `${owner}: an interface of type '${type}' cannot have a <virtualport> (line ${element.line})`,
     );
   }
-  return readVirtualPort(owner, element, { typeRequired, generatesIds: true });
+  return readVirtualPort(owner, element, { typeRequired, generatesIds: true, reader });
 }
 
-function readTeaming(owner: Owner, element: XmlElement): Interface['teaming'] {
+export function readTeaming(owner: Owner, element: XmlElement): Interface['teaming'] {
   const teaming = element.child('teaming');
-  if (teaming === undefined) return undefined;
-  readRequired(owner, teaming, 'type');
-  const type = readOneOf(owner, teaming, 'type', ['persistent', 'transient'])!;
-  const persistent = teaming.attribute('persistent');
+  if (readText(teaming, 'type') === undefined) return undefined;
+  const type = readOneOf(owner, teaming!, 'type', ['persistent', 'transient'])!;
+  const persistent = readText(teaming, 'persistent');
   if ((type === 'transient') !== (persistent !== undefined)) {
-    wrongValue(owner, teaming, {
+    wrongValue(owner, teaming!, {
       place: '@persistent',
       expected: 'the persistent interface, on the transient one only',
     });
@@ -263,6 +310,6 @@ function readTeaming(owner: Owner, element: XmlElement): Interface['teaming'] {
   return dropUndefined({ type, persistent });
 }
 
-function readChildInteger(owner: Owner, element: XmlElement | undefined, attribute: string): number | undefined {
-  return element && readInteger(owner, element, attribute, { min: 0, max: 0xffffffff });
+function readOf(owner: Owner, element: XmlElement | undefined, attribute: string): number | undefined {
+  return element && readNumber(owner, element, attribute);
 }

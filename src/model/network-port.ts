@@ -10,10 +10,12 @@ import {
   readHostDevice,
 } from './interface.ts';
 import { type Network, readNetwork } from './network.ts';
+import { readNumber } from './numbers.ts';
 import {
   dropUndefined,
   type MacAddress,
   type Owner,
+  readKnown,
   readMac,
   readName,
   readOneOf,
@@ -75,18 +77,17 @@ export function readNetworkPort(element: XmlElement): NetworkPort {
   const ownerElement = requireChild(owner, element, 'owner');
   const bandwidth = element.child('bandwidth');
   const plug = element.child('plug');
-  const classId = bandwidth?.attribute('classID');
   return dropUndefined({
     element,
     uuid,
     ownerName: readName(owner, ownerElement),
     ownerUuid: requiredUuid(owner, ownerElement),
-    group: element.child('group')?.text,
+    group: element.child('group')?.text || undefined,
     mac: readMac(owner, requireChild(owner, element, 'mac')),
     vlan: readVlan(owner, element),
     virtualport: readVirtualPort(owner, element, { typeRequired: false, generatesIds: false }),
     bandwidth: readBandwidth(owner, element, { allowsFloor: true }),
-    classId: classId === undefined ? undefined : Number(classId),
+    classId: bandwidth && readNumber(owner, bandwidth, 'classID'),
     isolated: readYesNo(owner, element.child('port'), 'isolated'),
     trustGuestRxFilters: readYesNo(owner, element.child('rxfilters'), 'trustGuest'),
     plug: plug && readPlug(owner, plug),
@@ -102,7 +103,7 @@ function readPlug(owner: Owner, element: XmlElement): Plug {
       return dropUndefined({
         type,
         bridge: readRequired(owner, element, 'bridge'),
-        macTableManager: readOneOf(owner, element, 'macTableManager', macTableManagers),
+        macTableManager: readKnown(element, 'macTableManager', macTableManagers),
       });
     case 'direct':
       return {
@@ -111,7 +112,8 @@ function readPlug(owner: Owner, element: XmlElement): Plug {
         mode: readOneOf(owner, element, 'mode', directModes) ?? 'vepa',
       };
     case 'hostdev-pci':
-      return { ...readHostDevice(owner, element, requireChild(owner, element, 'address')), type };
+      requireChild(owner, element, 'address');
+      return { ...readHostDevice(owner, element, { source: element, iommufd: false }), type };
   }
 }
 

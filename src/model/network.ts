@@ -1,16 +1,18 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
 import { type Bandwidth, readBandwidth } from './bandwidth.ts';
-import { type MacTableManager, macTableManagers } from './interface.ts';
+import { type HostDriver, type MacTableManager, macTableManagers } from './interface.ts';
+import { type Reader, readNumber } from './numbers.ts';
 import { type PciAddress, readPciAddress } from './pci-address.ts';
 import {
   checkListLength,
   dropUndefined,
+  isYes,
   type Owner,
-  readInteger,
   readName,
   readOneOf,
   readRequired,
+  readText,
   readUuid,
   readYesNo,
   type Uuid,
@@ -48,7 +50,7 @@ export interface Portgroup {
   readonly trustGuestRxFilters?: boolean;
 }
 
-export interface Network {
+export interface Network extends HostDriver {
   readonly element: XmlElement;
   readonly owner: Owner;
   readonly name: string;
@@ -56,7 +58,6 @@ export interface Network {
   readonly mode: ForwardMode;
   /** `<forward managed>`, for hostdev networks. */
   readonly managed: boolean;
-  readonly driver?: string;
   /** In document order. Empty with `pf` until the network starts, when libvirt fills in the PF's functions. */
   readonly pool: readonly PoolDevice[];
   readonly pf?: string;
@@ -71,19 +72,20 @@ export interface Network {
   readonly portgroups: readonly Portgroup[];
 }
 
-/** Reads a `<network>`, alone or inside `<networkstatus>` or `<hookData>`. */
-export function readNetwork(root: XmlElement): Network {
+/** Reads a `<network>`, alone or inside `<networkstatus>` or `<hookData>`; `reader` is the libvirt that reads it. */
+export function readNetwork(root: XmlElement, reader?: Reader): Network {
   const element = root.name === 'network' ? root : root.child('network');
   if (element === undefined) throw new ActualnetError('XML_KIND', `the document is a <${root.name}>, not a <network>`);
   const name = readName('the network', element);
   const owner = `network '${name}'`;
   const forward = element.child('forward');
-  const mode = forward === undefined ? 'none' : (readOneOf(owner, forward, 'mode', forwardModes) ?? 'nat');
-  const portgroups = element.childrenNamed('portgroup').map(group => readPortgroup(owner, group));
+  const mode = readMode(owner, forward);
+  const portgroups = element.childrenNamed('portgroup').map(group => readPortgroup(owner, group, reader));
   checkPortgroups(owner, portgroups);
-  const mtu = element.child('mtu');
+  const mtuElement = element.child('mtu');
+  const mtu = mtuElement && readNumber(owner, mtuElement, 'size');
   if (mtu !== undefined && !routedModes.includes(mode)) {
-    wrongValue(owner, mtu, { place: '@size', expected: `no <mtu> in a network with forward mode '${mode}'` });
+    wrongValue(owner, mtuElement!, { place: '@size', expected: `no <mtu> in a network with forward mode '${mode}'` });
   }
   return dropUndefined({
     element,
@@ -92,12 +94,12 @@ export function readNetwork(root: XmlElement): Network {
     uuid: readUuid(owner, element.child('uuid')),
     mode,
     managed: isYes(forward?.attribute('managed')),
-    driver: forward?.child('driver')?.attribute('name'),
+    ...readDriver(owner, forward?.child('driver')),
     pool: forward === undefined ? [] : readPool(owner, forward, mode),
-    pf: forward?.child('pf')?.attribute('dev'),
+    pf: readText(forward?.child('pf'), 'dev'),
     ...readBridge(owner, element, mode),
-    mtu: mtu && readInteger(owner, mtu, 'size', { min: 0, max: 0xffffffff }),
-    ...readSettings(owner, element, { typeRequired: true }),
+    mtu,
+    ...readSettings(owner, element, { typeRequired: true, reader }),
     isolated: readYesNo(owner, element.child('port'), 'isolated'),
     portgroups,
   });
@@ -108,7 +110,22 @@ export function describePoolDevice(device: PoolDevice): string {
   return 'dev' in device ? device.dev : device.address;
 }
 
-function readSettings(owner: Owner, element: XmlElement, rules: { typeRequired: boolean }) {
+function readMode(owner: Owner, forward: XmlElement | undefined): ForwardMode {
+  if (forward === undefined) return 'none';
+  if (readText(forward, 'mode') === undefined) return 'nat';
+  return readOneOf(owner, forward, 'mode', forwardModes)!;
+}
+
+/** As written: whether libvirt knows the driver depends on its version. */
+function readDriver(owner: Owner, element: XmlElement | undefined): HostDriver {
+  return dropUndefined({
+    driver: readText(element, 'name'),
+    driverModel: readText(element, 'model'),
+    iommufd: readYesNo(owner, element, 'iommufd'),
+  });
+}
+
+function readSettings(owner: Owner, element: XmlElement, rules: { typeRequired: boolean; reader: Reader }) {
   return dropUndefined({
     vlan: readVlan(owner, element),
     virtualport: readVirtualPort(owner, element, { ...rules, generatesIds: false }),
@@ -117,24 +134,25 @@ function readSettings(owner: Owner, element: XmlElement, rules: { typeRequired: 
   });
 }
 
-function readBridge(owner: Owner, element: XmlElement, mode: ForwardMode): Pick<Network, 'bridge' | 'macTableManager'> {
-  const bridge = element.child('bridge');
-  if (bridge === undefined) return {};
-  const name = bridge.attribute('name');
-  const macTableManager = readOneOf(owner, bridge, 'macTableManager', macTableManagers);
-  if (mode !== 'bridge' && !routedModes.includes(mode)) {
-    wrongValue(owner, bridge, { place: '@name', expected: `no <bridge> in a network with forward mode '${mode}'` });
+function readBridge(owner: Owner, network: XmlElement, mode: ForwardMode): Pick<Network, 'bridge' | 'macTableManager'> {
+  const element = network.child('bridge');
+  const bridge = readText(element, 'name');
+  const manager = readText(element, 'macTableManager');
+  const macTableManager =
+    manager === undefined ? undefined : readOneOf(owner, element!, 'macTableManager', macTableManagers);
+  if ((bridge ?? manager) !== undefined && mode !== 'bridge' && !routedModes.includes(mode)) {
+    wrongValue(owner, element!, { place: '@name', expected: `no <bridge> in a network with forward mode '${mode}'` });
   }
-  return dropUndefined({ bridge: name, macTableManager });
+  return dropUndefined({ bridge, macTableManager });
 }
 
-function readPortgroup(network: Owner, element: XmlElement): Portgroup {
+function readPortgroup(network: Owner, element: XmlElement, reader: Reader): Portgroup {
   const name = readRequired(network, element, 'name');
   const owner = `${network}, portgroup '${name}'`;
   return {
     name,
     isDefault: isYes(element.attribute('default')),
-    ...readSettings(owner, element, { typeRequired: false }),
+    ...readSettings(owner, element, { typeRequired: false, reader }),
   };
 }
 
@@ -151,12 +169,13 @@ function checkPortgroups(owner: Owner, portgroups: readonly Portgroup[]): void {
 
 /** The pool as written (libvirt's virNetworkForwardDefParseXML); a live `<pf>` network lists its functions next to `<pf>`. */
 function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDevice[] {
-  const dev = forward.attribute('dev');
+  const dev = readText(forward, 'dev');
   const interfaces = forward.childrenNamed('interface').map(entry => ({ dev: readRequired(owner, entry, 'dev') }));
   const addresses = forward.childrenNamed('address').map(entry => ({ address: readPoolAddress(owner, entry) }));
   const pfs = forward.childrenNamed('pf');
   if (pfs.length > 1) wrongValue(owner, pfs[1]!, { place: '@dev', expected: 'only one <pf>' });
-  for (const pf of pfs) readRequired(owner, pf, 'dev');
+  for (const pf of pfs)
+    if (pf.attribute('dev') === undefined) wrongValue(owner, pf, { place: '@dev', expected: 'the name of a PF' });
   if (interfaces.length > 0 && addresses.length > 0) {
     wrongValue(owner, forward, { place: 'interface', expected: 'a pool of interfaces or of addresses, not both' });
   }
@@ -185,9 +204,4 @@ function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDev
 function readPoolAddress(owner: Owner, element: XmlElement): PciAddress {
   if (element.attribute('type') !== 'pci') wrongValue(owner, element, { place: '@type', expected: "'pci'" });
   return readPciAddress(owner, element);
-}
-
-/** libvirt compares these attributes without regard to case and takes everything but `yes` for no. */
-function isYes(value: string | undefined): boolean {
-  return value?.toLowerCase() === 'yes';
 }

@@ -1,20 +1,20 @@
 import type { XmlElement } from '../xml/document.ts';
-import { type Owner, readInteger, readRequired } from './values.ts';
+import { readNumber } from './numbers.ts';
+import type { Owner } from './values.ts';
 
 /** A PCI address as sysfs and QEMU spell it: `0000:03:00.1`. Equal addresses are equal strings. */
 export type PciAddress = string & { readonly brand: 'PciAddress' };
 
-/** Reads the attributes of an `<address>`; `domain` may be missing and is then 0, as in libvirt. */
-export function readPciAddress(owner: Owner, element: XmlElement): PciAddress {
-  readRequired(owner, element, 'bus');
-  readRequired(owner, element, 'slot');
-  readRequired(owner, element, 'function');
-  const number = (attribute: string, max: number) => readInteger(owner, element, attribute, { min: 0, max }) ?? 0;
-  const hex = (value: number, width: number) => value.toString(16).padStart(width, '0');
-  const domain = hex(number('domain', 0xffffffff), 4);
-  const bus = hex(number('bus', 0xff), 2);
-  const slot = hex(number('slot', 0x1f), 2);
-  return `${domain}:${bus}:${slot}.${number('function', 7)}` as PciAddress;
+/** Reads the attributes of an `<address>`; what is not written is 0, as in libvirt, the whole element included. */
+export function readPciAddress(owner: Owner, element: XmlElement | undefined): PciAddress {
+  const hex = (attribute: string, width: number) =>
+    ((element && readNumber(owner, element, attribute)) ?? 0).toString(16).padStart(width, '0');
+  return `${hex('domain', 4)}:${hex('bus', 2)}:${hex('slot', 2)}.${hex('function', 1)}` as PciAddress;
+}
+
+/** All zeros: where libvirt wants an address it takes this one for none. */
+export function isEmptyAddress(address: PciAddress): boolean {
+  return /^[0:.]*$/.test(address);
 }
 
 /** Whether `text` is an address in sysfs's spelling. */

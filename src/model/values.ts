@@ -36,6 +36,31 @@ export function checkListLength(owner: Owner, what: string, list: readonly unkno
     throw new ActualnetError('XML_LIMIT', `${owner}: more than ${maxListLength} ${what}`);
 }
 
+/** What is empty is not there: libvirt reads the attribute through an XPath, or looks at its first character. */
+export function readText(element: XmlElement | undefined, attribute: string): string | undefined {
+  return element?.attribute(attribute) || undefined;
+}
+
+/** One of `values`, or nothing; libvirt drops everything else without a word. */
+export function readKnown<const V extends readonly string[]>(
+  element: XmlElement | undefined,
+  attribute: string,
+  values: V,
+): V[number] | undefined {
+  const value = element?.attribute(attribute);
+  return value !== undefined && values.includes(value) ? value : undefined;
+}
+
+/** `managed` of a host device: everything but `yes` is no. A network's `<forward managed>` goes by `isYes`. */
+export function readManaged(element: XmlElement): boolean {
+  return element.attribute('managed') === 'yes';
+}
+
+/** The attributes that libvirt compares without regard to case, and takes everything but `yes` for no. */
+export function isYes(value: string | undefined): boolean {
+  return value?.toLowerCase() === 'yes';
+}
+
 export function readYesNo(owner: Owner, element: XmlElement | undefined, attribute: string): boolean | undefined {
   const value = element === undefined ? undefined : readOneOf(owner, element, attribute, ['yes', 'no'] as const);
   return value === undefined ? undefined : value === 'yes';
@@ -55,7 +80,7 @@ export function readOneOf<const V extends readonly string[]>(
   return value;
 }
 
-/** A whole number in any spelling C's strtoul takes with base 0: `16`, `0x10`, `020`. */
+/** A whole number of ours in base 10; how libvirt reads its own is in `numbers`. */
 export function readInteger(
   owner: Owner,
   element: XmlElement,
@@ -64,23 +89,16 @@ export function readInteger(
 ): number | undefined {
   const text = element.attribute(attribute);
   if (text === undefined) return undefined;
-  const value = parseInteger(text);
-  if (value === undefined || value < range.min || value > range.max) {
+  const value = Number(text);
+  if (!/^\s*\d+\s*$/.test(text) || value < range.min || value > range.max) {
     wrongValue(owner, element, { place: `@${attribute}`, expected: `a number from ${range.min} to ${range.max}` });
   }
   return value;
 }
 
-function parseInteger(text: string): number | undefined {
-  const digits = text.trim();
-  if (/^0[xX][0-9a-fA-F]+$/.test(digits)) return Number.parseInt(digits, 16);
-  if (/^0[0-7]*$/.test(digits)) return Number.parseInt(digits, 8);
-  return /^[1-9]\d*$/.test(digits) ? Number(digits) : undefined;
-}
-
 /** A unicast MAC address in lower case with colons; the kernel and libvirt compare it as numbers. */
 export function readMac(owner: Owner, element: XmlElement): MacAddress {
-  const text = readRequired(owner, element, 'address');
+  const text = element.attribute('address') ?? '';
   if (!/^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}$/.test(text)) {
     wrongValue(owner, element, { place: '@address', expected: 'a MAC address such as 52:54:00:12:34:56' });
   }
@@ -94,15 +112,16 @@ export function readMac(owner: Owner, element: XmlElement): MacAddress {
   return octets.join(':') as MacAddress;
 }
 
-/** A uuid in lower case with dashes, from any spelling libvirt reads (dashes are optional there). */
+/** A uuid in lower case with dashes, from any spelling libvirt reads (dashes are optional there, blanks may stand around). */
 export function parseUuid(text: string): Uuid | undefined {
   const digits = text.trim().toLowerCase().replaceAll('-', '');
   if (!/^[0-9a-f]{32}$/.test(digits)) return undefined;
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as Uuid;
 }
 
+/** The uuid in an element's text; without a text there is none. */
 export function readUuid(owner: Owner, element: XmlElement | undefined): Uuid | undefined {
-  if (element === undefined) return undefined;
+  if (element === undefined || element.text === '') return undefined;
   return parseUuid(element.text) ?? wrongValue(owner, element, { expected: 'a uuid' });
 }
 

@@ -1,6 +1,7 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
-import { type Owner, parseUuid, readInteger, readOneOf, wrongValue } from './values.ts';
+import { type Reader, readNumber } from './numbers.ts';
+import { type Owner, parseUuid, readOneOf, readText, wrongValue } from './values.ts';
 
 export const virtualPortTypes = ['802.1Qbg', '802.1Qbh', 'openvswitch', 'midonet'] as const;
 export type VirtualPortType = (typeof virtualPortTypes)[number];
@@ -30,7 +31,8 @@ export const parametersOfType: Readonly<Record<VirtualPortType, readonly Virtual
   midonet: ['interfaceid'],
 };
 
-const ranges = { managerid: 0xff, typeid: 0xffffff, typeidversion: 0xff } as const;
+/** libvirt keeps a profile id in 40 bytes, the last of which is zero. */
+const maxProfileIdBytes = 39;
 
 /**
  * The `<virtualport>` child of `parent`. On an interface libvirt fills missing ids with random uuids while it parses,
@@ -39,7 +41,7 @@ const ranges = { managerid: 0xff, typeid: 0xffffff, typeidversion: 0xff } as con
 export function readVirtualPort(
   owner: Owner,
   parent: XmlElement,
-  rules: { typeRequired: boolean; generatesIds: boolean },
+  rules: { typeRequired: boolean; generatesIds: boolean; reader?: Reader },
 ): VirtualPort | undefined {
   const element = parent.child('virtualport');
   if (element === undefined) return undefined;
@@ -47,7 +49,7 @@ export function readVirtualPort(
   if (type === undefined && rules.typeRequired) {
     wrongValue(owner, element, { place: '@type', expected: `one of ${virtualPortTypes.join(', ')}` });
   }
-  const parameters = readParameters(owner, element);
+  const parameters = readParameters(owner, element, rules.reader);
   if (type !== undefined) {
     const extra = virtualPortParameters.find(name => name in parameters && !parametersOfType[type].includes(name));
     if (extra !== undefined) {
@@ -67,7 +69,7 @@ function generatesId(type: VirtualPortType | undefined, parameter: 'instanceid' 
   return type === undefined || type === (parameter === 'instanceid' ? '802.1Qbg' : 'openvswitch');
 }
 
-function readParameters(owner: Owner, virtualport: XmlElement): VirtualPort['parameters'] {
+function readParameters(owner: Owner, virtualport: XmlElement, reader: Reader): VirtualPort['parameters'] {
   const parameters: Partial<Record<VirtualPortParameter, string>> = {};
   const element = virtualport.child('parameters');
   if (element === undefined) return parameters;
@@ -75,11 +77,14 @@ function readParameters(owner: Owner, virtualport: XmlElement): VirtualPort['par
     const value = element.attribute(name);
     if (value === undefined) continue;
     if (name === 'profileid') {
-      parameters[name] = value;
+      const profile = readText(element, name);
+      if (Buffer.byteLength(value) > maxProfileIdBytes)
+        wrongValue(owner, element, { place: `@${name}`, expected: `no more than ${maxProfileIdBytes} bytes` });
+      if (profile !== undefined) parameters[name] = profile;
     } else if (name === 'instanceid' || name === 'interfaceid') {
       parameters[name] = parseUuid(value) ?? wrongValue(owner, element, { place: `@${name}`, expected: 'a uuid' });
     } else {
-      parameters[name] = String(readInteger(owner, element, name, { min: 0, max: ranges[name] }));
+      parameters[name] = String(readNumber(owner, element, name, reader));
     }
   }
   return parameters;

@@ -10,6 +10,8 @@ export interface AccessNode {
   readonly name: string;
   /** libvirt lets QEMU at the nodes of devices it knows; those of the command line it does not see. */
   readonly byLibvirt: boolean;
+  /** libvirt opens it itself and hands the descriptor over, so that QEMU's cgroup need not allow it. */
+  readonly handedOver: boolean;
 }
 
 /** libvirt's own rules about device nodes, from its `qemu.conf`. */
@@ -26,18 +28,21 @@ export interface AccessRules {
 /** Every node that a guest's host devices and command-line taps need, each once. */
 export function accessNodes(domain: Domain, devices: readonly GuestDevice[], host: HostView): AccessNode[] {
   const nodes = new Map<string, AccessNode>();
-  const add = (node: string, name: string, byLibvirt: boolean) => {
+  // What libvirt lets QEMU open for one device serves another one too; what it hands over does not.
+  const weight = ({ byLibvirt, handedOver }: AccessNode) => (handedOver ? 0 : byLibvirt ? 2 : 1);
+  const add = (node: string, name: string, byLibvirt: boolean, handedOver = false) => {
     const known = nodes.get(node);
-    // What libvirt opens for one device serves another one too.
-    if (known === undefined || (byLibvirt && !known.byLibvirt)) nodes.set(node, { node, name, byLibvirt });
+    const found = { node, name, byLibvirt, handedOver };
+    if (known === undefined || weight(found) > weight(known)) nodes.set(node, found);
   };
   for (const { hostdev, name } of devices) {
     const device = hostdev && host.pci(hostdev.address);
     if (hostdev === undefined || device === undefined) continue;
     const byLibvirt = hostdev.as !== 'command line';
     if (hostdev.iommufd) {
-      add('/dev/iommu', name, byLibvirt);
-      if (device.vfioDevice !== null) add(`/dev/vfio/devices/${device.vfioDevice}`, name, byLibvirt);
+      // Since 12.1.0 (qemuProcessOpenIommuFd, qemuProcessOpenVfioDeviceFd).
+      add('/dev/iommu', name, byLibvirt, byLibvirt);
+      if (device.vfioDevice !== null) add(`/dev/vfio/devices/${device.vfioDevice}`, name, byLibvirt, byLibvirt);
     } else {
       add('/dev/vfio/vfio', name, byLibvirt);
       if (device.group !== null) add(`/dev/vfio/${device.group.number}`, name, byLibvirt);
@@ -80,7 +85,7 @@ export function compareAccess(nodes: readonly AccessNode[], { files, allows }: Q
       .filter(({ node }) => !files.includes(node))
       .map(({ node, name }) => `${name}: QEMU does not have ${node} open`),
     ...nodes
-      .filter(({ node }) => allows(node) === false)
+      .filter(({ node, handedOver }) => !handedOver && allows(node) === false)
       .map(({ node, name }) => `${name}: QEMU's cgroup does not allow ${node}`),
     ...[...held]
       .filter(node => isAll && !wanted.has(node))

@@ -101,7 +101,7 @@ export function portDevice(
             address,
             managed: plug?.type === 'hostdev-pci' && plug.managed,
             as: virtualport === undefined ? 'interface' : 'plain',
-            iommufd: false,
+            iommufd: (plug?.type === 'hostdev-pci' && plug.iommufd) ?? false,
           },
     chosen: true,
     vlan: singleVlan(port.vlan),
@@ -192,7 +192,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
             address,
             managed: actual.managed,
             as: isPlain ? 'plain' : 'interface',
-            iommufd: iface.hostDevice?.iommufd ?? false,
+            iommufd: actual.iommufd ?? false,
           }
         : undefined,
     chosen: recordedActual(iface) !== undefined,

@@ -70,6 +70,8 @@ export function recordedActual(iface: Interface): Actual | undefined {
         address: hostDevice?.address,
         managed: hostDevice?.managed ?? false,
         driver: hostDevice?.type === 'pci' ? (hostDevice.driver ?? defaultDriver) : undefined,
+        driverModel: hostDevice?.driverModel,
+        iommufd: hostDevice?.iommufd,
         ...settings,
       });
     default:

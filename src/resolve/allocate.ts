@@ -13,7 +13,7 @@ import {
   directModeOf,
 } from './actual.ts';
 import { type NetworkState, needsExclusiveUse, portOf, withPort } from './network-state.ts';
-import { pickDevice } from './pool.ts';
+import { pickDevice, remedyForPool } from './pool.ts';
 import { completeVirtualPort, mergeVirtualPorts } from './virtual-port.ts';
 
 export interface Allocation {
@@ -125,8 +125,8 @@ function chooseDevice(
       return { device: { ...direct, ...(pick.device as { dev: string }) }, because: [...because, pick.because] };
     }
     case 'hostdev': {
-      const driver = network.driver ?? defaultDriver;
-      const device = { type, managed: network.managed, driver };
+      const { driver = defaultDriver, driverModel, iommufd } = network;
+      const device = dropUndefined({ type, managed: network.managed, driver, driverModel, iommufd });
       const driverFrom = network.driver === undefined ? 'by default' : `from ${network.owner}`;
       because.push(`managed ${yesNo(network.managed)} from ${network.owner}, driver '${driver}' ${driverFrom}`);
       if (isUnexpanded(network)) {
@@ -166,14 +166,11 @@ function unexpanded(network: Network): string {
   return `the device will be one of the virtual functions of '${network.pf}', which libvirt lists when ${network.owner} starts`;
 }
 
-function noForwardDevice(network: Network): ActualnetError {
-  return new ActualnetError(
-    'NO_FORWARD_DEVICE',
-    `${network.owner} has forward mode '${network.mode}' but no forward device`,
-    {
-      hint: 'add <interface>, <address> or <pf> to its <forward>',
-    },
-  );
+function noForwardDevice({ owner, mode, pool }: Network): ActualnetError {
+  const why = pool.length === 0 ? 'its pool is empty' : 'its pool has names, where PCI addresses are needed';
+  return new ActualnetError('NO_FORWARD_DEVICE', `${owner} has forward mode '${mode}' but no forward device: ${why}`, {
+    hint: remedyForPool(mode),
+  });
 }
 
 /** A traffic class for an inbound floor; ids 0 to 2 are taken by libvirt itself (networkCheckBandwidth, networkNextClassID). */

@@ -1,12 +1,14 @@
 import type { Domain } from '../model/domain.ts';
 import type { Interface, InterfaceType } from '../model/interface.ts';
 import type { PciAddress } from '../model/pci-address.ts';
+import { dropUndefined } from '../model/values.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type Actual, actualTypeOf, describeActual, recordedActual } from './actual.ts';
 import { allocate } from './allocate.ts';
 import type { NetworkState } from './network-state.ts';
 import { validateActual } from './validate.ts';
-import type { LibvirtVersion } from './version.ts';
+import { hasDriverModel, hasIommufd, type LibvirtVersion } from './version.ts';
+import { completeVirtualPort } from './virtual-port.ts';
 
 /** Finds a network by name: libvirt looks networks up by name, never by uuid. Throws what keeps it from knowing. */
 export type NetworkLookup = (name: string) => NetworkState | undefined;
@@ -32,21 +34,24 @@ export interface InterfaceResolution {
  * other, so two of them never get the same exclusive device. What cannot be had is an `error` of that interface.
  */
 export function resolveGuest(domain: Domain, context: GuestResolutionContext): InterfaceResolution[] {
-  const lookUp = rememberLookups(context.findNetwork);
+  const { findNetwork, version } = context;
+  const validating = { version, hypervisor: domain.hypervisor };
+  const lookUp = rememberLookups(findNetwork);
   const states = new Map<string, NetworkState>();
   const taken = new Set<PciAddress>(hostAddresses(domain));
   return domain.interfaces.map(iface => {
     const name = iface.source.network ?? '';
     const recorded = recordedActual(iface);
-    if (recorded !== undefined) return resolveRecorded(iface, recorded, context.version);
+    if (recorded !== undefined) return resolveRecorded(iface, recorded, validating);
     const found = lookUp(name);
     if (found instanceof ActualnetError) return unknownNetwork(iface, found);
     const state = states.get(name) ?? found;
     const actualType = actualTypeOf(state.network);
     try {
       const allocation = allocate(state, iface);
-      const { actual, because, warnings } = allocation;
-      validateActual(iface, actual, context.version);
+      const { because, warnings } = allocation;
+      const actual = asRead(withIommufd(allocation.actual, domain), version);
+      validateActual(iface, actual, validating);
       if (actual.type === 'hostdev' && actual.address !== undefined) takeAddress(taken, actual.address, state);
       states.set(name, allocation.state);
       return { iface, actualType, actual, because, warnings };
@@ -57,15 +62,38 @@ export function resolveGuest(domain: Domain, context: GuestResolutionContext): I
   });
 }
 
-function resolveRecorded(iface: Interface, actual: Actual, version: () => LibvirtVersion): InterfaceResolution {
+/** The guest's own word counts where the network has none. */
+function withIommufd(actual: Actual, { iommufd }: Domain): Actual {
+  return actual.type === 'hostdev' && iommufd ? { ...actual, iommufd: actual.iommufd ?? true } : actual;
+}
+
+/** What an older libvirt does not read of a network is not there for it. */
+function asRead(actual: Actual, version: () => LibvirtVersion): Actual {
+  if (actual.type !== 'hostdev' || (actual.driverModel ?? actual.iommufd) === undefined) return actual;
+  const { driverModel, iommufd, ...known } = actual;
+  return dropUndefined({
+    ...known,
+    driverModel: hasDriverModel(version()) ? driverModel : undefined,
+    iommufd: hasIommufd(version()) ? iommufd : undefined,
+  });
+}
+
+function resolveRecorded(
+  iface: Interface,
+  actual: Actual,
+  validating: Parameters<typeof validateActual>[2],
+): InterfaceResolution {
   const allocated = iface.actual !== undefined || iface.source.portid !== undefined || iface.type === 'network';
   const because = allocated
     ? [`libvirt has connected it already: ${describeActual(actual)}`]
     : [`the configured type '${iface.type}' is the actual type: ${describeActual(actual)}`];
   const known = { iface, actualType: actual.type, because, warnings: [] };
   try {
-    if (!allocated) validateActual(iface, actual, version);
-    return { ...known, actual };
+    if (allocated) return { ...known, actual };
+    // libvirt asks this of what it does not allocate, too, while it parses the document.
+    const virtualport = actual.virtualport && completeVirtualPort(actual.virtualport);
+    validateActual(iface, actual, validating);
+    return { ...known, actual: dropUndefined({ ...actual, virtualport }) };
   } catch (cause) {
     return { ...known, actual: undefined, error: interfaceError(iface, cause) };
   }

@@ -68,6 +68,6 @@ function plugOf(actual: Actual): Plug | undefined {
   if (actual.type === 'direct' && actual.dev !== undefined)
     return { type: 'direct', dev: actual.dev, mode: actual.mode };
   if (actual.type !== 'hostdev') return undefined;
-  const { address, managed, driver } = actual;
-  return dropUndefined({ type: 'hostdev-pci', address, managed, driver });
+  const { address, managed, driver, driverModel, iommufd } = actual;
+  return dropUndefined({ type: 'hostdev-pci', address, managed, driver, driverModel, iommufd });
 }

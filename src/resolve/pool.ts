@@ -1,4 +1,4 @@
-import { describePoolDevice, type PoolDevice } from '../model/network.ts';
+import { describePoolDevice, type ForwardMode, type PoolDevice } from '../model/network.ts';
 import { ActualnetError } from '../report/error.ts';
 import { countConnections, type NetworkState } from './network-state.ts';
 
@@ -18,6 +18,11 @@ export function pickDevice(state: NetworkState, exclusive: boolean): Pick {
   const counted = network.pool.map(device => ({ device, connections: counts.get(describePoolDevice(device)) ?? 0 }));
   if (exclusive) {
     const free = counted.find(entry => entry.connections === 0);
+    if (counted.length === 0) {
+      throw new ActualnetError('POOL_EXHAUSTED', `${network.owner}: its pool is empty`, {
+        hint: remedyForPool(network.mode),
+      });
+    }
     if (free === undefined) {
       throw new ActualnetError('POOL_EXHAUSTED', `${network.owner}: all ${counted.length} devices are in use`, {
         hint: 'stop a guest that uses the network, or add devices to it',
@@ -35,4 +40,11 @@ export function pickDevice(state: NetworkState, exclusive: boolean): Pick {
     device: least.device,
     because: `${name} has the fewest connections (${least.connections}) in the pool of ${network.owner}`,
   };
+}
+
+/** How a network gets devices to hand out. */
+export function remedyForPool(mode: ForwardMode): string {
+  return mode === 'hostdev'
+    ? "list VFs as <address type='pci'> in its <forward>, or name their PF as <pf>"
+    : 'add <interface> or <pf> to its <forward>';
 }

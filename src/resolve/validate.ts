@@ -2,17 +2,26 @@ import type { Interface } from '../model/interface.ts';
 import { type Network, type Portgroup, routedModes } from '../model/network.ts';
 import type { Vlan } from '../model/vlan.ts';
 import { ActualnetError } from '../report/error.ts';
+import type { XmlElement } from '../xml/document.ts';
 import type { Actual } from './actual.ts';
+import { driverRefusal } from './hostdev.ts';
 import { formatLibvirtVersion, hasVlanOnPlainBridge, type LibvirtVersion } from './version.ts';
 
 /**
  * Refuses what libvirt refuses once the actual type is known (virDomainActualNetDefValidate and
  * qemuDomainValidateActualNetDef), and the VF settings that fail when the device is set up (virhostdev.c).
  */
-export function validateActual(iface: Interface, actual: Actual, version: () => LibvirtVersion): void {
-  const refusal = [vlanRefusal(actual, version), hostDeviceRefusal(actual), ...optionRefusals(iface, actual)].find(
-    found => found !== undefined,
-  );
+export function validateActual(
+  iface: Interface,
+  actual: Actual,
+  { version, hypervisor }: { version: () => LibvirtVersion; hypervisor: string | undefined },
+): void {
+  const refusal = [
+    targetRefusal(iface),
+    vlanRefusal(actual, version),
+    hostDeviceRefusal(actual, hypervisor),
+    ...optionRefusals(iface, actual),
+  ].find(found => found !== undefined);
   if (refusal !== undefined) throw new ActualnetError('ACTUAL_UNSUPPORTED', refusal);
 }
 
@@ -40,9 +49,19 @@ function isTrunk(vlan: Vlan): boolean {
   return vlan.trunk || vlan.tags.length > 1;
 }
 
-function hostDeviceRefusal(actual: Actual): string | undefined {
-  if (actual.type !== 'hostdev' || actual.virtualport === undefined || actual.virtualport.type === '802.1Qbh')
-    return undefined;
+/** A tap that is the administrator's has to be named, and only an interface of type ethernet can have one. */
+function targetRefusal({ type, target }: Interface): string | undefined {
+  if (target.managed) return undefined;
+  if (type !== 'ethernet')
+    return `a target with managed='no' is possible for an interface of type 'ethernet' only, this is '${type}'`;
+  return target.dev === undefined ? "a target with managed='no' needs the name of the tap: <target dev>" : undefined;
+}
+
+function hostDeviceRefusal(actual: Actual, hypervisor: string | undefined): string | undefined {
+  if (actual.type !== 'hostdev') return undefined;
+  const driver = driverRefusal(actual, hypervisor);
+  if (driver !== undefined) return driver;
+  if (actual.virtualport === undefined || actual.virtualport.type === '802.1Qbh') return undefined;
   return `virtualport type '${actual.virtualport.type ?? 'none'}' cannot be set up on a host device, only 802.1Qbh`;
 }
 
@@ -52,7 +71,7 @@ const tapTypes = ['network', 'bridge', 'ethernet'];
 function optionRefusals(iface: Interface, actual: Actual): (string | undefined)[] {
   const { type } = actual;
   const typedPort = actual.virtualport?.type;
-  const multiqueue = (iface.queues ?? 0) > 1 && (iface.model ?? '').startsWith('virtio');
+  const multiqueue = (iface.queues ?? 0) > 1;
   return [
     actual.bandwidth !== undefined && type === 'hostdev'
       ? 'bandwidth limits cannot be applied to a host device'
@@ -106,11 +125,16 @@ export function definitionRefusals(network: Network, version: LibvirtVersion): s
       `<bandwidth>${shaped === network ? '' : ` in portgroup '${shaped.name}'`} is not possible with forward mode '${network.mode}'`,
     );
   }
-  const addressing = ['mac', 'ip', 'dns', 'domain'].find(name => network.element.child(name) !== undefined);
+  const addressing = ['mac', 'ip', 'dns', 'domain'].find(name => hasContent(network.element.child(name)));
   if (addressing !== undefined && !routedModes.includes(network.mode)) {
     refuse(`<${addressing}> is not possible with forward mode '${network.mode}'`);
   }
   return refusals;
+}
+
+/** libvirt reads an element without anything in it as if it were not there. */
+function hasContent(element: XmlElement | undefined): boolean {
+  return element !== undefined && element.attributes.size + element.children.length > 0;
 }
 
 function isVlanAllowedFor(group: Portgroup, network: Network, networkAllows: boolean): boolean {

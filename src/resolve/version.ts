@@ -24,3 +24,18 @@ export const oldestLibvirtVersion = parseLibvirtVersion('9.0.0');
 export function hasVlanOnPlainBridge(version: LibvirtVersion): boolean {
   return version >= parseLibvirtVersion('11.0.0');
 }
+
+/** libvirt 10.8.0 lets a network of forward mode open be without an address. */
+export function hasOpenWithoutIp(version: LibvirtVersion): boolean {
+  return version >= parseLibvirtVersion('10.8.0');
+}
+
+/** libvirt 10.0.0 reads `<driver model>` of a host device and of a network. */
+export function hasDriverModel(version: LibvirtVersion): boolean {
+  return version >= parseLibvirtVersion('10.0.0');
+}
+
+/** libvirt 12.1.0 reads `<driver iommufd>`; 12.2.0 also the whole guest's `<iommufd>`. */
+export function hasIommufd(version: LibvirtVersion): boolean {
+  return version >= parseLibvirtVersion('12.1.0');
+}

@@ -1,5 +1,6 @@
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
+import { readNumber } from '../model/numbers.ts';
 import { actualTypeOf } from '../resolve/actual.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import type { XmlElement } from '../xml/document.ts';
@@ -83,9 +84,10 @@ function guestAddress(element: XmlElement): string {
   const address = element.child('address');
   if (address === undefined) return '';
   const type = address.attribute('type') ?? '';
-  return [type, ...(placeNumbers[type] ?? []).map(name => Number(address.attribute(name) ?? 0))].join(' ');
+  return [type, ...(placeNumbers[type] ?? []).map(name => readNumber('the guest', address, name) ?? 0)].join(' ');
 }
 
 function acpiIndex(element: XmlElement): number {
-  return Number(element.child('acpi')?.attribute('index') ?? 0);
+  const acpi = element.child('acpi');
+  return (acpi && readNumber('the guest', acpi, 'index')) ?? 0;
 }

@@ -2,10 +2,10 @@ import type { Domain } from '../model/domain.ts';
 import type { InterfaceType } from '../model/interface.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { dropUndefined } from '../model/values.ts';
-import { type ActualnetError, printable } from '../report/error.ts';
 import type { Actual } from '../resolve/actual.ts';
 import type { InterfaceResolution } from '../resolve/guest.ts';
 import { assignAliases } from './aliases.ts';
+import { type ErrorView, viewError } from './error-view.ts';
 import { listHostdevs } from './hostdevs.ts';
 
 /** The answer to "what will each interface of this guest be here"; described by schemas/resolve.schema.json. */
@@ -39,12 +39,8 @@ export interface HostdevView {
   readonly guestAddress?: PciAddress;
   /** The interface that this entry belongs to, by index; null for a plain `<hostdev>`. */
   readonly interface: number | null;
-}
-
-export interface ErrorView {
-  readonly code: string;
-  readonly message: string;
-  readonly hint: string | null;
+  /** Why libvirt refuses a plain one. */
+  readonly error?: ErrorView;
 }
 
 /** Joins a resolution with the aliases and the hostdev list that follow from it. */
@@ -58,10 +54,6 @@ export function viewGuest(domain: Domain, resolutions: readonly InterfaceResolut
     interfaces: resolutions.map((resolution, index) => viewInterface(resolution, aliases.interfaces[index]!)),
     hostdevs: listHostdevs(domain, resolutions, aliases),
   };
-}
-
-export function viewError(error: ActualnetError): ErrorView {
-  return { code: error.code, message: printable(error.message), hint: error.hint ?? null };
 }
 
 function viewInterface(resolution: InterfaceResolution, alias: string): InterfaceView {

@@ -2,6 +2,8 @@ import type { Domain } from '../model/domain.ts';
 import type { HostDevice } from '../model/interface.ts';
 import { dropUndefined } from '../model/values.ts';
 import type { InterfaceResolution } from '../resolve/guest.ts';
+import { hostdevRefusal } from '../resolve/hostdev.ts';
+import { viewError } from './error-view.ts';
 import type { GuestView, HostdevView } from './guest-view.ts';
 
 /**
@@ -27,9 +29,12 @@ export function listHostdevs(
     return [dropUndefined({ type, address, alias, guestAddress, interface: index })];
   };
   const isInDocument = ({ iface }: InterfaceResolution) => (iface.actual ?? iface).hostDevice !== undefined;
-  const plain = domain.hostdevs.map(({ type, address, guestAddress }, index) =>
-    dropUndefined({ type, address, alias: aliases.hostdevs[index]!, guestAddress, interface: null }),
-  );
+  const plain = domain.hostdevs.map((hostdev, index) => {
+    const { type, address, guestAddress } = hostdev;
+    const refusal = hostdevRefusal(hostdev, domain);
+    const error = refusal && viewError(refusal);
+    return dropUndefined({ type, address, alias: aliases.hostdevs[index]!, guestAddress, interface: null, error });
+  });
   return [
     ...resolutions.filter(isInDocument).flatMap(ofInterface),
     ...plain,

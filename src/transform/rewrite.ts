@@ -46,7 +46,7 @@ export interface Rewrite {
 export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
   const mayChoose = [...guestPlaces, 'bridge' as const].some(place => context.guests.allow.includes(place));
   if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [] };
-  const domain = readDomain(document);
+  const domain = readDomain(document, context.version);
   const { wishes } = readWishes(domain, context.guests);
   const ruling = { domain, wishes, ...context };
   const picks = new Set<PciAddress>();
@@ -60,7 +60,7 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
     results.flatMap(({ edits }) => edits),
   );
   if (rewritten !== document) {
-    const after = readDomain(rewritten);
+    const after = readDomain(rewritten, context.version);
     const [broken] = [...findAbiBreaks(domain, after, context.findNetwork), ...findTwice(after)];
     if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: after 'rewrite': ${broken}`);
     requireSupported(after, ruling);

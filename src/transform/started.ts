@@ -1,6 +1,7 @@
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
 import { pciAddressAttributes } from '../model/pci-address.ts';
+import { dropUndefined } from '../model/values.ts';
 import { type Actual, defaultDriver } from '../resolve/actual.ts';
 import type { XmlElement } from '../xml/document.ts';
 import type { XmlEdit } from '../xml/edit.ts';
@@ -14,42 +15,64 @@ import type { GuestView } from './guest-view.ts';
 export function editsToStarted(domain: Domain, view: GuestView): XmlEdit[] {
   const plainHostdevs = view.hostdevs.filter(entry => entry.interface === null);
   return [
-    ...domain.interfaces.flatMap(iface => editInterface(iface, view.interfaces[iface.index]!)),
-    ...domain.hostdevs.flatMap(({ element, alias, type, driver }, index) => {
-      const added = alias === undefined ? [aliasElement(plainHostdevs[index]!.alias)] : [];
-      if (type === 'pci' && driver === undefined) added.unshift(driverElement(defaultDriver));
-      return addChildren(element, added, 'host device');
-    }),
+    ...domain.interfaces.flatMap(iface => editInterface(iface, view.interfaces[iface.index]!, domain)),
+    ...domain.hostdevs.flatMap(({ element, alias, type, driver }, index) => [
+      ...(type === 'pci' && driver === undefined ? nameDriver(element) : []),
+      ...addChildren(element, alias === undefined ? [aliasElement(plainHostdevs[index]!.alias)] : [], 'host device'),
+    ]),
   ];
 }
 
-function editInterface(iface: Interface, view: GuestView['interfaces'][number]): XmlEdit[] {
+function editInterface(iface: Interface, view: GuestView['interfaces'][number], domain: Domain): XmlEdit[] {
+  const { element, hostDevice } = iface;
   const alias = iface.alias === undefined ? [aliasElement(view.alias)] : [];
   const { actual } = view;
   const isRecorded = iface.actual !== undefined || iface.source.bridge !== undefined;
   if (iface.type !== 'network' || actual === null || isRecorded) {
-    const usesDefault = iface.hostDevice?.type === 'pci' && iface.hostDevice.driver === undefined;
-    return addChildren(iface.element, usesDefault ? [driverElement(defaultDriver), ...alias] : alias, 'alias');
+    const usesDefault = hostDevice?.type === 'pci' && hostDevice.driver === undefined;
+    return [...(usesDefault ? nameDriver(element) : []), ...addChildren(element, alias, 'alias')];
   }
   const why = `actual type of ${iface.owner}`;
-  const added = settingElements(iface, actual);
-  const edits = [
-    setAttribute(iface.element, 'type', actual.type, why),
-    ...connectSource(iface.element.child('source')!, actual, why),
+  return [
+    setAttribute(element, 'type', actual.type, why),
+    ...connectSource(element.child('source')!, actual, why),
+    ...(actual.type === 'hostdev' ? editHostDevice(element, actual, { domain, why }) : []),
+    ...addChildren(element, [...settingElements(iface, actual), ...alias], why),
   ];
-  if (actual.type === 'hostdev') {
-    edits.push(setAttribute(iface.element, 'managed', actual.managed ? 'yes' : 'no', why));
-    added.unshift(driverElement(actual.driver ?? defaultDriver));
-  }
-  return [...edits, ...addChildren(iface.element, [...added, ...alias], why)];
 }
 
 function aliasElement(name: string): NewElement {
   return { name: 'alias', attributes: { name } };
 }
 
-function driverElement(name: string): NewElement {
-  return { name: 'driver', attributes: { name } };
+function editHostDevice(
+  element: XmlElement,
+  { managed, driver, driverModel, iommufd }: Actual & { readonly type: 'hostdev' },
+  { domain, why }: { domain: Domain; why: string },
+): XmlEdit[] {
+  const own = iommufd === domain.iommufd ? undefined : iommufd;
+  const attributes = dropUndefined({
+    name: driver ?? defaultDriver,
+    model: driverModel,
+    iommufd: own === undefined ? undefined : own ? 'yes' : 'no',
+  });
+  return [
+    setAttribute(element, 'managed', managed ? 'yes' : 'no', why),
+    ...addChildren(element, [{ name: 'driver', attributes }], why),
+  ];
+}
+
+/** What only a virtio card's `<driver>` can say; libvirt's schema does not let the name of a host device's stand beside it. */
+const virtioAttributes = ['queues', 'rx_queue_size', 'tx_queue_size', 'txmode', 'ioeventfd', 'event_idx'];
+
+/** Names the default driver; everything that is in a `<driver>` already stays. */
+function nameDriver(element: XmlElement): XmlEdit[] {
+  const present = element.child('driver');
+  const why = 'driver';
+  if (present === undefined)
+    return addChildren(element, [{ name: 'driver', attributes: { name: defaultDriver } }], why);
+  const isFull = virtioAttributes.some(each => present.attributes.has(each));
+  return isFull ? [] : [setAttribute(present, 'name', defaultDriver, why)];
 }
 
 /** libvirt prints the network beside the bridge or device it became; for a host device the network is lost. */

@@ -166,6 +166,41 @@ describe('what QEMU has open is compared with what it needs', () => {
   });
 });
 
+describe('devices by IOMMUFD have nodes of their own, which libvirt opens and hands over', () => {
+  const hostdev = (driver: string) =>
+    `<hostdev mode='subsystem' type='pci' managed='yes'>${driver}<source><address bus='0x5e' slot='0x01'/></source></hostdev>`;
+  const iface = (driver: string) =>
+    `<interface type='hostdev' managed='yes'>${driver}<mac address='52:54:00:00:00:01'/><source><address type='pci' bus='0x5e' slot='0x01'/></source></interface>`;
+  const whole = "<iommufd enabled='yes'/>";
+
+  test.each<[name: string, around: string, devices: string, iommufd: boolean]>([
+    ['a host device that says so', '', hostdev("<driver iommufd='yes'/>"), true],
+    ['an interface that says so', '', iface("<driver iommufd='yes'/>"), true],
+    ['a host device of a guest that says so', whole, hostdev(''), true],
+    ['an interface of a guest that says so', whole, iface(''), true],
+    ['a host device that does not follow its guest', whole, hostdev("<driver iommufd='no'/>"), false],
+    ['an interface that does not follow its guest', whole, iface("<driver iommufd='no'/>"), false],
+    ['a guest that says no', "<iommufd enabled='no'/>", hostdev(''), false],
+  ])('%s', async (_, around, devices, iommufd) => {
+    begin('', { iommufd: true });
+    mkdirSync(path.join(world.root, 'run/libvirt/qemu'), { recursive: true });
+    writeFileSync(path.join(world.root, 'run/libvirt/qemu/g1.pid'), '4711\n');
+    mkdirSync(path.join(world.root, 'proc/4711'), { recursive: true });
+    // A cgroup that allows nothing at all of it.
+    writeFileSync(path.join(world.root, 'proc/4711/cgroup'), '5:devices:/machine/g1\n');
+    mkdirSync(path.join(world.root, 'sys/fs/cgroup/devices/machine/g1'), { recursive: true });
+    writeFileSync(path.join(world.root, 'sys/fs/cgroup/devices/machine/g1/devices.list'), 'c 10:200 rw\n');
+    world.cards.hold(4711, '/dev/null', 'g1', 0);
+    const xml = domainXml(devices, "type='kvm' id='1'").replace('<devices>', `${around}<devices>`);
+    expect(await world.qemu('started', xml)).toEqual(fine);
+    const missing = world.records()[0]?.findings.filter(line => line.includes('does not have'));
+    const group = world.cards.groupOf('0000:5e:01.0');
+    const nodes = iommufd ? ['/dev/iommu', '/dev/vfio/devices/vfio0'] : ['/dev/vfio/vfio', `/dev/vfio/${group}`];
+    expect(missing).toEqual(nodes.map(node => expect.stringContaining(`QEMU does not have ${node} open`)));
+    expect(world.records()[0]?.findings.filter(line => line.includes('cgroup does not allow') && iommufd)).toEqual([]);
+  });
+});
+
 describe("what QEMU's cgroup allows is compared with what it needs", () => {
   /** Character devices as 1:3 and 1:5: the nodes of the test are links to /dev/null and /dev/zero. */
   const list = (...minors: number[]) => `${minors.map(minor => `c 1:${minor} rw`).join('\n')}\n`;

@@ -2,14 +2,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readDomain } from '../../src/model/domain.ts';
-import { resolveGuest } from '../../src/resolve/guest.ts';
+import { type NetworkLookup, resolveGuest } from '../../src/resolve/guest.ts';
 import { oldestLibvirtVersion } from '../../src/resolve/version.ts';
 import { viewGuest } from '../../src/transform/guest-view.ts';
 import { checkHostdevs } from '../../src/transform/hostdevs.ts';
 import { editsToStarted } from '../../src/transform/started.ts';
 import { parseXml } from '../../src/xml/document.ts';
 import { applyEdits } from '../../src/xml/edit.ts';
+import { escapeAttribute } from '../../src/xml/escape.ts';
 import { hasShared, sharedDirectory } from '../helpers/calls.ts';
+import { running } from '../helpers/documents.ts';
 import { TestHost } from '../helpers/host.ts';
 import { domainSchema, isValid } from '../helpers/relax-ng.ts';
 
@@ -24,9 +26,9 @@ const domains = documents.filter(
   ({ file }) => file.startsWith('corpus/domains') || file.startsWith('corpus/roundtrip'),
 );
 
-function view(bytes: Uint8Array) {
+function view(bytes: Uint8Array, findNetwork: NetworkLookup = () => undefined) {
   const domain = readDomain(parseXml(bytes));
-  const resolutions = resolveGuest(domain, { findNetwork: () => undefined, version: () => oldestLibvirtVersion });
+  const resolutions = resolveGuest(domain, { findNetwork, version: () => oldestLibvirtVersion });
   return { domain, guest: viewGuest(domain, resolutions) };
 }
 
@@ -72,11 +74,25 @@ describe.skipIf(!hasShared)('aliases', () => {
   );
 });
 
+/** What the networks of a guest may be. */
+const forwards = [
+  "<forward mode='bridge'/><bridge name='br0'/><port isolated='yes'/>",
+  `<forward mode='bridge'/><bridge name='ovs0'/><virtualport type='openvswitch'/><vlan trunk='yes'><tag id='1'/><tag id='2'/></vlan>
+   <portgroup name='p' default='yes'><bandwidth><inbound average='5'/><outbound average='6'/></bandwidth></portgroup>`,
+  "<forward mode='private' dev='e1'/><virtualport type='802.1Qbh'><parameters profileid='x'/></virtualport>",
+  `<forward mode='hostdev' managed='yes'><driver name='vfio'/>${[...'01234567'].map(slot => `<address type='pci' bus='0x7f' slot='${slot}'/>`).join('')}</forward>
+   <vlan><tag id='42'/></vlan>`,
+];
+
 describe.skipIf(!hasShared || domainSchema === undefined)("the started form and libvirt's schema", () => {
   test.each(domains)('$file stays valid where it was', ({ bytes }) => {
     if (!isValid(domainSchema!, bytes)) return;
-    const { domain, guest } = view(bytes);
-    const started = applyEdits(parseXml(bytes), editsToStarted(domain, guest));
-    expect(isValid(domainSchema!, started.text)).toBe(true);
+    for (const forward of forwards) {
+      const { domain, guest } = view(bytes, name =>
+        running(`<network><name>${escapeAttribute(name)}</name>${forward}</network>`),
+      );
+      const started = applyEdits(parseXml(bytes), editsToStarted(domain, guest));
+      expect(isValid(domainSchema!, started.text)).toBe(true);
+    }
   });
 });

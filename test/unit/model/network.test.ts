@@ -8,6 +8,7 @@ const withForward = (forward: string) => network(`<network><name>n</name>${forwa
 test.each([
   { name: 'no <forward> is isolated', forward: '', mode: 'none' },
   { name: '<forward/> without mode is nat', forward: '<forward/>', mode: 'nat' },
+  { name: 'an empty mode is none, which is nat', forward: "<forward mode=''/>", mode: 'nat' },
   ...['none', 'nat', 'route', 'open', 'bridge', 'private', 'vepa', 'passthrough', 'hostdev'].map(mode => ({
     name: `'${mode}' is itself`,
     forward: `<forward mode='${mode}'/>`,
@@ -17,7 +18,7 @@ test.each([
   expect(withForward(forward).mode).toBe(mode);
 });
 
-test.each(['passthru', 'NAT', 'routed', ''])("forward mode: '%s' is refused", mode => {
+test.each(['passthru', 'NAT', 'routed'])("forward mode: '%s' is refused", mode => {
   expect(() => withForward(`<forward mode='${mode}'/>`)).toThrow(refused);
 });
 

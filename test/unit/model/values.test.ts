@@ -56,7 +56,7 @@ test.each([
     wrong: 'fast',
   },
   { name: 'an mtu that is no number', inner: `${source}<mtu size='big'/>`, wrong: 'big' },
-  { name: 'queues that are no number', inner: `${source}<driver queues='many'/>`, wrong: 'many' },
+  { name: 'queues that are no number', inner: `${source}<model type='virtio'/><driver queues='many'/>`, wrong: 'many' },
   { name: 'an unknown teaming type', inner: `${source}<teaming type='third'/>`, wrong: 'third' },
   { name: 'a transient team member without its partner', inner: `${source}<teaming type='transient'/>`, wrong: '' },
   {
@@ -88,11 +88,6 @@ test.each([
     name: 'a virtualport on an ethernet interface',
     inner: "<virtualport type='openvswitch'/>",
     attributes: "type='ethernet'",
-  },
-  {
-    name: 'an unknown managed',
-    inner: "<source><address type='pci' bus='0' slot='1' function='0'/></source>",
-    attributes: "type='hostdev' managed='maybe'",
   },
 ])('one line names guest, interface and the line of the interface or what is inside it for $name', given => {
   const line = lineFor(given.inner, given.attributes);
