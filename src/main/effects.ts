@@ -4,16 +4,18 @@ import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
 import { readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
+import { sharedNameOf } from '../plan/change.ts';
 import { isGone } from './survivors.ts';
 
 /** This host, with what is written about its guests. */
 export function ownEffects(paths: HostPaths, clock: () => number, programs: Programs = ownPrograms): Effects {
   const memory = fileMemory(paths, clock);
   const isGoneGuest = (guest: string) => isGone(guest, { paths, memory, nowMs: clock() });
-  return hostEffects(paths, clock, {
+  const effects: Effects = hostEffects(paths, clock, {
     programs,
     guests: {
       isGone: isGoneGuest,
+      isKeptThrough: (dev, vf) => effects.sharedNames().includes(sharedNameOf({ kind: 'vf-mac', dev, vf })),
       claimants() {
         const sources = {
           memory,
@@ -25,4 +27,5 @@ export function ownEffects(paths: HostPaths, clock: () => number, programs: Prog
       },
     },
   });
+  return effects;
 }

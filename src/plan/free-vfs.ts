@@ -1,8 +1,8 @@
 import { matchesPattern } from '../config/match.ts';
 import type { Network } from '../model/network.ts';
 import type { PciAddress } from '../model/pci-address.ts';
+import { findUse, takenUses } from './device-uses.ts';
 import type { HostView } from './host-view.ts';
-import { isInUse } from './vfs.ts';
 
 export interface VfChoice {
   /** Names of PFs or patterns, the preferred ones first. */
@@ -42,7 +42,8 @@ export function listFreeVfs(host: HostView, { pfs, like, isTaken, isOwn, network
   const isFree = (address: PciAddress) =>
     ![address, ...(host.pci(address)?.netdevs ?? [])].some(isTaken) &&
     !pooled.has(address) &&
-    (isOwn(address) || !isInUse(address, host));
+    (isOwn(address) ||
+      (host.pci(address) !== undefined && findUse(address, host, [...takenUses, 'foreign']) === undefined));
   const rank = ({ address, isSamePf, wanted, numaNode }: (typeof candidates)[number]) => [
     address === like ? 0 : 1,
     isSamePf ? 0 : 1,
