@@ -145,7 +145,8 @@ export function isMet(
   return isSame(observed, to);
 }
 
-function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
+/** Why a change cannot be carried out on the host as it is: what it is about is not there, or its place is taken. */
+export function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
   if (observed === undefined)
     return isVfSubject(subject)
       ? `there is no VF ${subject.vf} of '${subject.dev}'`

@@ -270,6 +270,9 @@ export async function followsRunState(guest: GuestAtHand): Promise<boolean> {
 }
 
 /** All that planning for a guest needs. */
-export function contextOf({ domain, view, config, wishes, incoming }: GuestAtHand, host: HostView): PlanContext {
+export function contextOf(
+  { domain, view, config, wishes, incoming }: Pick<GuestAtHand, 'domain' | 'view' | 'config' | 'wishes' | 'incoming'>,
+  host: HostView,
+): PlanContext {
   return { devices: guestDevices(domain, view, { config, wishes, host, incoming }), config, host };
 }

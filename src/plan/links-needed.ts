@@ -15,10 +15,14 @@ export function linkObstacles(device: GuestDevice, context: ObstacleContext): Ob
 function bridgeObstacles(device: GuestDevice, bridge: string, { config, host }: ObstacleContext): Obstacle[] {
   const link = host.link(bridge);
   if (link?.isBridge || Object.hasOwn(config.provide.bridges, bridge)) return [];
-  const what = link === undefined ? `there is no bridge '${bridge}'` : `'${bridge}' is no bridge`;
-  const hint = "make it, or add it to 'provide' in the configuration";
+  const [what, hint] =
+    link === undefined
+      ? [`there is no bridge '${bridge}'`, howToMake]
+      : [`'${bridge}' is no bridge of the kernel's`, "one of Open vSwitch needs <virtualport type='openvswitch'/>"];
   return [refusal(device, new ActualnetError('DEVICE_MISSING', what, { hint }))];
 }
+
+const howToMake = "make it, or add it to 'provide' in the configuration";
 
 function macvtapObstacles(
   device: GuestDevice,
@@ -30,9 +34,8 @@ function macvtapObstacles(
   if (link === undefined) {
     const { vlans, bridges } = config.provide;
     if (Object.hasOwn(vlans, physdev) || Object.hasOwn(bridges, physdev)) return [];
-    const hint = "make it, or add it to 'provide' in the configuration";
     const what = `there is no device '${physdev}' for its macvtap`;
-    return [refusal(device, new ActualnetError('DEVICE_MISSING', what, { hint }))];
+    return [refusal(device, new ActualnetError('DEVICE_MISSING', what, { hint: howToMake }))];
   }
   const say = (why: string, hint: string | undefined, refuses = true): Obstacle => {
     const error = new ActualnetError('DEVICE_IN_USE', `'${physdev}', the device below its macvtap, ${why}`, { hint });
