@@ -1,4 +1,12 @@
-import { type Change, describeChange, isVfSubject, keyOf, sharedNameOf, type Value } from '../plan/change.ts';
+import {
+  type Change,
+  describeChange,
+  describeDoing,
+  isVfSubject,
+  keyOf,
+  sharedNameOf,
+  type Value,
+} from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
@@ -53,7 +61,7 @@ export async function carryOut(changes: readonly Change[], applying: Applying): 
     const first = [...failed].find(([{ change }]) => !change.optional);
     if (first !== undefined && !applying.keepGoing) {
       const [{ change }, message] = first;
-      const error = new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
+      const error = new ActualnetError('ACTION_FAILED', `cannot ${describeDoing(change)} (${change.why}): ${message}`);
       throw await rollBack(steps, ran, { error, ...applying });
     }
     forget([...failed.keys()], effects);

@@ -1,5 +1,6 @@
 import type { CommandFailure } from '../apply/effects.ts';
 import { ActualnetError } from '../report/error.ts';
+import { hintToRun, whyNotRun } from './not-run.ts';
 
 /** How long one process may take, in milliseconds: removing a link alone takes the kernel some 25. The launcher's limit is above. */
 function limitFor(lines: readonly string[]): number {
@@ -113,8 +114,8 @@ async function run(start: StartTool, tool: string, words: readonly string[], lin
     const result = await child.ended;
     if (late) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${limitMs / 1000} s`);
     if (result.exitCode === undefined) {
-      throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
-        hint: 'install iproute2',
+      throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${whyNotRun(tool, result.shortMessage)}`, {
+        hint: hintToRun(tool, 'iproute2'),
       });
     }
     return result;
