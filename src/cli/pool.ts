@@ -47,12 +47,10 @@ interface PfRow {
 export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<void> {
   const { effects } = options;
   const first = await effects.view({});
-  const links = first.pfs().flatMap(pf => first.pci(pf)?.ownLink ?? []);
+  const vfs = first.pfs().flatMap(pf => first.pci(pf)?.vfs ?? []);
+  const links = [...new Set(vfs.flatMap(vf => first.pci(vf)?.pf?.dev ?? []))];
+  const addresses = linksToAsk(vfs, first);
   const problems: string[] = [];
-  const addresses = linksToAsk(
-    first.pfs().flatMap(pf => first.pci(pf)?.vfs ?? []),
-    first,
-  );
   const host = await effects.view({ vfs: links, addresses }).catch(error => {
     problems.push(asActualnetError(error).message);
     return first;
@@ -84,7 +82,7 @@ function describePf(pf: PciAddress, context: Context): PfRow | undefined {
     up: dev !== null && host.link(dev)?.up === true,
     driver,
     numaNode,
-    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, dev, kept, context }) ?? []),
+    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, kept, context }) ?? []),
   };
 }
 
@@ -92,15 +90,15 @@ function describeVf(
   address: PciAddress,
   at: {
     readonly vf: number;
-    readonly dev: string | null;
     readonly kept: ReadonlySet<string>;
     readonly context: Context;
   },
 ): VfRow | undefined {
-  const { vf, dev, kept, context } = at;
+  const { vf, kept, context } = at;
   const { host, users, options } = context;
   const device = host.pci(address);
   if (device === undefined) return undefined;
+  const dev = device.pf?.dev ?? null;
   const use = findUse(address, host, [...takenUses, 'foreign']);
   const ledger = dev === null ? [] : options.effects.sharedLedger(sharedNameOf({ kind: 'vf-mac', dev, vf })).read();
   return {

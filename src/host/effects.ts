@@ -139,8 +139,8 @@ function withKnownPort(
   isSetThrough: (port: string, vf: number) => boolean,
 ): PciDevice | undefined {
   const { pf = null, netdevs = [] } = device ?? {};
-  if (device === undefined || pf === null || pf.ports.length < 2 || netdevs.length > 0) return device;
-  return { ...device, pf: { ...pf, dev: pf.ports.find(port => isSetThrough(port, pf.vf)) ?? pf.dev } };
+  if (device === undefined || pf?.ports === undefined || netdevs.length > 0) return device;
+  return { ...device, pf: { ...pf, dev: pf.ports.all.find(port => isSetThrough(port, pf.vf)) ?? pf.dev } };
 }
 
 /** Asks at most once, and only when it is wanted. */

@@ -3,7 +3,6 @@ import path from 'node:path';
 import type { CommandFailure } from '../apply/effects.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import { isZeroMacRefused } from '../model/vf-values.ts';
-import type { PfOfVf } from '../plan/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
 import { runAbandonable } from './abandonable.ts';
 import { ownBatches } from './commands.ts';
@@ -88,17 +87,18 @@ async function bindWithMac(
   { mac, ...binding }: { driver: string; override: string; mac: string | undefined },
 ): Promise<string | undefined> {
   const pf = readPciDevice(paths.sys, address)?.pf;
-  if (mac === undefined || !pf || pf.ports.length === 0) return bindDriver(paths, address, binding);
+  const ports = pf?.ports?.all ?? (pf?.dev ? [pf.dev] : []);
+  if (mac === undefined || !pf || ports.length === 0) return bindDriver(paths, address, binding);
   const setMac = async (port: string, to: string) => {
     const words = ['link', 'set', 'dev', port, 'vf', `${pf.vf}`, 'mac', to];
     const { status, complaint } = await runAbandonable('ip', words, { limitMs: writeLimitMs });
     return status === 0 ? undefined : complaint;
   };
-  const held = await readHeldMacs(pf);
+  const held = await readHeldMacs(ports, pf.vf);
   const answers = new Map<string, string | undefined>();
-  for (const port of pf.ports) answers.set(port, await setMac(port, mac));
-  const taken = pf.ports.filter(port => answers.get(port) === undefined);
-  if (taken.length === 0) return answers.get(pf.ports[0]!);
+  for (const port of ports) answers.set(port, await setMac(port, mac));
+  const taken = ports.filter(port => answers.get(port) === undefined);
+  if (taken.length === 0) return answers.get(ports[0]!);
   const failed = await bindDriver(paths, address, binding);
   let back: string | undefined;
   for (const port of taken) {
@@ -111,7 +111,7 @@ async function bindWithMac(
 }
 
 /** What each port of a PF holds for one of its VFs. */
-async function readHeldMacs({ ports, vf }: PfOfVf): Promise<ReadonlyMap<string, string>> {
+async function readHeldMacs(ports: readonly string[], vf: number): Promise<ReadonlyMap<string, string>> {
   const shown = await ownBatches.readBatch(
     'ip',
     ports.map(port => `link show dev ${port}`),

@@ -63,8 +63,10 @@ function readPf(sys: string, pf: PciAddress, vf: PciAddress): PciDevice['pf'] {
     .find(name => /^virtfn\d+$/.test(name) && path.basename(fs.readlinkSync(path.join(directory, name))) === vf);
   if (own === undefined) return null;
   const ports = portsOf(directory);
-  const portOf = ports.length < 2 ? {} : matchPorts(directory, ports, pciDirectory(sys, vf));
-  return { address: pf, dev: Object.values(portOf)[0] ?? ports[0] ?? null, vf: numberIn(own), ports, portOf };
+  const present = { address: pf, dev: ports[0] ?? null, vf: numberIn(own) };
+  if (ports.length < 2) return present;
+  const of = matchPorts(directory, ports, pciDirectory(sys, vf));
+  return { ...present, dev: Object.values(of)[0] ?? present.dev, ports: { all: ports, of } };
 }
 
 /**

@@ -73,10 +73,13 @@ export interface PfOfVf {
    */
   readonly dev: string | null;
   readonly vf: number;
-  /** All links of the PF through which VFs can be set, the first port's first. */
-  readonly ports: readonly string[];
-  /** Where the ports tell themselves apart: the one for each of the VF's own links. */
-  readonly portOf: Readonly<Record<string, string>>;
+  /** Of a function with several ports: their links, the first port's first, and which is whose of the VF's own links. */
+  readonly ports?: { readonly all: readonly string[]; readonly of: Readonly<Record<string, string>> };
+}
+
+/** The links through which a PF's VFs can be set. */
+export function portsOf({ dev, ports }: PfOfVf): readonly string[] {
+  return ports?.all ?? (dev === null ? [] : [dev]);
 }
 
 /** What a PF holds for a VF. Null is what the kernel does not tell. */

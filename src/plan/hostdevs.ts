@@ -5,7 +5,7 @@ import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import { findUse } from './device-uses.ts';
 import type { GuestDevice, HostdevUse } from './guest-devices.ts';
-import { type HostView, isOnVfio, isReadyForQemu, type PciDevice } from './host-view.ts';
+import { type HostView, isOnVfio, isReadyForQemu, type PciDevice, type PfOfVf, portsOf } from './host-view.ts';
 import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
 import { vfOf } from './vfs.ts';
 
@@ -98,7 +98,7 @@ function unfit(device: GuestDevice, { address, pf }: PciDevice, { config, host }
       hint: 'bind it to its network driver',
     });
   }
-  if (host.link(pf.dev)?.up || Object.hasOwn(config.provide.vfs, pf.dev)) return undefined;
+  if (host.link(pf.dev)?.up || isProvided(pf, config)) return undefined;
   return new ActualnetError('PF_DOWN', `'${pf.dev}', the PF of VF ${address}, is down`, {
     hint: `ip link set ${pf.dev} up`,
   });
@@ -138,8 +138,16 @@ function unviable({ address, group }: PciDevice, { devices, config, host }: Cont
 
 /** The PFs whose VFs the guest uses, where the configuration provides them. */
 export function providedPfs({ devices, config, host }: Context): string[] {
-  const pfs = devices.flatMap(device => (device.chosen ? (vfOf(device, host)?.pf ?? []) : []));
-  return pfs.filter(pf => Object.hasOwn(config.provide.vfs, pf));
+  return devices.flatMap(device => {
+    const use = device.chosen ? vfOf(device, host) : undefined;
+    const card = use && host.pci(use.address)?.pf;
+    return card && isProvided(card, config) ? use.pf : [];
+  });
+}
+
+/** The configuration names a function of two ports by either of them. */
+function isProvided(pf: PfOfVf, { provide }: Config): boolean {
+  return portsOf(pf).some(port => Object.hasOwn(provide.vfs, port));
 }
 
 /** libvirt looks whether they are up, and leaves it at that. */

@@ -20,7 +20,7 @@ export function vfOf({ hostdev, macvtap }: GuestDevice, host: HostView): VfUse |
   const physdev = macvtap?.passthrough ? macvtap.physdev : undefined;
   const address = hostdev?.address ?? (physdev === undefined ? undefined : host.link(physdev)?.pci);
   const pf = address ? host.pci(address)?.pf : undefined;
-  const dev = (physdev !== undefined && pf?.portOf[physdev]) || pf?.dev;
+  const dev = (physdev !== undefined && pf?.ports?.of[physdev]) || pf?.dev;
   if (!address || !pf || !dev) return undefined;
   return { address, pf: dev, vf: pf.vf, byLibvirt: hostdev === undefined || hostdev.as === 'interface' };
 }

@@ -96,6 +96,32 @@ describe('a function with two ports', () => {
     expect(world.cards.vf('ens1f0d1', 2).trust).toBe(true);
   });
 
+  test('has a PF provided by either name, brought up by the port that a VF is on', async () => {
+    begin('provide: { vfs: { ens1f0: { count: 3 } } }\n', [{ second }]);
+    for (const dev of ['ens1f0', 'ens1f0d1']) world.cards.byHand(`link set dev ${dev} down`);
+    expect(await world.qemu('prepare', domainXml(asInterface(1)))).toEqual(fine);
+    expect(world.cards.commands).toEqual(['link set dev ens1f0d1 up']);
+  });
+
+  test('is refused by the port that a VF is on when that is down', async () => {
+    begin('', [{ second }]);
+    world.cards.byHand('link set dev ens1f0d1 down');
+    expect(await world.qemu('prepare', domainXml(asInterface(0)))).toEqual(fine);
+    expect(await world.qemu('prepare', domainXml(asInterface(1)))).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/'ens1f0d1', the PF of VF 0000:5e:01\.1, is down .*\[PF_DOWN\]/),
+    });
+  });
+
+  test.each([
+    ['ens1f0', 0],
+    ['ens1f0d1', 1],
+  ])('gives a guest that comes a VF of the port %s, which a rule names', async (port, vf) => {
+    begin(`rewrite: [{ match: { guest: '*' }, vfs: [${port}] }]\n`, [{ second }]);
+    const { stdout } = await world.qemu('migrate', domainXml(asInterface(7)));
+    expect(stdout).toContain(source('ens1f0', vf, "type='pci' "));
+  });
+
   test('is used as ever where the ports do not tell themselves apart', async () => {
     begin(trusting, [{ representors: true }]);
     const xml = domainXml(asInterface(1));
