@@ -1,6 +1,13 @@
 import { findProblem, needsOf } from '../apply/apply.ts';
 import { foreseeStart, type StartHost } from '../apply/foresee.ts';
-import { guestAtHand, type PlannedPhase, type Planning, planGuest, plannedPhases } from '../apply/guest.ts';
+import {
+  type GuestAtHand,
+  guestAtHand,
+  type PlannedPhase,
+  type Planning,
+  planGuest,
+  plannedPhases,
+} from '../apply/guest.ts';
 import { foldLedger } from '../apply/ledger.ts';
 import { decideUndo } from '../apply/verdict.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
@@ -8,7 +15,7 @@ import type { Uuid } from '../model/values.ts';
 import { type Change, describeChange } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
-import { ActualnetError, errorLine, printable } from '../report/error.ts';
+import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import { viewError } from '../transform/guest-view.ts';
@@ -85,10 +92,9 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
       ? await foreseeStart({ ...guest, wishes: [] }, { findNetwork, accessRules, viewByLibvirt })
       : { refusals: [], findings: [] };
   if (foreseen.refusals.length > 0) return { ...foreseen, actions: [], refused: foreseen.refusals };
-  const first = await effects.view({});
-  const changes = planGuest(operation, guest, first);
+  const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
   const host = await effects.view(needsOf(changes));
-  const problems = problemsOf(changes, host);
+  const problems = [...(problem === undefined ? [] : [problem]), ...problemsOf(changes, host)];
   const isRefused = operation === 'prepare' || operation === 'start';
   if (isRefused && problems.length > 0) return { actions: [], refused: problems, findings: foreseen.findings };
   const actions = changes.map(change => {
@@ -101,6 +107,15 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
     };
   });
   return { actions, refused: [], findings: [...foreseen.findings, ...problems.map(({ message }) => message)] };
+}
+
+/** The changes, or what keeps them from being planned: a VLAN on a bridge that knows none, for example. */
+function planOrSay(operation: PlannedPhase, guest: GuestAtHand, host: HostView) {
+  try {
+    return { changes: planGuest(operation, guest, host), problem: undefined };
+  } catch (error) {
+    return { changes: [], problem: asActualnetError(error) };
+  }
 }
 
 /** What is not there, and will not have been made by then. */

@@ -21,7 +21,10 @@ beforeAll(() => {
   const link = { ifindex: '7', flags: '0x1003', mtu: '1500', address: '02:00:00:00:00:07' };
   for (const [name, value] of Object.entries(link)) put(`sys/class/net/br0/${name}`, `${value}\n`);
   put('sys/class/net/br0/bridge/vlan_filtering', '0\n');
-  put('etc/actualnet/config.yaml', 'provide: { bridges: { br7: { ports: [eth9] } } }\n');
+  put(
+    'etc/actualnet/config.yaml',
+    'provide: { bridges: { br7: { ports: [eth9] } } }\ntaps: { create: true }\ninterfaces: [{ match: { tap: t0 }, bridge: br0, vlan: 5 }]\n',
+  );
   const address = "domain='0x0000' bus='0xfe' slot='0x1f' function='0x6'/>";
   const network = `<network><name>vfs</name><forward mode='hostdev' managed='yes'><address type='pci' ${address}</forward></network>`;
   const port = `<networkport><uuid>0b0e1f52-0000-4000-8000-0000000000c3</uuid><owner><name>o</name><uuid>0b0e1f52-0000-4000-8000-0000000000bb</uuid></owner><mac address='52:54:00:00:00:09'/><plug type='hostdev-pci'><address ${address}</plug></networkport>`;
@@ -45,6 +48,11 @@ describe('what the hook refuses, plan refuses in the same words', () => {
     ['a provided bridge whose port is not there', onBridge('br7'), 'DEVICE_MISSING'],
     ['a pool that is used up', `<interface type='network'>${mac}<source network='vfs'/></interface>`, 'POOL_EXHAUSTED'],
     ['a device below a macvtap', `<interface type='direct'>${mac}<source dev='eth9'/></interface>`, 'DEVICE_MISSING'],
+    [
+      'a VLAN on a bridge that knows none',
+      `<interface type='ethernet'>${mac}<target dev='t0' managed='no'/></interface>`,
+      'VLAN_UNSUPPORTED',
+    ],
     ['nothing', onBridge('br0'), null],
     [
       'nothing of a network that libvirt tells of',
