@@ -1,4 +1,12 @@
-import { type Change, describeChange, isVfSubject, keyOf, sharedNameOf, type Value } from '../plan/change.ts';
+import {
+  type Change,
+  describeChange,
+  describeDoing,
+  isVfSubject,
+  keyOf,
+  sharedNameOf,
+  type Value,
+} from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
@@ -88,7 +96,7 @@ async function carryOutTurn(
   const first = [...failed].find(([{ change }]) => !change.optional);
   if (first !== undefined && !keepGoing) {
     const [{ change }, message] = first;
-    throw new ActualnetError('ACTION_FAILED', `cannot ${describeChange(change)} (${change.why}): ${message}`);
+    throw new ActualnetError('ACTION_FAILED', `cannot ${describeDoing(change)} (${change.why}): ${message}`);
   }
   forget([...failed.keys()], effects);
   await noteDone([...ran], applying);
@@ -188,7 +196,8 @@ export function isMet(
   return isSame(observed, to);
 }
 
-function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
+/** Why a change cannot be carried out on the host as it is: what it is about is not there, or its place is taken. */
+export function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
   if (observed === undefined)
     return isVfSubject(subject)
       ? `there is no VF ${subject.vf} of '${subject.dev}'`

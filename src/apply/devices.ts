@@ -1,8 +1,8 @@
 import type { PciAddress } from '../model/pci-address.ts';
 import { type Change, keyOf } from '../plan/change.ts';
 import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
-import { findObstacles } from '../plan/hostdevs.ts';
 import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
+import type { Obstacle } from '../plan/obstacle.ts';
 import {
   isPassive,
   type PlanContext,
@@ -12,8 +12,10 @@ import {
   planReachable,
   planUnreachable,
 } from '../plan/plan.ts';
-import { type ActualnetError, asActualnetError } from '../report/error.ts';
+import { asActualnetError } from '../report/error.ts';
+import type { NetworkLookup } from '../resolve/guest.ts';
 import { carryOut, needsOf } from './apply.ts';
+import { obstaclesOf } from './foresee.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
 import type { PortView } from './record.ts';
@@ -139,20 +141,27 @@ export interface Coming {
   readonly device: { readonly mac: string } | { readonly address: PciAddress };
 }
 
-/** What keeps a device from being attached, and what is planned for it before. */
-export async function foreseeDevice(coming: Coming): Promise<{ obstacles: ActualnetError[]; changes: Change[] }> {
+/** What keeps a device from being attached, or is to be told, and what is planned for it before. */
+export async function foreseeDevice(
+  coming: Coming,
+  findNetwork: NetworkLookup,
+): Promise<{ obstacles: Obstacle[]; changes: Change[] }> {
   const { context, own } = await contextOfDevice(coming);
-  const alone = { ...context, devices: own };
+  const { domain, effects } = coming.guest;
   return {
-    obstacles: findObstacles(alone, coming.guest.domain.name),
-    changes: isPassive(context.config) ? [] : planAttach(alone),
+    obstacles: await obstaclesOf(context, { guest: domain.name, findNetwork, effects, devices: own }),
+    changes: planAlone(context, own),
   };
+}
+
+function planAlone(context: PlanContext, own: readonly GuestDevice[]): Change[] {
+  return isPassive(context.config) ? [] : planAttach({ ...context, devices: own });
 }
 
 /** Makes ready for a device that libvirt is to connect next. Throws after rolling back. */
 export async function prepareDevice(coming: Coming): Promise<string[]> {
-  const { changes } = await foreseeDevice(coming);
-  return carryOutFor(coming.guest, changes);
+  const { context, own } = await contextOfDevice(coming);
+  return carryOutFor(coming.guest, planAlone(context, own));
 }
 
 /** libvirt has connected the device: it is set, and opened unless the CPUs stand still. Throws after rolling back. */

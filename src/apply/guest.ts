@@ -4,13 +4,12 @@ import type { Domain } from '../model/domain.ts';
 import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
-import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
+import { type AccessRules, accessNodes, compareAccess } from '../plan/access.ts';
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
-import { findObstacles } from '../plan/hostdevs.ts';
 import {
   type PlanContext,
   planJoin,
@@ -182,20 +181,6 @@ function isOnVf(subject: Subject, { pf, vf, address }: VfUse): boolean {
     : subject.kind === 'driver' && subject.dev === address;
 }
 
-/** What keeps a guest's host devices, foreseen or chosen, from being given to it. */
-export async function obstaclesOf(
-  guest: GuestAtHand,
-  readRules: () => AccessRules | undefined,
-): Promise<ActualnetError[]> {
-  const { domain, view, effects } = guest;
-  if (view.hostdevs.length === 0 && !hasCommandLine(domain)) return [];
-  const context = contextOf(guest, await effects.view({}));
-  const nodes = accessNodes(domain, context.devices, context.host).filter(({ byLibvirt }) => !byLibvirt);
-  const rules = nodes.length === 0 ? undefined : readRules();
-  const access = rules?.closed ? findMissingAccess(nodes, rules) : [];
-  return [...findObstacles(context, domain.name), ...access];
-}
-
 /** The nodes that libvirt will not let QEMU open and its configuration leaves to the cgroup alone. */
 export async function nodesToGrant(guest: GuestAtHand, readRules: () => AccessRules | undefined): Promise<string[]> {
   const { domain, effects } = guest;
@@ -285,6 +270,9 @@ export async function followsRunState(guest: GuestAtHand): Promise<boolean> {
 }
 
 /** All that planning for a guest needs. */
-export function contextOf({ domain, view, config, wishes, incoming }: GuestAtHand, host: HostView): PlanContext {
+export function contextOf(
+  { domain, view, config, wishes, incoming }: Pick<GuestAtHand, 'domain' | 'view' | 'config' | 'wishes' | 'incoming'>,
+  host: HostView,
+): PlanContext {
   return { devices: guestDevices(domain, view, { config, wishes, host, incoming }), config, host };
 }

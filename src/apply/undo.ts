@@ -1,6 +1,9 @@
 import type { Uuid } from '../model/values.ts';
-import { type Change, describeChange } from '../plan/change.ts';
+import { isZeroMacRefused } from '../model/vf-values.ts';
+import { type Change, describeChange, isVfSubject } from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
+import type { HostView } from '../plan/host-view.ts';
+import { idleMac } from '../plan/idle-mac.ts';
 import { asActualnetError } from '../report/error.ts';
 import { needsOf, timeOf } from './apply.ts';
 import type { CommandFailure, Effects, LedgerFile } from './effects.ts';
@@ -131,10 +134,11 @@ export async function undoTogether(undoings: readonly Undoing[], effects: Effect
       else failed.push({ undoing, change, message });
     });
   }
-  const settled = await settleForOtherMac(failed, effects);
-  closeEntries([...closed, ...settled.map(({ undoing }) => undoing)], effects);
-  for (const { change } of settled) left.push(`${describeChange(change)}: refused, it has ${otherMac} instead`);
-  for (const step of failed.filter(each => !settled.includes(each)))
+  const settled = await settleForOtherMac(failed, host, effects);
+  closeEntries([...closed, ...settled.map(({ step }) => step.undoing)], effects);
+  for (const { step, mac } of settled) left.push(`${describeChange(step.change)}: refused, it has ${mac} instead`);
+  const isSettled = (each: FailedUndo) => settled.some(({ step }) => step === each);
+  for (const step of failed.filter(each => !isSettled(each)))
     problems.push(`${describeChange(step.change)}: ${step.message}`);
   return { left, problems };
 }
@@ -153,20 +157,22 @@ interface FailedUndo {
   readonly message: string;
 }
 
-const otherMac = '02:00:00:00:00:00';
-
-/** Some drivers do not take back the all-zero MAC they began with; then libvirt's substitute must do: the guest's has to go. */
-async function settleForOtherMac(failed: readonly FailedUndo[], effects: Effects): Promise<FailedUndo[]> {
-  const refused = failed.filter(
-    ({ change: { subject, to }, message }) =>
-      subject.kind === 'vf-mac' &&
-      /^[0:]+$/.test(String(to)) &&
-      /Invalid argument|Cannot assign|not supported/.test(message),
-  );
+/** Some drivers do not take back the all-zero MAC they began with; then another must do: the guest's has to go. */
+async function settleForOtherMac(failed: readonly FailedUndo[], host: HostView, effects: Effects): Promise<Settled[]> {
+  const refused = failed.flatMap((step): Settled[] => {
+    const { subject, to } = step.change;
+    if (!isVfSubject(subject) || subject.kind !== 'vf-mac' || !isZeroMacRefused(String(to), step.message)) return [];
+    return [{ step, mac: idleMac(subject.dev, subject.vf, host) }];
+  });
   if (refused.length === 0) return [];
-  const lines = refused.map(({ change: { subject } }) => commandFor({ subject, to: otherMac }).line);
+  const lines = refused.map(({ step, mac }) => commandFor({ subject: step.change.subject, to: mac }).line);
   const failures = await effects.run('ip', lines, { keepGoing: true });
   return refused.filter((_, place) => failures.every(failure => failure.place !== place));
+}
+
+interface Settled {
+  readonly step: FailedUndo;
+  readonly mac: string;
 }
 
 /** Notes that entries have nothing left to undo; a ledger with nothing in force is removed, a long one written anew. */

@@ -8,8 +8,9 @@ import {
   type Subject,
   type Value,
 } from '../plan/change.ts';
+import { findUse, useKinds } from '../plan/device-uses.ts';
 import { type HostView, isSame, type LinkState, observe } from '../plan/host-view.ts';
-import { guestOfVfs, hasBeenTaken, hindranceOf, userOf } from '../plan/vfs.ts';
+import { guestOfVfs, hasBeenTaken, userOf } from '../plan/vfs.ts';
 import type { LedgerEntry } from './ledger.ts';
 
 /** What undoing comes to on the host as it is: what to change, newest first, and what is somebody else's now. */
@@ -111,8 +112,9 @@ export function hindranceFor(subject: Subject, host: HostView): string | undefin
   const pf = host.link(subject.dev)?.pci;
   const vfs = (pf && host.pci(pf)?.vfs) || [];
   if (subject.kind === 'vfs') {
-    const found = vfs.map(vf => ({ vf, why: hindranceOf(vf, host) })).find(({ why }) => why !== undefined);
-    return found && `VF ${found.vf}: ${found.why}`;
+    // Someone would lose a VF, and the kernel would keep the writer waiting.
+    const found = vfs.map(vf => ({ vf, use: findUse(vf, host, useKinds) })).find(({ use }) => use !== undefined);
+    return found && `VF ${found.vf}: ${found.use?.why}`;
   }
   if (subject.kind === 'unmanaged') return describeUser(guestOfVfs(vfs, host));
   const vf = isVfSubject(subject) ? vfs[subject.vf] : undefined;

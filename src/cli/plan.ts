@@ -1,23 +1,35 @@
-import { needsOf } from '../apply/apply.ts';
-import { guestAtHand, type PlannedPhase, type Planning, planGuest, plannedPhases } from '../apply/guest.ts';
+import { findProblem, needsOf } from '../apply/apply.ts';
+import { foreseeStart, type StartHost } from '../apply/foresee.ts';
+import {
+  type GuestAtHand,
+  guestAtHand,
+  type PlannedPhase,
+  type Planning,
+  planGuest,
+  plannedPhases,
+} from '../apply/guest.ts';
 import { foldLedger } from '../apply/ledger.ts';
 import { decideUndo } from '../apply/verdict.ts';
-import { readDomain } from '../model/domain.ts';
+import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { type Change, describeChange } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
-import { ActualnetError, printable } from '../report/error.ts';
+import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import type { NetworkLookup } from '../resolve/guest.ts';
+import { viewError } from '../transform/error-view.ts';
 import type { CommandIo } from './io.ts';
 
-export interface PlanOptions extends Planning {
+export interface PlanOptions extends Planning, Pick<StartHost, 'accessRules'> {
   /** Where the document is read from. */
   readonly document: string;
   readonly operation: string;
   readonly format: 'table' | 'json';
   /** Whether the guest of that uuid is expected from elsewhere. */
   readonly isIncoming: (guest: Uuid) => boolean;
+  /** Networks by libvirt's own count of their pools. */
+  readonly findLibvirtNetwork: NetworkLookup;
 }
 
 /** One line of a plan; described by schemas/plan.schema.json. */
@@ -31,7 +43,17 @@ interface PlannedAction {
 /** The operations that have a plan: those that set up, and those that undo what the guest's ledger holds. */
 export const plannedOperations: readonly string[] = [...plannedPhases, 'stopped', 'release'];
 
-/** `actualnet plan qemu GUEST OP`: what a hook call would do and undo, given its document. Touches nothing. */
+/** What a call would do, or why it would be refused and do nothing; and what it would tell. */
+interface Planned {
+  readonly actions: readonly PlannedAction[];
+  readonly refused: readonly ActualnetError[];
+  readonly findings: readonly string[];
+}
+
+/**
+ * `actualnet plan qemu GUEST OP`: what a hook call would do and undo, given its document. Touches nothing. Throws what libvirt
+ * would be answered where the call would be refused.
+ */
 export async function planCommand(options: PlanOptions, io: CommandIo): Promise<void> {
   const { operation } = options;
   if (!plannedOperations.includes(operation)) {
@@ -41,19 +63,41 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
   }
   const domain = readDomain(io.readDocument(options.document));
   const isUndo = operation === 'stopped' || operation === 'release';
-  const actions = isUndo ? await planUndo(domain.uuid, options) : await planDo(domain, options);
-  const plan = { version: 1, guest: domain.name, phase: operation, actions };
-  io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : formatPlan(actions));
+  const { actions, refused, findings } = isUndo
+    ? { actions: await planUndo(domain.uuid, options), refused: [], findings: [] }
+    : await planDo(domain, options);
+  const told = {
+    ...(refused.length > 0 && { refused: refused.map(viewError) }),
+    ...(findings.length > 0 && { findings }),
+  };
+  const plan = { version: 1, guest: domain.name, phase: operation, actions, ...told };
+  io.write(
+    options.format === 'json'
+      ? `${JSON.stringify(plan, null, 2)}\n`
+      : `${formatPlan({ actions, refused, findings })}${findings.map(line => `finding: ${printable(line)}\n`).join('')}`,
+  );
+  const [refusal] = refused;
+  if (refusal !== undefined)
+    throw new ActualnetError(refusal.code, `${domain.owner}, ${operation}: ${refusal.message}`, { hint: refusal.hint });
 }
 
-async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
-  const { effects } = options;
+async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
+  const { effects, accessRules, findNetwork, findLibvirtNetwork } = options;
+  const operation = options.operation as PlannedPhase;
   const incoming = domain.uuid !== undefined && options.isIncoming(domain.uuid);
   const guest = guestAtHand(domain, options, { incoming });
-  const first = await effects.view({});
-  const changes = planGuest(options.operation as PlannedPhase, guest, first);
+  const viewByLibvirt = () => guestAtHand(domain, { ...options, findNetwork: findLibvirtNetwork }).view;
+  const foreseen =
+    operation === 'prepare'
+      ? await foreseeStart({ ...guest, wishes: [] }, { findNetwork, accessRules, viewByLibvirt })
+      : { refusals: [], findings: [] };
+  if (foreseen.refusals.length > 0) return { ...foreseen, actions: [], refused: foreseen.refusals };
+  const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
   const host = await effects.view(needsOf(changes));
-  return changes.map(change => {
+  const problems = [...(problem === undefined ? [] : [problem]), ...problemsOf(changes, host)];
+  const isRefused = operation === 'prepare' || operation === 'start';
+  if (isRefused && problems.length > 0) return { actions: [], refused: problems, findings: foreseen.findings };
+  const actions = changes.map(change => {
     const state = stateOf(change, host);
     return {
       what: describeChange(change),
@@ -61,6 +105,27 @@ async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOption
       why: change.why,
       command: state === 'to do' ? commandLine(change) : null,
     };
+  });
+  return { actions, refused: [], findings: [...foreseen.findings, ...problems.map(({ message }) => message)] };
+}
+
+/** The changes, or what keeps them from being planned: a VLAN on a bridge that knows none, for example. */
+function planOrSay(operation: PlannedPhase, guest: GuestAtHand, host: HostView) {
+  try {
+    return { changes: planGuest(operation, guest, host), problem: undefined };
+  } catch (error) {
+    return { changes: [], problem: asActualnetError(error) };
+  }
+}
+
+/** What is not there, and will not have been made by then. */
+function problemsOf(changes: readonly Change[], host: HostView): ActualnetError[] {
+  const made = new Set<string>();
+  return changes.flatMap(change => {
+    const { subject, to, why } = change;
+    if (subject.kind === 'link' && to !== null) made.add(subject.dev);
+    const problem = findProblem(change, made.has(subject.dev) ? null : observe(subject, host), host);
+    return problem === undefined ? [] : new ActualnetError('DEVICE_MISSING', `${problem} (${why})`);
   });
 }
 
@@ -100,7 +165,8 @@ function commandLine(change: Pick<Change, 'subject' | 'to'>): string {
   return `${tool} ${line}`;
 }
 
-function formatPlan(actions: readonly PlannedAction[]): string {
+function formatPlan({ actions, refused }: Planned): string {
+  if (refused.length > 0) return refused.map(error => `would be refused: ${errorLine(error)}\n`).join('');
   if (actions.length === 0) return 'nothing to do\n';
   const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why].map(printable));
   return `${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;

@@ -3,8 +3,8 @@ import { foldLedger } from '../apply/ledger.ts';
 import { listUsers, type User, type UserSources } from '../apply/users.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { sharedNameOf, type Value } from '../plan/change.ts';
-import { type HostView, isOnVfio, type VfState } from '../plan/host-view.ts';
-import { userOf } from '../plan/vfs.ts';
+import { findUse, linksToAsk, takenUses } from '../plan/device-uses.ts';
+import type { HostView, VfState } from '../plan/host-view.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import type { CommandIo } from './io.ts';
@@ -47,9 +47,11 @@ interface PfRow {
 export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<void> {
   const { effects } = options;
   const first = await effects.view({});
-  const links = first.pfs().flatMap(pf => first.pci(pf)?.ownLink ?? []);
+  const vfs = first.pfs().flatMap(pf => first.pci(pf)?.vfs ?? []);
+  const links = [...new Set(vfs.flatMap(vf => first.pci(vf)?.pf?.dev ?? []))];
+  const addresses = linksToAsk(vfs, first);
   const problems: string[] = [];
-  const host = await effects.view({ vfs: links }).catch(error => {
+  const host = await effects.view({ vfs: links, addresses }).catch(error => {
     problems.push(asActualnetError(error).message);
     return first;
   });
@@ -80,7 +82,7 @@ function describePf(pf: PciAddress, context: Context): PfRow | undefined {
     up: dev !== null && host.link(dev)?.up === true,
     driver,
     numaNode,
-    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, dev, kept, context }) ?? []),
+    vfs: vfs.flatMap((address, vf) => describeVf(address, { vf, kept, context }) ?? []),
   };
 }
 
@@ -88,16 +90,16 @@ function describeVf(
   address: PciAddress,
   at: {
     readonly vf: number;
-    readonly dev: string | null;
     readonly kept: ReadonlySet<string>;
     readonly context: Context;
   },
 ): VfRow | undefined {
-  const { vf, dev, kept, context } = at;
+  const { vf, kept, context } = at;
   const { host, users, options } = context;
   const device = host.pci(address);
   if (device === undefined) return undefined;
-  const user = userOf(address, host);
+  const dev = device.pf?.dev ?? null;
+  const use = findUse(address, host, [...takenUses, 'foreign']);
   const ledger = dev === null ? [] : options.effects.sharedLedger(sharedNameOf({ kind: 'vf-mac', dev, vf })).read();
   return {
     vf,
@@ -108,7 +110,7 @@ function describeVf(
     numaNode: device.numaNode,
     settings: settingsOf((dev !== null && host.vf(dev, vf)) || undefined),
     usedBy: [
-      ...(user === undefined ? [] : [{ who: user, by: isOnVfio(device) ? 'VFIO' : 'the kernel' }]),
+      ...(use === undefined ? [] : [{ who: use.who, by: use.kind === 'process' ? 'VFIO' : 'the kernel' }]),
       ...(users.get(address) ?? []),
       ...device.netdevs.flatMap(netdev => users.get(netdev) ?? []),
       ...(kept.has(`${dev}_vf${vf}`) ? [{ who: 'libvirt', by: 'the state it has put aside' }] : []),

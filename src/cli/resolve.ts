@@ -1,4 +1,6 @@
-import { readDomain } from '../model/domain.ts';
+import { obstaclesOf } from '../apply/foresee.ts';
+import { contextOf, type Planning } from '../apply/guest.ts';
+import { type Domain, readDomain } from '../model/domain.ts';
 import { readNetwork } from '../model/network.ts';
 import { ActualnetError, type ErrorCode, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
@@ -21,18 +23,25 @@ export interface ResolveOptions {
   readonly networksDir: string | undefined;
   readonly libvirtVersion: () => LibvirtVersion;
   readonly format: 'table' | 'json' | 'xml';
-  /** Networks of this host, asked only when none are given. */
-  readonly hostNetworks: NetworkLookup;
+  /** Asked only when no networks are given: then it is about this host. */
+  readonly thisHost: {
+    readonly findNetwork: NetworkLookup;
+    /** Whether a guest of that name runs: then its devices are its own. */
+    readonly runs: (guest: string) => boolean;
+    readonly planning: () => Promise<Planning>;
+  };
 }
 
 /** `actualnet resolve`: what each interface of a guest will be here, under which alias, and why. */
-export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
+export async function resolveCommand(options: ResolveOptions, io: CommandIo): Promise<void> {
   const document = io.readDocument(options.domain);
   const domain = readDomain(document, options.libvirtVersion);
   const files = [...options.network, ...(options.networksDir === undefined ? [] : io.listFiles(options.networksDir))];
   const given = files.length > 0 || options.networksDir !== undefined ? readNetworks(files, options, io) : undefined;
-  const findNetwork = given === undefined ? options.hostNetworks : (name: string) => given.get(name);
-  const resolutions = resolveGuest(domain, { findNetwork, version: options.libvirtVersion });
+  const findNetwork = given === undefined ? options.thisHost.findNetwork : (name: string) => given.get(name);
+  const resolved = resolveGuest(domain, { findNetwork, version: options.libvirtVersion });
+  const foreseen = given === undefined ? await lookAtHost(domain, resolved, options) : nothing;
+  const resolutions = resolved.map((each, index) => ({ ...foreseen.errors[index], ...each }));
   const view = viewGuest(domain, resolutions);
   if (options.format === 'xml') {
     io.write(applyEdits(document, editsToStarted(domain, view)).text);
@@ -48,12 +57,51 @@ export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
         ...definitionRefusals(network, options.libvirtVersion()),
       ]),
     ...checkHostdevs(view),
+    ...foreseen.warnings,
   ].map(printable);
   io.write(
     options.format === 'json'
       ? `${JSON.stringify({ ...view, warnings }, null, 2)}\n`
       : table(view, resolutions, warnings),
   );
+}
+
+interface AtHost {
+  /** By interface. */
+  readonly errors: readonly { readonly error?: ActualnetError }[];
+  readonly warnings: readonly string[];
+}
+
+const nothing: AtHost = { errors: [], warnings: [] };
+
+/** What would be in the way if the guest were started here now, as its `prepare` would find it. */
+async function lookAtHost(
+  domain: Domain,
+  resolutions: readonly InterfaceResolution[],
+  { thisHost: { findNetwork, runs, planning } }: ResolveOptions,
+): Promise<AtHost> {
+  if (domain.form !== 'inactive' || runs(domain.name)) return nothing;
+  try {
+    const { config, effects } = await planning();
+    const view = viewGuest(domain, resolutions);
+    const guest = { domain, view, config, wishes: [], incoming: false };
+    const context = contextOf(guest, await effects.view({}));
+    const obstacles = await obstaclesOf(context, { guest: domain.name, findNetwork, effects });
+    const refusing = domain.interfaces.map((_, index) =>
+      obstacles.find(({ device, refuses }) => refuses && device === context.devices[index]),
+    );
+    const others = obstacles.filter(obstacle => !refusing.includes(obstacle));
+    return {
+      errors: refusing.map(found => (found === undefined ? {} : { error: ownedBy(domain, found.error) })),
+      warnings: others.map(({ error }) => errorLine(error)),
+    };
+  } catch (error) {
+    return { ...nothing, warnings: [`this host was not looked at: ${errorLine(error)}`] };
+  }
+}
+
+function ownedBy({ owner }: Domain, { code, message, hint }: ActualnetError): ActualnetError {
+  return new ActualnetError(code, `${owner}, ${message}`, { hint });
 }
 
 /** Networks from files count as active and without connections. */

@@ -1,6 +1,7 @@
 import { carryOut } from '../apply/apply.ts';
 import type { Effects } from '../apply/effects.ts';
 import type { Config } from '../config/config.ts';
+import { sharedNameOf } from '../plan/change.ts';
 import { provideParts } from '../plan/parts.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { CommandIo } from './io.ts';
@@ -23,7 +24,10 @@ export async function vfsCommand(
   for (const name of pf === undefined ? provided : [pf]) {
     const changes = provideParts([name], config).map(({ shared: _, ...change }) => change);
     const owner = `PF '${name}'`;
-    const [problem] = await carryOut(changes, { owner, user: `vfs:${name}`, ledger, effects, keepGoing: false });
+    // Nothing is shared here, so nobody else takes it: a network that starts meanwhile looks at the same VFs.
+    const unlock = await effects.lock([...new Set(changes.map(({ subject }) => sharedNameOf(subject)))]);
+    const carrying = carryOut(changes, { owner, user: `vfs:${name}`, ledger, effects, keepGoing: false });
+    const [problem] = await carrying.finally(unlock);
     if (problem !== undefined) throw new ActualnetError('DEVICE_IN_USE', `${owner}: ${problem}`);
     io.write(`${name}: ${(await effects.view({})).link(name)?.vfs ?? 0} VFs\n`);
   }

@@ -76,7 +76,10 @@ export async function runHook(invocation: Invocation, host: HookContext): Promis
         : await handleNetwork(operation as NetworkOperation, invocation, context);
     return { ...nothing, stdout };
   } catch (error) {
-    const line = `${driver === 'qemu' ? 'guest' : 'network'} '${printable(object)}', ${operation}: ${errorLine(error)}`;
+    const owner = `${driver === 'qemu' ? 'guest' : 'network'} '${printable(object)}'`;
+    // Some errors name the guest themselves: once is enough.
+    const said = errorLine(error);
+    const line = `${owner}, ${operation}: ${said.startsWith(`${owner}: `) ? said.slice(owner.length + 2) : said}`;
     context.log.warn(line);
     return rule?.onError === 'refuse' ? { status: 1, stdout: '', stderr: `${line}\n` } : nothing;
   }

@@ -1,9 +1,11 @@
 import { carryOut } from '../apply/apply.ts';
+import { obstaclesOf } from '../apply/foresee.ts';
 import { actOnPort, leavePort } from '../apply/guest.ts';
 import { comparePort, foldRecord, type GuestRecord, type PortView } from '../apply/record.ts';
 import { leaveShared, type Undone } from '../apply/undo.ts';
 import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
+import { portDevice } from '../plan/guest-devices.ts';
 import { planNetworkStart } from '../plan/parts.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
@@ -87,10 +89,13 @@ async function noteCreated(
   { record, isNew, context }: { record: GuestRecord | undefined; isNew: boolean; context: HookContext },
 ): Promise<void> {
   const { memory, log } = context;
+  // libvirt has chosen, perhaps otherwise than foreseen; and for a device that is attached nobody has asked us before.
+  const found = isNew ? await refuseUsed(port, network, context) : [];
   const problems = await setUp(port, network, context).catch(error => {
     if (isNew) throw error;
     return [errorLine(error)];
   });
+  problems.push(...found);
   for (const line of problems) log.warn(`guest '${port.ownerName}', port-created: ${line}`);
   remember(network, context);
   memory.rememberPort(network.name, { uuid: port.uuid, xml: port.element.outerXml });
@@ -103,6 +108,25 @@ async function noteCreated(
   const findings = running || record.foreseen === null ? [] : comparePort(record.foreseen, view);
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-created', port: view, findings });
   for (const finding of findings) log.warn(`guest '${port.ownerName}', port-created: ${finding}`);
+}
+
+/** A device that others use is not given away. Answers what is taken on purpose. */
+async function refuseUsed(
+  port: NetworkPort,
+  network: Network,
+  { config: read, effects, memory }: HookContext,
+): Promise<string[]> {
+  const host = await effects.view({});
+  const context = { config: await read(), host };
+  const device = portDevice(port, network, context);
+  if (device === undefined) return [];
+  const { findNetwork } = memory;
+  const asked = { guest: port.ownerName, findNetwork, effects, devices: [device] };
+  const obstacles = await obstaclesOf({ ...context, devices: [device] }, asked);
+  const uses = obstacles.filter(({ error }) => error.code === 'DEVICE_IN_USE');
+  const refusal = uses.find(({ refuses }) => refuses)?.error;
+  if (refusal !== undefined) throw refusal;
+  return uses.map(({ error }) => errorLine(error));
 }
 
 async function setUp(port: NetworkPort, network: Network, { config: read, effects }: HookContext): Promise<string[]> {

@@ -1,8 +1,9 @@
-import { obstaclesOf, undoAll } from '../apply/guest.ts';
+import { foreseeStart } from '../apply/foresee.ts';
+import { undoAll } from '../apply/guest.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import { ActualnetError, errorLine } from '../report/error.ts';
+import { errorLine } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { HookContext } from './dispatch.ts';
 import { type AtHand, act, write } from './guest.ts';
@@ -30,8 +31,8 @@ export async function prepare(guest: Uuid, domain: Domain, context: HookContext)
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming, beside, rewritten, picks }), context);
   memory.takeAnnouncement(guest);
   const atHand = { uuid: guest, domain, view, incoming, halted: true };
-  await refuseImpossible(atHand, context);
-  const told = await act('prepare', atHand, context);
+  const foreseen = await refuseImpossible(atHand, context);
+  const told = [...foreseen, ...(await act('prepare', atHand, context))];
   // A device that has just been bound has a node that could not be named before.
   if ((await context.config()).hostdevs.bind) await refuseImpossible(atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
@@ -59,33 +60,19 @@ async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, lo
   memory.removeRecord(guest);
 }
 
-/**
- * A host device that cannot be had ends the start here, with the reason in plain words: libvirt or QEMU would fail on it a
- * little later. What was foreseen from our own count of a pool is looked at again with libvirt's before anything is refused.
- */
-async function refuseImpossible(guest: AtHand, context: HookContext): Promise<void> {
+/** A device that cannot be had ends the start here, with the reason in plain words. Answers what is only to be told. */
+async function refuseImpossible(guest: AtHand, context: HookContext): Promise<readonly string[]> {
   const { domain } = guest;
-  const first = await findRefusals(guest, context);
-  const isForeseen = guest.view.interfaces.some(({ network }) => network !== null);
-  const again = () => ({ ...guest, view: viewOf(domain, context, context.memory.findLibvirtNetwork) });
-  const refusals = first.length > 0 && isForeseen ? await findRefusals(again(), context) : first;
+  const { effects, accessRules, memory } = context;
+  const atHand = { ...guest, config: await context.config(), wishes: [], effects };
+  const { refusals, findings } = await foreseeStart(atHand, {
+    findNetwork: memory.findNetwork,
+    accessRules,
+    viewByLibvirt: () => viewOf(domain, context, memory.findLibvirtNetwork),
+  });
   const [refusal, ...others] = refusals;
-  if (refusal === undefined) return;
-  const findings = others.map(errorLine);
-  if (findings.length > 0) write(guest.uuid, lineOf('prepare', domain, context, { findings }), context);
+  if (refusal === undefined) return findings;
+  const lines = others.map(errorLine);
+  if (lines.length > 0) write(guest.uuid, lineOf('prepare', domain, context, { findings: lines }), context);
   throw refusal;
-}
-
-async function findRefusals(guest: AtHand, context: HookContext): Promise<ActualnetError[]> {
-  const { domain, view } = guest;
-  const unresolved = view.interfaces.flatMap(({ error }) =>
-    error?.code === 'POOL_EXHAUSTED' || error?.code === 'DEVICE_TWICE'
-      ? new ActualnetError(error.code, error.message.replace(`${domain.owner}, `, ''), {
-          hint: error.hint ?? undefined,
-        })
-      : [],
-  );
-  const config = await context.config();
-  const obstacles = await obstaclesOf({ ...guest, config, wishes: [], effects: context.effects }, context.accessRules);
-  return [...unresolved, ...obstacles];
 }

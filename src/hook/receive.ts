@@ -1,6 +1,5 @@
 import type { Planning } from '../apply/guest.ts';
-import { rewriteForHost } from '../apply/rewrite.ts';
-import type { Config } from '../config/config.ts';
+import { mayPick, rewriteForHost } from '../apply/rewrite.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -23,10 +22,6 @@ export async function receive(
   } finally {
     unlock();
   }
-}
-
-function mayPick({ rewrite, guests }: Config): boolean {
-  return guests.allow.includes('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
 }
 
 async function rewriteAndAnnounce(

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { whyNotRun } from './not-run.ts';
 
 /** What a process printed; `abandoned` if it did not end in time. */
 export interface Ended {
@@ -43,7 +44,7 @@ export function runAbandonable(
       stderr += text;
     });
     child.stdin.on('error', () => {});
-    child.on('error', error => end(null, false, error.message));
+    child.on('error', error => end(null, false, whyNotRun(file, error.message)));
     child.on('close', status => end(status, false));
     child.stdin.end(input);
   });

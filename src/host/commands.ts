@@ -1,5 +1,6 @@
 import type { CommandFailure } from '../apply/effects.ts';
 import { ActualnetError } from '../report/error.ts';
+import { hintToRun, whyNotRun } from './not-run.ts';
 import { Patience } from './patience.ts';
 
 /** How long one process may take, in milliseconds: removing a link alone takes the kernel some 25. The launcher's limit is above. */
@@ -115,8 +116,8 @@ async function run(
     throw error;
   });
   if (result.exitCode === undefined) {
-    throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
-      hint: 'install iproute2',
+    throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${whyNotRun(tool, result.shortMessage)}`, {
+      hint: hintToRun(tool, 'iproute2'),
     });
   }
   return result;

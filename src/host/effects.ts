@@ -4,6 +4,7 @@ import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid } from '../model/values.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
+import { readAddresses, readWaysOut } from './addresses.ts';
 import { type Batches, batchesIn, ownBatches, startTool } from './commands.ts';
 import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
@@ -15,6 +16,7 @@ import type { Patience } from './patience.ts';
 import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
 import { readQemuAccess } from './qemu-access.ts';
+import { runAgain } from './run-again.ts';
 import { readVfs } from './vfs.ts';
 
 /** The programs through which a host is read and set. */
@@ -33,11 +35,17 @@ export function programsFor(patience: Patience): Programs {
 /** What is written about a host's guests. */
 export interface GuestKnowledge {
   readonly isGone: Effects['isGone'];
+  /** Whether something is kept, to be put back, of a PF's VF as it is set through that link. */
+  readonly isKeptThrough: (pf: string, vf: number) => boolean;
   /** Reads who has a device or is being given it; the answer tells it of each. */
   readonly claimants: () => HostView['claimant'];
 }
 
-const nothingWritten: GuestKnowledge = { isGone: () => false, claimants: () => () => undefined };
+const nothingWritten: GuestKnowledge = {
+  isGone: () => false,
+  isKeptThrough: () => false,
+  claimants: () => () => undefined,
+};
 
 /** The real host, or what others make of its programs. */
 export function hostEffects(
@@ -52,8 +60,11 @@ export function hostEffects(
   const sharedFile = (dev: string) => path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`);
   return {
     view: needs => viewHost(paths, needs, { programs, guests }),
-    run: (tool, lines, options) =>
-      tool === 'pci' ? programs.runPciCommands(paths, lines, options) : programs.runBatch(tool, lines, options),
+    run: (tool, lines, options) => {
+      const run = (some: readonly string[]) =>
+        tool === 'pci' ? programs.runPciCommands(paths, some, options) : programs.runBatch(tool, some, options);
+      return runAgain(run, lines, options);
+    },
     lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf), patience),
     guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
     guestsWithLedger: () =>
@@ -74,8 +85,10 @@ async function viewHost(
   { programs, guests }: { readonly programs: Programs; readonly guests: GuestKnowledge },
 ): Promise<HostView> {
   const { sys } = paths;
+  const keptByLibvirt = (pf: string, vf: number) => exists(path.join(paths.libvirtHostdevState, `${pf}_vf${vf}`));
+  const isSetThrough = (port: string, vf: number) => keptByLibvirt(port, vf) || guests.isKeptThrough(port, vf);
   const link = remember((dev: string): LinkState | undefined => readLink(sys, dev));
-  const pci = remember((address: PciAddress): PciDevice | undefined => readPciDevice(sys, address));
+  const pci = remember((address: PciAddress) => withKnownPort(readPciDevice(sys, address), isSetThrough));
   const allHolders = once(() => listHolders(paths.proc));
   const claimants = once(guests.claimants);
   const lines = [...(needs.fdb ? ['fdb show'] : []), ...(needs.vlans ? ['vlan show'] : [])];
@@ -91,6 +104,11 @@ async function viewHost(
   const states = new Map(
     vfs.flatMap((shown, place) => readVfs(shown).map(([vf, state]) => [`${pfs[place]} ${vf}`, state])),
   );
+  const addresses = await readAddresses(
+    (needs.addresses ?? []).filter(dev => link(dev) !== undefined),
+    programs,
+  );
+  const waysOut = once(() => readWaysOut(paths.proc));
   const overrides = needs.drivers?.length ? await programs.readOverrides(paths, needs.drivers) : new Map();
   return {
     link,
@@ -99,8 +117,11 @@ async function viewHost(
     pci,
     pfs: () => listPfs(sys),
     hasPci: exists(path.join(sys, 'bus/pci/devices')),
+    hasLinks: exists(path.join(sys, 'class/net')),
+    addresses: dev => addresses.get(dev) ?? [],
+    isWayOut: dev => waysOut().has(dev),
     vf: (pf, vf) => states.get(`${pf} ${vf}`),
-    keptByLibvirt: (pf, vf) => exists(path.join(paths.libvirtHostdevState, `${pf}_vf${vf}`)),
+    keptByLibvirt,
     unmanaged: pf => exists(unmanagedRuleFile(paths, pf)),
     driver: address => {
       const { driver = null, pf = null, netdevs = [] } = pci(address) ?? {};
@@ -112,7 +133,21 @@ async function viewHost(
       const device = pci(address);
       return device === undefined ? [] : vfioNodes(device).flatMap(node => allHolders().get(node) ?? []);
     },
+    holdersOfMacvtap: dev => allHolders().get(`/dev/tap${link(dev)?.index}`) ?? [],
   };
+}
+
+/**
+ * While a VF has no link of its own, what was begun with it tells through which of two ports it is set: libvirt looks for
+ * its file in the same way (virHostdevReadNetConfig).
+ */
+function withKnownPort(
+  device: PciDevice | undefined,
+  isSetThrough: (port: string, vf: number) => boolean,
+): PciDevice | undefined {
+  const { pf = null, netdevs = [] } = device ?? {};
+  if (device === undefined || pf?.ports === undefined || netdevs.length > 0) return device;
+  return { ...device, pf: { ...pf, dev: pf.ports.all.find(port => isSetThrough(port, pf.vf)) ?? pf.dev } };
 }
 
 /** Asks at most once, and only when it is wanted. */

@@ -50,7 +50,7 @@ export function writeFileAtomically(file: string, content: string): void {
 export function writeFileForAll(file: string, content: string): void {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
+    makeDirectories(path.dirname(file), 0o755);
     fs.rmSync(temporary, { force: true });
     fs.writeFileSync(temporary, content, { mode: 0o644, flag: 'wx' });
     fs.renameSync(temporary, file);
@@ -161,12 +161,25 @@ export function fileAgeMs(file: string, nowMs: number): number | undefined {
 /** Makes `directory` (mode 0700) and refuses one that is a link or belongs to somebody else. */
 function makePrivateDirectory(directory: string): void {
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
     const status = fs.lstatSync(directory);
     if (!status.isDirectory()) throw new Error('it is not a directory');
     if (status.uid !== process.getuid?.()) throw new Error('it belongs to another user');
   } catch (cause) {
     throw fileError('use the directory', directory, cause);
+  }
+}
+
+/** With those above it. Node answers ENOENT, whatever kept it from that: the first that is missing is tried again by itself. */
+function makeDirectories(directory: string, mode: number): void {
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    let missing = directory;
+    while (!exists(path.dirname(missing)) && path.dirname(missing) !== missing) missing = path.dirname(missing);
+    fs.mkdirSync(missing, { mode });
+    fs.mkdirSync(directory, { recursive: true, mode });
   }
 }
 
@@ -193,5 +206,6 @@ function isMissing(error: unknown): boolean {
 function fileError(verb: string, file: string, cause: unknown): ActualnetError {
   if (cause instanceof ActualnetError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
-  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${code ?? message}`, { cause });
+  const why = code === 'EROFS' ? 'the file system is read-only' : (code ?? message);
+  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${why}`, { cause });
 }

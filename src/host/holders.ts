@@ -11,15 +11,20 @@ export function vfioNodes({ group, vfioDevice }: Pick<PciDevice, 'group' | 'vfio
   ];
 }
 
+/** Whether a node is one of those that guests hold: VFIO's, or a macvtap's. */
+function isGuestNode(file: string): boolean {
+  return file.startsWith('/dev/vfio/') || /^\/dev\/tap\d+$/.test(file);
+}
+
 /**
- * The processes that have a device open through VFIO, by its node: `guest 'web1' (process 4711)`, or the program's name.
+ * The processes that have a device open through VFIO, or a macvtap, by its node: `guest 'web1' (process 4711)`, or the program's name.
  * One pass over all of them, which on a large host takes a good part of a second.
  */
 export function listHolders(proc: string): ReadonlyMap<string, readonly string[]> {
   const holders = new Map<string, string[]>();
   if (!fs.existsSync(proc)) return holders;
   for (const pid of fs.readdirSync(proc).filter(name => /^\d+$/.test(name))) {
-    for (const file of new Set(openFiles(proc, pid).filter(each => each.startsWith('/dev/vfio/'))))
+    for (const file of new Set(openFiles(proc, pid).filter(isGuestNode)))
       holders.set(file, [...(holders.get(file) ?? []), describeProcess(proc, pid)]);
   }
   return holders;

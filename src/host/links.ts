@@ -27,6 +27,7 @@ export function readLink(sys: string, dev: string): LinkState | undefined {
       isBridge,
       isTap: names.includes('tun_flags'),
       isMacvtap: names.includes('macvtap'),
+      isBondMember: names.includes('bonding_slave'),
       lowers: after('lower_'),
       uppers: after('upper_'),
       ...(names.includes('brport') && {

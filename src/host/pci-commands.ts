@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { CommandFailure } from '../apply/effects.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
+import { isZeroMacRefused } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
 import { runAbandonable } from './abandonable.ts';
 import { ownBatches } from './commands.ts';
@@ -77,7 +78,8 @@ async function runLine(
 
 /**
  * A VF's link takes its MAC address from the PF when its driver is bound, or a new one each time if the PF has none for it.
- * So that it comes back as it was, the PF has its old one for that moment.
+ * So that it comes back as it was, the PF has its old one for that moment; of two ports both, as only the link will tell which
+ * is its own.
  */
 async function bindWithMac(
   paths: HostPaths,
@@ -85,19 +87,41 @@ async function bindWithMac(
   { mac, ...binding }: { driver: string; override: string; mac: string | undefined },
 ): Promise<string | undefined> {
   const pf = readPciDevice(paths.sys, address)?.pf;
-  if (mac === undefined || !pf?.dev) return bindDriver(paths, address, binding);
-  const setMac = async (to: string) => {
-    const words = ['link', 'set', 'dev', pf.dev!, 'vf', `${pf.vf}`, 'mac', to];
+  const ports = pf?.ports?.all ?? (pf?.dev ? [pf.dev] : []);
+  if (mac === undefined || !pf || ports.length === 0) return bindDriver(paths, address, binding);
+  const setMac = async (port: string, to: string) => {
+    const words = ['link', 'set', 'dev', port, 'vf', `${pf.vf}`, 'mac', to];
     const { status, complaint } = await runAbandonable('ip', words, { limitMs: writeLimitMs });
     return status === 0 ? undefined : complaint;
   };
-  const [shown] = await ownBatches.readBatch('ip', [`link show dev ${pf.dev}`]);
-  const held = readVfs(shown).find(([vf]) => vf === pf.vf)?.[1]['vf-mac'];
-  const refused = await setMac(mac);
-  if (refused !== undefined) return refused;
+  const held = await readHeldMacs(ports, pf.vf);
+  const answers = new Map<string, string | undefined>();
+  for (const port of ports) answers.set(port, await setMac(port, mac));
+  const taken = ports.filter(port => answers.get(port) === undefined);
+  if (taken.length === 0) return answers.get(ports[0]!);
   const failed = await bindDriver(paths, address, binding);
-  const back = typeof held === 'string' && held !== mac ? await setMac(held) : undefined;
+  let back: string | undefined;
+  for (const port of taken) {
+    const before = held.get(port);
+    // Where the driver takes no all-zero one back, it may keep the link's own.
+    const refused = before === undefined || before === mac ? undefined : await setMac(port, before);
+    back ??= isZeroMacRefused(before ?? '', refused ?? '') ? undefined : refused;
+  }
   return failed ?? back;
+}
+
+/** What each port of a PF holds for one of its VFs. */
+async function readHeldMacs(ports: readonly string[], vf: number): Promise<ReadonlyMap<string, string>> {
+  const shown = await ownBatches.readBatch(
+    'ip',
+    ports.map(port => `link show dev ${port}`),
+  );
+  return new Map(
+    ports.flatMap((port, place) => {
+      const mac = readVfs(shown[place]).find(([number]) => number === vf)?.[1]['vf-mac'];
+      return typeof mac === 'string' ? [[port, mac] as const] : [];
+    }),
+  );
 }
 
 /** The kernel's way since 3.16, as libvirt has it: reserve, unbind, ask the bus to probe. */

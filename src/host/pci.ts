@@ -17,14 +17,17 @@ export function readPciDevice(sys: string, address: PciAddress, again = true): P
     const physfn = linked('physfn');
     const vfs = names.filter(name => /^virtfn\d+$/.test(name)).sort((a, b) => numberIn(a) - numberIn(b));
     const numaNode = names.includes('numa_node') ? Number(read(directory, 'numa_node')) : -1;
+    const netdevs = names.includes('net') ? fs.readdirSync(path.join(directory, 'net')).sort() : [];
     return {
       address,
       driver: linked('driver') ?? null,
       isBridge: read(directory, 'class').startsWith('0x0604'),
       numaNode: numaNode < 0 ? null : numaNode,
       group: names.includes('iommu_group') ? readGroup(directory) : null,
-      ownLink: pfLink(directory),
-      netdevs: names.includes('net') ? fs.readdirSync(path.join(directory, 'net')) : [],
+      ownLink: portsOf(directory)[0] ?? null,
+      netdevs,
+      // The directory comes with the first link and goes with the last, and shows only those of this namespace.
+      isElsewhere: names.includes('net') && netdevs.length === 0,
       pf: physfn !== undefined && isPciAddress(physfn) ? readPf(sys, physfn, address) : null,
       vfs: vfs.flatMap(name => linked(name) ?? []).filter(isPciAddress),
       vfioDevice: names.includes('vfio-dev') ? (fs.readdirSync(path.join(directory, 'vfio-dev'))[0] ?? null) : null,
@@ -58,20 +61,39 @@ function readPf(sys: string, pf: PciAddress, vf: PciAddress): PciDevice['pf'] {
   const own = fs
     .readdirSync(directory)
     .find(name => /^virtfn\d+$/.test(name) && path.basename(fs.readlinkSync(path.join(directory, name))) === vf);
-  return own === undefined ? null : { address: pf, dev: pfLink(directory), vf: numberIn(own) };
+  if (own === undefined) return null;
+  const ports = portsOf(directory);
+  const present = { address: pf, dev: ports[0] ?? null, vf: numberIn(own) };
+  if (ports.length < 2) return present;
+  const of = matchPorts(directory, ports, pciDirectory(sys, vf));
+  return { ...present, dev: Object.values(of)[0] ?? present.dev, ports: { all: ports, of } };
 }
 
 /**
- * The link through which a PF's VFs are set. In switchdev mode the PF has one more link for each VF, its representor,
- * which the kernel names `pf0vf1` and the like; a card with two ports on one function has its own first.
+ * The links through which a PF's VFs are set, by port. In switchdev mode the PF has one more link for each VF, its
+ * representor, which the kernel names `pf0vf1` and the like.
  */
-function pfLink(directory: string): string | null {
+function portsOf(directory: string): string[] {
   const net = path.join(directory, 'net');
   const names = fs.existsSync(net) ? fs.readdirSync(net).sort() : [];
-  if (names.length < 2) return names[0] ?? null;
+  if (names.length < 2) return names;
   const own = names.filter(name => !/^(c\d+)?pf\d+(vf|sf)\d+$/.test(readIfTold(net, name, 'phys_port_name')));
   const port = (name: string) => Number(readIfTold(net, name, 'dev_port'));
-  return own.sort((a, b) => port(a) - port(b))[0] ?? null;
+  return own.sort((a, b) => port(a) - port(b));
+}
+
+/** For each of a VF's links the port with the same `phys_port_id`. */
+function matchPorts(pf: string, ports: readonly string[], vf: string): Record<string, string> {
+  const net = path.join(vf, 'net');
+  const links = fs.existsSync(net) ? fs.readdirSync(net).sort() : [];
+  const idOf = (directory: string, name: string) => readIfTold(directory, 'net', name, 'phys_port_id');
+  return Object.fromEntries(
+    links.flatMap(link => {
+      const id = idOf(vf, link);
+      const port = id === '' ? undefined : ports.find(each => idOf(pf, each) === id);
+      return port === undefined ? [] : [[link, port] as const];
+    }),
+  );
 }
 
 /** Some drivers answer these with "not supported". */

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { ActualnetError } from '../report/error.ts';
 import { openPrivateFile, removeFile } from './files.ts';
+import { hintToRun } from './not-run.ts';
 import type { HostPaths } from './paths.ts';
 
 /** An attach waits for QEMU, a detach for the guest; longer than libvirt waits for either. */
@@ -47,6 +48,6 @@ async function run(words: readonly string[], files: readonly number[]): Promise<
   const said = lines.filter(line => line !== '').join(': ') || result.shortMessage;
   const why = result.timedOut ? `it did not end within ${limitMs / 1000} s` : said;
   throw new ActualnetError('ACTION_FAILED', `virsh ${words[0]}: ${why}`, {
-    hint: result.exitCode === undefined && !result.timedOut ? 'install libvirt-clients' : undefined,
+    hint: result.exitCode === undefined && !result.timedOut ? hintToRun('virsh', 'libvirt-clients') : undefined,
   });
 }

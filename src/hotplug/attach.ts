@@ -2,7 +2,7 @@ import { foreseeDevice, openDevice, prepareDevice } from '../apply/devices.ts';
 import { type GuestAtHand, guestAtHand } from '../apply/guest.ts';
 import type { Uuid } from '../model/values.ts';
 import { describeChange } from '../plan/change.ts';
-import { ActualnetError, asActualnetError, type ErrorCode } from '../report/error.ts';
+import { ActualnetError, asActualnetError, type ErrorCode, errorLine } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import { findLostPorts } from '../resolve/claim.ts';
 import type { GuestView, HostdevView, InterfaceView } from '../transform/guest-view.ts';
@@ -85,16 +85,18 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
   const elements = domain.element.childrenNamed('devices').flatMap(({ children }) => children);
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
     refuse(`another device has the alias '${wanted}'`);
-  const guest = guestAtHand(withDevice(domain, device), await host.planning(), { halted: isHalted(domain.name, host) });
+  const planning = await host.planning();
+  const guest = guestAtHand(withDevice(domain, device), planning, { halted: isHalted(domain.name, host) });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
   const [broken] = checkHostdevs(guest.view).filter(line => !checkHostdevs(view).includes(line));
   if (broken !== undefined) refuse(broken);
-  const { obstacles, changes } = await foreseeDevice({ guest, device: keyOf(device) });
-  const [obstacle] = obstacles;
+  const { obstacles, changes } = await foreseeDevice({ guest, device: keyOf(device) }, planning.findNetwork);
+  const obstacle = obstacles.find(({ refuses }) => refuses)?.error;
   if (obstacle !== undefined)
     throw new ActualnetError(obstacle.code, `${domain.owner}: ${obstacle.message}`, { hint: obstacle.hint });
+  for (const { error } of obstacles) host.say(errorLine(error));
   const what = 'actual' in entry && entry.actual !== null ? describeActual(entry.actual) : 'a host device';
   return {
     guest,

@@ -15,6 +15,7 @@ import {
 } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import { hasWitness } from '../host/one-witness.ts';
+import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
@@ -68,6 +69,8 @@ const io: CommandIo = {
 };
 
 const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
+
+const runsHere = (guest: string) => tryReadRunState(paths, guest) !== undefined;
 
 /** What planning needs of this host. */
 async function planningContext() {
@@ -124,7 +127,8 @@ async function main(): Promise<void> {
         const wanted = argv.libvirtVersion === undefined ? undefined : parseLibvirtVersion(argv.libvirtVersion);
         const libvirtVersion = () => wanted ?? findLibvirtVersion(paths);
         const { domain, network, networksDir, format } = argv;
-        resolveCommand({ domain, network, networksDir, format, libvirtVersion, hostNetworks: memory.findNetwork }, io);
+        const thisHost = { findNetwork: memory.findNetwork, runs: runsHere, planning: planningContext };
+        await resolveCommand({ domain, network, networksDir, format, libvirtVersion, thisHost }, io);
       },
     )
     .command(
@@ -164,9 +168,10 @@ async function main(): Promise<void> {
       y => y.positional('driver', { choices: ['qemu'] as const, demandOption: true }).option('format', tableOrJson),
       async argv => {
         const { planCommand } = await import('../cli/plan.ts');
-        const context = await planningContext();
-        const operation = String(argv.operation);
-        await planCommand({ document: dash, operation, format: argv.format, isIncoming, ...context }, io);
+        const { accessRules } = hookContext(paths);
+        const { findLibvirtNetwork } = memory;
+        const context = { ...(await planningContext()), isIncoming, accessRules, findLibvirtNetwork };
+        await planCommand({ document: dash, operation: String(argv.operation), format: argv.format, ...context }, io);
       },
     )
     .command(

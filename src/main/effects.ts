@@ -5,6 +5,7 @@ import { readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts
 import { fileMemory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
 import type { Patience } from '../host/patience.ts';
+import { sharedNameOf } from '../plan/change.ts';
 import { isGone } from './survivors.ts';
 
 /** This host, with what is written about its guests. */
@@ -16,11 +17,12 @@ export function ownEffects(
 ): Effects {
   const memory = fileMemory(paths, clock);
   const isGoneGuest = (guest: string) => isGone(guest, { paths, memory, nowMs: clock() });
-  return hostEffects(paths, clock, {
+  const effects: Effects = hostEffects(paths, clock, {
     programs,
     patience,
     guests: {
       isGone: isGoneGuest,
+      isKeptThrough: (dev, vf) => effects.sharedNames().includes(sharedNameOf({ kind: 'vf-mac', dev, vf })),
       claimants() {
         const sources = {
           memory,
@@ -32,4 +34,5 @@ export function ownEffects(
       },
     },
   });
+  return effects;
 }

@@ -48,3 +48,8 @@ export function parseDriver(value: string | null): DriverState {
     /^(\S+)(?: override (\S+))?(?: mac (\S+))?$/.exec(value ?? 'none') ?? [];
   return { driver: driver === 'none' ? null : driver, override, mac };
 }
+
+/** Whether a driver has refused to take back the all-zero MAC that a VF began with; some never do. */
+export function isZeroMacRefused(mac: string, message: string): boolean {
+  return /^[0:]+$/.test(mac) && /Invalid argument|Cannot assign|not supported/.test(message);
+}

@@ -110,6 +110,35 @@ export function describeChange({ subject, to }: Pick<Change, 'subject' | 'to'>):
   }
 }
 
+/** The same as what was to be done, behind "cannot": `put tap0 into bridge br0`, `set VF 0 of ens1f0: spoofchk off`. */
+export function describeDoing(change: Pick<Change, 'subject' | 'to'>): string {
+  const { subject, to } = change;
+  const what = describeChange(change);
+  switch (subject.kind) {
+    case 'link':
+    case 'fdb':
+      return what;
+    case 'up':
+      return to === true ? `bring ${subject.dev} up` : `take ${subject.dev} down`;
+    case 'master':
+      return `${to === null ? 'take' : 'put'} ${what}`;
+    case 'learning':
+    case 'flood':
+    case 'isolated':
+      return `switch ${what}`;
+    case 'vlan':
+      return to === null ? `take vlan ${subject.id} from ${subject.dev}` : `give ${what}`;
+    case 'vfs':
+      return `make ${what}`;
+    case 'unmanaged':
+      return `tell ${what.replace(' leave ', ' to leave ').replace(' may have ', ' they may have ')}`;
+    case 'driver':
+      return to === null ? `take ${subject.dev} from its driver` : `bind ${subject.dev} to driver ${to}`;
+    default:
+      return `set ${what}`;
+  }
+}
+
 /** Whether a subject is one of the settings that a PF holds for a VF. */
 export function isVfSubject(subject: Subject): subject is Subject & { readonly kind: VfSetting } {
   return 'vf' in subject;

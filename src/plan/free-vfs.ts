@@ -1,8 +1,8 @@
 import { matchesPattern } from '../config/match.ts';
 import type { Network } from '../model/network.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import type { HostView } from './host-view.ts';
-import { isInUse } from './vfs.ts';
+import { findUse, takenUses } from './device-uses.ts';
+import { type HostView, portsOf } from './host-view.ts';
 
 export interface VfChoice {
   /** Names of PFs or patterns, the preferred ones first. */
@@ -27,22 +27,22 @@ export function listFreeVfs(host: HostView, { pfs, like, isTaken, isOwn, network
   const pooledPfs = pools.flatMap(({ pf }) => pf ?? []);
   const before = like === undefined ? undefined : host.pci(like);
   const candidates = host.pfs().flatMap(pf => {
-    const device = host.pci(pf);
-    const dev = device?.ownLink ?? undefined;
-    const wanted = dev === undefined ? -1 : pfs.findIndex(pattern => matchesPattern(pattern, dev));
-    if (device === undefined || dev === undefined || wanted === -1) return [];
-    if (host.link(dev)?.up !== true || pooledPfs.includes(dev)) return [];
-    return device.vfs.map(address => ({
-      address,
-      numaNode: device.numaNode,
-      isSamePf: before?.pf?.address === pf,
-      wanted,
-    }));
+    const { vfs = [], numaNode = null } = host.pci(pf) ?? {};
+    return vfs.flatMap(address => {
+      // Of a card with two ports, the one that the VF is on.
+      const card = host.pci(address)?.pf ?? null;
+      const dev = card?.dev ?? null;
+      const wanted = dev === null ? -1 : pfs.findIndex(pattern => matchesPattern(pattern, dev));
+      if (card === null || dev === null || wanted === -1 || host.link(dev)?.up !== true) return [];
+      if (portsOf(card).some(port => pooledPfs.includes(port))) return [];
+      return { address, numaNode, isSamePf: before?.pf?.address === pf, wanted };
+    });
   });
   const isFree = (address: PciAddress) =>
     ![address, ...(host.pci(address)?.netdevs ?? [])].some(isTaken) &&
     !pooled.has(address) &&
-    (isOwn(address) || !isInUse(address, host));
+    (isOwn(address) ||
+      (host.pci(address) !== undefined && findUse(address, host, [...takenUses, 'foreign']) === undefined));
   const rank = ({ address, isSamePf, wanted, numaNode }: (typeof candidates)[number]) => [
     address === like ? 0 : 1,
     isSamePf ? 0 : 1,

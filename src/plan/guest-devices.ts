@@ -25,6 +25,10 @@ export interface GuestDevice {
   readonly ownTap: { readonly multiQueue: boolean } | undefined;
   /** A tap that is made only just before QEMU opens it, and joined to its bridge when the CPUs run. */
   readonly postponed: boolean;
+  /** The libvirt network it comes from. */
+  readonly network: string | undefined;
+  /** Its bridge is not the kernel's: libvirt has Open vSwitch or another switch plug it in. */
+  readonly otherSwitch: boolean;
   /** The bridge it is or shall be plugged into. */
   readonly bridge: string | undefined;
   /** libvirt keeps the forwarding table of this connection (`macTableManager='libvirt'`). */
@@ -93,6 +97,7 @@ export function portDevice(
     ...nothingKnown,
     name: `interface ${mac}`,
     mac,
+    network: network.name,
     macvtap: physdev === undefined ? undefined : { physdev, passthrough },
     hostdev:
       address === undefined
@@ -140,6 +145,8 @@ const nothingKnown = {
   dev: undefined,
   ownTap: undefined,
   postponed: false,
+  network: undefined,
+  otherSwitch: false,
   bridge: undefined,
   tableOfLibvirt: false,
   portByLibvirt: [],
@@ -181,6 +188,8 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
             : 'other',
     dev,
     postponed: false,
+    network: network ?? undefined,
+    otherSwitch: isPlain,
     ownTap: isOwnTap ? { multiQueue: (iface.queues ?? 1) > 1 } : undefined,
     bridge: plugged ?? (iface.type === 'ethernet' ? settings.bridge : undefined),
     tableOfLibvirt: (actual?.type === 'bridge' || actual?.type === 'network') && actual.macTableManager === 'libvirt',

@@ -12,6 +12,8 @@ export interface LinkState {
   readonly isBridge: boolean;
   readonly isTap: boolean;
   readonly isMacvtap: boolean;
+  /** A member of a bond: nothing else can be made upon it. */
+  readonly isBondMember: boolean;
   /** Links below (a macvtap's physdev, a bond's members, a vlan's link, a bridge's ports) and above. */
   readonly lowers: readonly string[];
   readonly uppers: readonly string[];
@@ -50,14 +52,34 @@ export interface PciDevice {
   readonly group: { readonly number: number; readonly members: readonly PciAddress[] } | null;
   /** For a PF, the link through which its VFs are set. */
   readonly ownLink: string | null;
-  /** Its links: none while it is bound to no network driver, or when they were given to a container. */
+  /** Its links: none while it is bound to no network driver, or when they are in another network namespace. */
   readonly netdevs: readonly string[];
-  /** For a VF: its PF, and the number it has there. `dev` is null while the PF has no link. */
-  readonly pf: { readonly address: PciAddress; readonly dev: string | null; readonly vf: number } | null;
+  /** It has a link, and that is in another network namespace: with a container, for example. */
+  readonly isElsewhere: boolean;
+  /** For a VF: its PF, and the number it has there. */
+  readonly pf: PfOfVf | null;
   /** For a PF: its VFs by number. */
   readonly vfs: readonly PciAddress[];
   /** Its device below `/dev/vfio/devices`, on kernels with IOMMUFD. */
   readonly vfioDevice: string | null;
+}
+
+/** The PF of a VF. */
+export interface PfOfVf {
+  readonly address: PciAddress;
+  /**
+   * The link through which the VF is set; null while the PF has none. Of a function with two ports it is the one with the
+   * `phys_port_id` of the VF's link, else the first (libvirt's virPCIGetNetName).
+   */
+  readonly dev: string | null;
+  readonly vf: number;
+  /** Of a function with several ports: their links, the first port's first, and which is whose of the VF's own links. */
+  readonly ports?: { readonly all: readonly string[]; readonly of: Readonly<Record<string, string>> };
+}
+
+/** The links through which a PF's VFs can be set. */
+export function portsOf({ dev, ports }: PfOfVf): readonly string[] {
+  return ports?.all ?? (dev === null ? [] : [dev]);
 }
 
 /** What a PF holds for a VF. Null is what the kernel does not tell. */
@@ -71,6 +93,8 @@ export interface Needs {
   readonly vfs?: readonly string[];
   /** Devices whose driver override is needed. */
   readonly drivers?: readonly PciAddress[];
+  /** Links whose addresses are needed. */
+  readonly addresses?: readonly string[];
 }
 
 /** What the host looks like at one moment; the core sees the host only like this. */
@@ -83,6 +107,12 @@ export interface HostView {
   readonly pfs: () => readonly PciAddress[];
   /** Whether there is a PCI bus to look at; a device that is not seen may otherwise be there. */
   readonly hasPci: boolean;
+  /** Likewise for links. */
+  readonly hasLinks: boolean;
+  /** The IP addresses of a link, with their prefixes, without those that every link gets by itself; none if they were not asked for. */
+  readonly addresses: (dev: string) => readonly string[];
+  /** Whether the host's default route leads through a link. */
+  readonly isWayOut: (dev: string) => boolean;
   readonly vf: (pf: string, vf: number) => VfState | undefined;
   /** Whether libvirt has put aside the state of a VF. */
   readonly keptByLibvirt: (pf: string, vf: number) => boolean;
@@ -94,6 +124,8 @@ export interface HostView {
   readonly claimant: (address: PciAddress) => string | undefined;
   /** The processes that have a device open through VFIO, as messages name them. */
   readonly holders: (address: PciAddress) => readonly string[];
+  /** Likewise for a macvtap. */
+  readonly holdersOfMacvtap: (dev: string) => readonly string[];
 }
 
 /** Whether a device is with a driver that gives it to user space, whatever its name (libvirt's rule since 9.7). */

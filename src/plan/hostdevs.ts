@@ -3,15 +3,20 @@ import type { PciAddress } from '../model/pci-address.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
+import { findUse } from './device-uses.ts';
 import type { GuestDevice, HostdevUse } from './guest-devices.ts';
-import { type HostView, isOnVfio, isReadyForQemu, type PciDevice } from './host-view.ts';
-import { userOf, vfOf } from './vfs.ts';
+import { type HostView, isOnVfio, isReadyForQemu, type PciDevice, type PfOfVf, portsOf } from './host-view.ts';
+import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
+import { vfOf } from './vfs.ts';
 
+/** What is looked at for a guest's host devices. */
 interface Context {
   readonly devices: readonly GuestDevice[];
   readonly config: Config;
   readonly host: HostView;
 }
+
+type HostdevContext = ObstacleContext & { readonly guest: string };
 
 /** The driver for devices that libvirt does not bind, where we are to do it. */
 export function bindDrivers({ devices, config, host }: Context): Change[] {
@@ -29,29 +34,24 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
   });
 }
 
-/**
- * What keeps a guest's host devices from being given to it, each with the device, the reason and a remedy. libvirt or QEMU
- * would fail on every one of them, later and in fewer words. `guest` is its name: what it holds already is no obstacle.
- */
-export function findObstacles(context: Context, guest: string): ActualnetError[] {
-  if (!context.host.hasPci) return [];
-  return context.devices.flatMap(device => {
-    const { hostdev, name } = device;
-    if (hostdev === undefined) return [];
-    const { address } = hostdev;
-    const found = context.host.pci(address);
-    const error =
-      found === undefined
-        ? new ActualnetError('DEVICE_MISSING', `there is no PCI device ${address}`, {
-            hint: 'look at lspci; VFs are made by sriov_numvfs, or by provide.vfs in the configuration',
-          })
-        : (twice(address, context) ??
-          inUse(found, context.host, guest) ??
-          unfit(device, found, context) ??
-          unbound(hostdev, found, context) ??
-          unviable(found, context));
-    return error === undefined ? [] : new ActualnetError(error.code, `${name}: ${error.message}`, { hint: error.hint });
-  });
+/** What keeps a guest's host device from being given to it: libvirt or QEMU would fail on it, or somebody would lose it. */
+export function hostdevObstacles(device: GuestDevice, context: HostdevContext): Obstacle[] {
+  const { hostdev } = device;
+  if (hostdev === undefined || !context.host.hasPci) return [];
+  const { address } = hostdev;
+  const found = context.host.pci(address);
+  if (found === undefined) {
+    const hint = 'look at lspci; VFs are made by sriov_numvfs, or by provide.vfs in the configuration';
+    return [refusal(device, new ActualnetError('DEVICE_MISSING', `there is no PCI device ${address}`, { hint }))];
+  }
+  const taken = inUse(device, found, context);
+  const error =
+    twice(address, context) ??
+    (taken?.refuses ? taken.error : undefined) ??
+    unfit(device, found, context) ??
+    unbound(hostdev, found, context) ??
+    unviable(found, context);
+  return [...(taken?.refuses === false ? [taken] : []), ...(error === undefined ? [] : [refusal(device, error)])];
 }
 
 function twice(address: PciAddress, { devices }: Context): ActualnetError | undefined {
@@ -59,26 +59,30 @@ function twice(address: PciAddress, { devices }: Context): ActualnetError | unde
   return new ActualnetError('DEVICE_TWICE', `PCI device ${address} is given to this guest twice`);
 }
 
-/** A group has one user (libvirt's rule, and the kernel's), and a PF that is given away takes its VFs along. */
-function inUse(device: PciDevice, host: HostView, guest: string): ActualnetError | undefined {
-  const { address, group, vfs } = device;
-  const refuse = (why: string) =>
-    new ActualnetError('DEVICE_IN_USE', `PCI device ${address} ${why}`, {
-      hint: 'stop that first, or give the guest another device',
-    });
+/**
+ * A group has one user (libvirt's rule, and the kernel's), and a PF that is given away takes its VFs along. What the host's own
+ * network loses is told, and no more, where a network names the device: then it was meant.
+ */
+function inUse(device: GuestDevice, { address, group, vfs, ...found }: PciDevice, context: HostdevContext) {
+  const { host, guest } = context;
+  const say = (why: string, remedy = 'stop that first', refuses = true): Obstacle => {
+    const hint = `${remedy}, or give the guest another device`;
+    return { device, error: new ActualnetError('DEVICE_IN_USE', `PCI device ${address} ${why}`, { hint }), refuses };
+  };
   const onVfio = [address, ...(group?.members ?? [])].filter(member => {
-    const found = host.pci(member);
-    return found !== undefined && isOnVfio(found);
+    const other = host.pci(member);
+    return other !== undefined && isOnVfio(other);
   });
   const isOther = (each: string | undefined) => each?.startsWith(`guest '${guest}'`) === false;
   const holder = onVfio.flatMap(host.holders).find(isOther);
-  const user = holder ?? (isOnVfio(device) ? undefined : userOf(address, host));
-  if (user !== undefined) {
-    const isItself = onVfio.length === 0 || onVfio.includes(address);
-    return refuse(isItself ? `is in use by ${user}` : `is in IOMMU group ${group?.number}, which ${user} has`);
+  if (holder !== undefined) {
+    const isItself = onVfio.includes(address);
+    return say(isItself ? `is in use by ${holder}` : `is in IOMMU group ${group?.number}, which ${holder} has`);
   }
-  const userOfVf = vfs.map(vf => userOf(vf, host) ?? host.claimant(vf)).find(isOther);
-  return userOfVf === undefined ? undefined : refuse(`has VFs, one of which is in use by ${userOfVf}`);
+  const use = isOnVfio(found) ? undefined : findUse(address, host);
+  if (use !== undefined) return say(`is in use by ${use.who}`, use.remedy, !isMeant(use, device, context));
+  const userOfVf = vfs.map(vf => findUse(vf, host)?.who ?? host.claimant(vf)).find(isOther);
+  return userOfVf === undefined ? undefined : say(`has VFs, one of which is in use by ${userOfVf}`);
 }
 
 /** An interface gets its MAC through the PF, which must be up: libvirt checks and never brings it up. */
@@ -94,7 +98,7 @@ function unfit(device: GuestDevice, { address, pf }: PciDevice, { config, host }
       hint: 'bind it to its network driver',
     });
   }
-  if (host.link(pf.dev)?.up || Object.hasOwn(config.provide.vfs, pf.dev)) return undefined;
+  if (host.link(pf.dev)?.up || isProvided(pf, config)) return undefined;
   return new ActualnetError('PF_DOWN', `'${pf.dev}', the PF of VF ${address}, is down`, {
     hint: `ip link set ${pf.dev} up`,
   });
@@ -134,8 +138,16 @@ function unviable({ address, group }: PciDevice, { devices, config, host }: Cont
 
 /** The PFs whose VFs the guest uses, where the configuration provides them. */
 export function providedPfs({ devices, config, host }: Context): string[] {
-  const pfs = devices.flatMap(device => (device.chosen ? (vfOf(device, host)?.pf ?? []) : []));
-  return pfs.filter(pf => Object.hasOwn(config.provide.vfs, pf));
+  return devices.flatMap(device => {
+    const use = device.chosen ? vfOf(device, host) : undefined;
+    const card = use && host.pci(use.address)?.pf;
+    return card && isProvided(card, config) ? use.pf : [];
+  });
+}
+
+/** The configuration names a function of two ports by either of them. */
+function isProvided(pf: PfOfVf, { provide }: Config): boolean {
+  return portsOf(pf).some(port => Object.hasOwn(provide.vfs, port));
 }
 
 /** libvirt looks whether they are up, and leaves it at that. */

@@ -2,8 +2,9 @@ import type { Config } from '../config/config.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { formatVfRate, formatVfVlan } from '../model/vf-values.ts';
 import { type Change, type Value, type VfSetting, vfSettings } from './change.ts';
+import { findUse, guestUses } from './device-uses.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import { type HostView, isOnVfio, type PciDevice } from './host-view.ts';
+import { type HostView, isOnVfio } from './host-view.ts';
 
 /** The VF behind a connection. */
 export interface VfUse {
@@ -16,47 +17,17 @@ export interface VfUse {
 
 /** A guest's connection is a VF as a host device, or by a macvtap that has the VF's link for itself. */
 export function vfOf({ hostdev, macvtap }: GuestDevice, host: HostView): VfUse | undefined {
-  const address = hostdev?.address ?? (macvtap?.passthrough ? host.link(macvtap.physdev)?.pci : undefined);
+  const physdev = macvtap?.passthrough ? macvtap.physdev : undefined;
+  const address = hostdev?.address ?? (physdev === undefined ? undefined : host.link(physdev)?.pci);
   const pf = address ? host.pci(address)?.pf : undefined;
-  if (!address || !pf?.dev) return undefined;
-  return { address, pf: pf.dev, vf: pf.vf, byLibvirt: hostdev === undefined || hostdev.as === 'interface' };
+  const dev = (physdev !== undefined && pf?.ports?.of[physdev]) || pf?.dev;
+  if (!address || !pf || !dev) return undefined;
+  return { address, pf: dev, vf: pf.vf, byLibvirt: hostdev === undefined || hostdev.as === 'interface' };
 }
 
 /** Who has a device in use, as messages name it: a process that holds it through VFIO, or a guest's macvtap upon its link. */
 export function userOf(address: PciAddress, host: HostView): string | undefined {
-  const device = host.pci(address);
-  if (device === undefined) return undefined;
-  if (isOnVfio(device)) return host.holders(address)[0];
-  return linkUpon(device, host, upper => host.link(upper)?.isMacvtap === true);
-}
-
-/** Whether anything here stands on a VF, if only the host's own network, or it was given to a container. */
-export function isInUse(address: PciAddress, host: HostView): boolean {
-  const device = host.pci(address);
-  if (device === undefined || userOf(address, host) !== undefined) return true;
-  if (isOnVfio(device)) return false;
-  return linkUpon(device, host, () => true) !== undefined || (device.driver !== null && device.netdevs.length === 0);
-}
-
-/** Why a VF's PF must not be made to drop it: someone would lose it, and the kernel would keep the writer waiting. */
-export function hindranceOf(address: PciAddress, host: HostView): string | undefined {
-  const device = host.pci(address);
-  if (device === undefined) return undefined;
-  const user = userOf(address, host) ?? linkUpon(device, host, () => true);
-  if (user !== undefined) return `it is used by ${user}`;
-  if (isOnVfio(device)) return `it is bound to '${device.driver}'`;
-  if (device.driver !== null && device.netdevs.length === 0) return 'its link was given to a container';
-  const claimant = host.claimant(address);
-  if (claimant !== undefined) return `it is being given to ${claimant}`;
-  const up = device.netdevs.find(dev => host.link(dev)?.up);
-  return up === undefined ? undefined : `its link '${up}' is up`;
-}
-
-function linkUpon({ netdevs }: PciDevice, host: HostView, counts: (upper: string) => boolean): string | undefined {
-  const [found] = netdevs.flatMap(dev =>
-    (host.link(dev)?.uppers ?? []).filter(counts).map(upper => `'${upper}' on its link '${dev}'`),
-  );
-  return found;
+  return findUse(address, host, guestUses)?.who;
 }
 
 /** Before libvirt or the guest changes it: what a VF has is kept, to be put back in the end, where it is to be set otherwise. */
@@ -89,12 +60,7 @@ export function hasBeenTaken({ address, pf, vf }: Omit<VfUse, 'byLibvirt'>, host
 
 /** Whether a guest has one of a PF's VFs: whoever else may use their links. */
 export function guestOfVfs(vfs: readonly PciAddress[], host: HostView): string | undefined {
-  const found = vfs.flatMap(vf => {
-    const device = host.pci(vf);
-    const user = userOf(vf, host) ?? host.claimant(vf);
-    return user ?? (device !== undefined && isOnVfio(device) ? `driver '${device.driver}'` : []);
-  });
-  return found[0];
+  return vfs.flatMap(vf => findUse(vf, host, [...guestUses, 'claim', 'bound'])?.who ?? [])[0];
 }
 
 /** What is asked for a VF, in the order in which drivers take it. The VLAN waits until libvirt has set its own. */

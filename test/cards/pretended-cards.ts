@@ -11,6 +11,7 @@ import {
 import path from 'node:path';
 import type { CommandFailure } from '../../src/apply/effects.ts';
 import type { Programs } from '../../src/host/effects.ts';
+import { PretendedLinks } from './pretended-links.ts';
 
 /** What a VF's PF holds for it, in the words of `ip -j link show`. */
 export interface HeldVf {
@@ -45,6 +46,8 @@ export interface PretendedPf {
   readonly sharedGroup?: boolean;
   readonly numaNode?: number;
   readonly iommufd?: boolean;
+  /** The function has a second port of that name; the links of these VFs are on it, as `phys_port_id` tells. */
+  readonly second?: { readonly dev: string; readonly vfs: readonly number[] };
 }
 
 const fresh = (): HeldVf => ({
@@ -68,6 +71,9 @@ export class PretendedCards {
   readonly commands: string[] = [];
   /** A driver that is there and takes nothing: then the device is left without one, reserved for it. */
   refusesToBind: string | undefined;
+  /** Lines with that in them are answered with these errors, one after the other, before they are carried out. */
+  readonly putsOff = new Map<string, string[]>();
+  readonly links: PretendedLinks;
   readonly #root: string;
   readonly #pfs: readonly PretendedPf[];
   readonly #held = new Map<string, HeldVf>();
@@ -76,6 +82,7 @@ export class PretendedCards {
   constructor(root: string, pfs: readonly PretendedPf[]) {
     this.#root = root;
     this.#pfs = pfs;
+    this.links = new PretendedLinks(root);
     for (const driver of ['vfio-pci', ...pfs.map(({ vfDriver }) => vfDriver)])
       mkdirSync(this.#sys('bus/pci/drivers', driver), { recursive: true });
     for (const pf of pfs) this.#makePf(pf);
@@ -83,7 +90,10 @@ export class PretendedCards {
 
   readonly programs: { -readonly [K in keyof Programs]: Programs[K] } = {
     runBatch: async (tool, lines, options) => this.#runAll(lines, options, line => this.#ip(tool, line)),
-    readBatch: async (tool, lines) => lines.map(line => (tool === 'ip' ? this.#show(line) : [])),
+    readBatch: async (tool, lines) =>
+      lines.map(line =>
+        line.startsWith('addr ') ? this.links.showAddresses(line) : tool === 'ip' ? this.#show(line) : [],
+      ),
     runPciCommands: async (_, lines, options) => this.#runAll(lines, options, line => this.#pci(line)),
     readOverrides: async (_, devices) =>
       new Map(
@@ -194,6 +204,11 @@ export class PretendedCards {
     mkdirSync(net);
   }
 
+  /** The link of a VF. */
+  linkOf(dev: string, number: number): string {
+    return readdirSync(this.#device(this.addressOf(dev, number), 'net'))[0]!;
+  }
+
   groupOf(address: string): number {
     return Number(path.basename(readlinkSync(this.#device(address, 'iommu_group'))));
   }
@@ -211,8 +226,14 @@ export class PretendedCards {
     if (driver === 'vfio-pci' && dev !== undefined && this.#pf(dev).iommufd)
       mkdirSync(this.#device(address, `vfio-dev/vfio${number}`), { recursive: true });
     if (dev === undefined || driver === 'vfio-pci') return;
-    const { mac } = this.vf(dev, number!);
-    this.#makeLink(`${dev}v${number}`, address, { mac: mac === fresh().mac ? this.#randomMac() : mac, up: false });
+    const { second } = this.#pf(dev);
+    const isOnSecond = second?.vfs.includes(number!);
+    const { mac } = this.vf(isOnSecond ? second!.dev : dev, number!);
+    this.#makeLink(`${dev}v${number}`, address, {
+      mac: mac === fresh().mac ? this.#randomMac() : mac,
+      up: false,
+      ...(second && { portId: isOnSecond ? '0b' : '0a' }),
+    });
   }
 
   #makePf(pf: PretendedPf): void {
@@ -220,7 +241,10 @@ export class PretendedCards {
     this.#makeDevice(address, driver, pf);
     writeFileSync(this.#device(address, 'sriov_totalvfs'), '8\n');
     writeFileSync(this.#device(address, 'sriov_numvfs'), `${vfs}\n`);
-    this.#makeLink(dev, address, { mac: `02:00:00:00:0${this.#pfs.indexOf(pf)}:00`, up: true, port: 'p0' });
+    const mac = `02:00:00:00:0${this.#pfs.indexOf(pf)}:00`;
+    const { second } = pf;
+    this.#makeLink(dev, address, { mac, up: true, port: 'p0', ...(second && { portId: '0a' }) });
+    if (second !== undefined) this.#makeLink(second.dev, address, { mac, up: true, port: 'p1', portId: '0b' });
     this.#makeVfs(pf, vfs);
   }
 
@@ -228,6 +252,7 @@ export class PretendedCards {
     for (let number = 0; number < vfs; number++) {
       const vf = this.addressOf(pf.dev, number);
       this.#held.set(`${pf.dev} ${number}`, fresh());
+      if (pf.second !== undefined) this.#held.set(`${pf.second.dev} ${number}`, fresh());
       this.#makeDevice(vf, null, pf);
       symlinkSync(`../${vf}`, this.#device(pf.address, `virtfn${number}`));
       symlinkSync(`../${pf.address}`, this.#device(vf, 'physfn'));
@@ -258,14 +283,21 @@ export class PretendedCards {
     }
   }
 
-  #makeLink(dev: string, address: string, { mac, up, port }: { mac: string; up: boolean; port?: string }): void {
+  #makeLink(
+    dev: string,
+    address: string,
+    { mac, up, port, portId }: { mac: string; up: boolean; port?: string; portId?: string },
+  ): void {
     const link = this.#sys('class/net', dev);
     mkdirSync(link, { recursive: true });
     mkdirSync(this.#device(address, 'net'), { recursive: true });
     symlinkSync(`../../../../../class/net/${dev}`, this.#device(address, 'net', dev));
-    const files = { ifindex: this.#index++, flags: up ? '0x1003' : '0x1002', mtu: 1500, address: mac, dev_port: 0 };
-    for (const [name, value] of Object.entries({ ...files, ...(port && { phys_port_name: port }) }))
-      writeFileSync(path.join(link, name), `${value}\n`);
+    const files = {
+      ...{ ifindex: this.#index++, flags: up ? '0x1003' : '0x1002', mtu: 1500, address: mac },
+      ...{ dev_port: port === 'p1' ? 1 : 0, ...(port && { phys_port_name: port }) },
+      ...(portId && { phys_port_id: portId }),
+    };
+    for (const [name, value] of Object.entries(files)) writeFileSync(path.join(link, name), `${value}\n`);
     symlinkSync(this.#device(address), path.join(link, 'device'));
   }
 
@@ -277,7 +309,8 @@ export class PretendedCards {
     const failures: CommandFailure[] = [];
     for (const [place, line] of lines.entries()) {
       this.commands.push(line);
-      const message = run(line);
+      const putOff = [...this.putsOff].find(([part, errors]) => line.includes(part) && errors.length > 0)?.[1];
+      const message = putOff?.shift() ?? run(line);
       if (message !== undefined) failures.push({ place, message });
       if (message !== undefined && !keepGoing) break;
     }
@@ -326,7 +359,7 @@ export class PretendedCards {
 
   #setLink(dev: string, [to]: readonly string[]): string | undefined {
     if (to !== 'up' && to !== 'down') throw new Error(`unexpected: ${dev} ${to}`);
-    writeFileSync(this.#sys('class/net', dev, 'flags'), to === 'up' ? '0x1003\n' : '0x1002\n');
+    this.links.setUp(dev, to === 'up');
     return undefined;
   }
 
@@ -397,7 +430,7 @@ export class PretendedCards {
   }
 
   #pf(dev: string): PretendedPf {
-    const pf = this.#pfs.find(each => each.dev === dev);
+    const pf = this.#pfs.find(each => each.dev === dev || each.second?.dev === dev);
     if (pf === undefined) throw new Error(`there is no PF '${dev}'`);
     return pf;
   }

@@ -1,7 +1,9 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Effects } from '../../src/apply/effects.ts';
 import { vfsCommand } from '../../src/cli/vfs.ts';
+import type { HookContext } from '../../src/hook/dispatch.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
 import type { PretendedPf } from './pretended-cards.ts';
 import { CardWorld } from './world.ts';
@@ -15,6 +17,7 @@ const card = (vfs: number): PretendedPf => ({
 });
 const config = 'provide: { vfs: { ens1f0: { count: 4, unmanaged: true } } }\n';
 const network = `<hookData><network><name>vfs</name><forward mode='hostdev'><pf dev='ens1f0'/></forward></network></hookData>`;
+const io = { write: () => undefined } as never;
 const fine = { status: 0, stdout: '', stderr: '' };
 
 let world: CardWorld;
@@ -124,6 +127,39 @@ describe('VFs that the configuration provides', () => {
     giveBack();
     await world.recover();
     expect([count(), rule()]).toEqual([0, false]);
+  });
+
+  test.each([
+    [
+      'by hand',
+      (c: HookContext) => c.config().then(own => vfsCommand({ pf: 'ens1f0', config: own, effects: c.effects }, io)),
+    ],
+    ['by a network', (c: HookContext) => world.network('vfs', 'start', network, c)],
+  ])('are made %s while nobody else can be at the card', async (_, make) => {
+    world = new CardWorld(config, [card(2)]);
+    const context = world.context();
+    const held = new Set<string>();
+    const heldAtChange: string[][] = [];
+    const effects: Effects = {
+      ...context.effects,
+      async lock(names) {
+        const unlock = await context.effects.lock(names);
+        for (const name of names) held.add(name);
+        return () => {
+          for (const name of names) held.delete(name);
+          unlock();
+        };
+      },
+      run(tool, lines, options) {
+        heldAtChange.push([...held]);
+        return context.effects.run(tool, lines, options);
+      },
+    };
+    await make({ ...context, effects });
+    expect(count()).toBe(4);
+    expect(heldAtChange).not.toEqual([]);
+    for (const names of heldAtChange) expect(names).toContain('ens1f0');
+    expect([...held]).toEqual([]);
   });
 
   test('by hand, and then they are the administrator’s', async () => {

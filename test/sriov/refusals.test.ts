@@ -93,6 +93,67 @@ describe.skipIf(missingMachine)(titled('guests that cannot be started', missingM
     );
   });
 
+  describe('a VF that the host itself uses', () => {
+    const vf = `${card}v4`;
+    const taker = async () => [hostdevInterface(await vfAddress(machine, card, 4), mac(1))];
+
+    test.each([
+      {
+        name: 'as a port of a bridge',
+        use: `ip link add br8 type bridge; ip link set ${vf} master br8`,
+        end: 'ip link delete br8',
+        who: `bridge 'br8', whose port its link '${vf}' is`,
+      },
+      {
+        name: 'with an address',
+        use: `ip link set ${vf} up; ip address add 192.0.2.7/24 dev ${vf}`,
+        end: `ip address flush dev ${vf}; ip link set ${vf} down`,
+        who: `the host, whose address 192.0.2.7/24 its link '${vf}' has`,
+      },
+      {
+        name: 'in another network namespace',
+        use: `ip netns add elsewhere; ip link set ${vf} netns elsewhere`,
+        end: `ip -n elsewhere link set ${vf} netns 1; ip netns delete elsewhere`,
+        who: 'another network namespace, where its link is',
+      },
+    ])('$name', async ({ use, end, who }) => {
+      await machine.sh(use);
+      expect(await refuse(await taker())).toContain(`in use by ${who}`);
+      await machine.sh(end);
+    });
+
+    test('is given away when it is not used any more', async () => {
+      await define(machine, bareGuestXml({ name: 'g', devices: await taker() }));
+      await machine.sh('virsh start g');
+      await machine.sh('virsh destroy g');
+    });
+  });
+
+  describe('what the kernel says of macvtaps that are refused before', () => {
+    const make = (name: string, mode: string, address = mac(7)) =>
+      machine.run(`ip link add link ${card} name ${name} address ${address} type macvtap mode ${mode}`);
+
+    test('a MAC has one that is up, a device that is passed through has one', async () => {
+      expect((await make('mv0', 'bridge')).status).toBe(0);
+      expect((await make('mv1', 'bridge')).status).toBe(0);
+      await machine.sh('ip link set mv0 up');
+      expect((await machine.run('ip link set mv1 up')).stderr).toMatch(/Address already in use|busy/);
+      expect((await make('mv2', 'passthru')).status).not.toBe(0);
+      await machine.sh('ip link delete mv0; ip link delete mv1');
+      expect((await make('mv2', 'passthru')).status).toBe(0);
+      expect((await make('mv3', 'bridge')).status).not.toBe(0);
+      const macs = await machine.sh(`cat /sys/class/net/mv2/address /sys/class/net/${card}/address`);
+      expect(new Set(macs.trim().split('\n')).size).toBe(1);
+      await machine.sh('ip link delete mv2');
+    });
+
+    test("a bridge's port has none", async () => {
+      await machine.sh(`ip link add br8 type bridge; ip link set ${card} master br8`);
+      expect((await make('mv0', 'bridge')).stderr).toMatch(/busy/);
+      await machine.sh('ip link delete br8');
+    });
+  });
+
   test.skipIf(!isFull)('seven guests have the seven VFs, the eighth is told so', async () => {
     const before = await cardState(machine);
     const names = [1, 2, 3, 4, 5, 6, 7].map(number => `g${number}`);

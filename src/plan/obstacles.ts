@@ -1,0 +1,30 @@
+import { ActualnetError } from '../report/error.ts';
+import { linksToAsk } from './device-uses.ts';
+import type { GuestDevice } from './guest-devices.ts';
+import type { HostView } from './host-view.ts';
+import { hostdevObstacles } from './hostdevs.ts';
+import { linkObstacles } from './links-needed.ts';
+import type { Obstacle, ObstacleContext } from './obstacle.ts';
+
+/**
+ * What is in the way of a guest's devices on the host as it is, each with the device, the reason and a remedy. libvirt, the
+ * kernel or QEMU would fail on it, later and in fewer words, or somebody would lose what he uses. `guest` is its name: what it
+ * holds already is no obstacle.
+ */
+export function findObstacles(context: ObstacleContext, guest: string): Obstacle[] {
+  return context.devices.flatMap(device =>
+    [...hostdevObstacles(device, { ...context, guest }), ...linkObstacles(device, context)].map(obstacle => {
+      const { code, message, hint } = obstacle.error;
+      return { ...obstacle, error: new ActualnetError(code, `${device.name}: ${message}`, { hint }) };
+    }),
+  );
+}
+
+/** The links whose addresses have to be read before. */
+export function linksAtStake(devices: readonly GuestDevice[], host: HostView): string[] {
+  const addresses = devices.flatMap(({ hostdev }) =>
+    hostdev === undefined ? [] : [hostdev.address, ...(host.pci(hostdev.address)?.vfs ?? [])],
+  );
+  const passed = devices.flatMap(({ macvtap }) => (macvtap?.passthrough ? macvtap.physdev : []));
+  return [...new Set([...linksToAsk(addresses, host), ...passed.filter(dev => host.link(dev)?.up)])];
+}
