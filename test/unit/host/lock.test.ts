@@ -118,13 +118,18 @@ describe('a queue', () => {
   test('however long, is waited in as long as it moves', async () => {
     const order: number[] = [];
     const first = await takeLocks(directory, ['br0']);
-    // Each has its turn for longer than anybody here is ready to wait for one that does not move.
-    const queue = Array.from({ length: 16 }, async (_, place) => {
+    const queue: Promise<void>[] = [];
+    // Together they have it for longer than anybody here is ready to wait for one that does not move.
+    const wait = async (place: number) => {
       const release = await takeLocks(directory, ['br0'], new Patience(0));
       order.push(place);
       await sleep(100);
       release();
-    });
+    };
+    for (let place = 0; place < 16; place++) {
+      queue.push(wait(place));
+      await until(() => taken('br0') >= place + 2);
+    }
     first();
     await Promise.all(queue);
     expect(order).toEqual(Array.from({ length: 16 }, (_, place) => place));
