@@ -89,8 +89,10 @@ async function noteCreated(
   { record, isNew, context }: { record: GuestRecord | undefined; isNew: boolean; context: HookContext },
 ): Promise<void> {
   const { memory, log } = context;
-  // libvirt has chosen, perhaps otherwise than foreseen; and for a device that is attached nobody has asked us before.
-  const found = isNew ? await refuseUsed(port, network, context) : [];
+  // libvirt has chosen, perhaps otherwise than foreseen; and for a device that is attached nobody has asked us before. What a
+  // guest runs with is its own, also where its port is not recorded: that we came later.
+  const hasIt = record?.chosen?.interfaces.some(({ mac }) => mac === port.mac) ?? false;
+  const found = isNew && !hasIt ? await refuseUsed(port, network, context) : [];
   const problems = await setUp(port, network, context).catch(error => {
     if (isNew) throw error;
     return [errorLine(error)];

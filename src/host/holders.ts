@@ -17,7 +17,8 @@ function isGuestNode(file: string): boolean {
 }
 
 /**
- * The processes that have a device open through VFIO, or a macvtap, by its node: `guest 'web1' (process 4711)`, or the program's name.
+ * The processes that have a device open through VFIO, or a macvtap, by its node: `guest 'web1' (process 4711)`, or the program's
+ * name.
  * One pass over all of them, which on a large host takes a good part of a second.
  */
 export function listHolders(proc: string): ReadonlyMap<string, readonly string[]> {

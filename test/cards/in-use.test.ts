@@ -236,6 +236,24 @@ describe('a VF that libvirt has chosen otherwise than foreseen', () => {
     expect(world.records()[0]?.ports).toHaveLength(isRefused ? 0 : 1);
   });
 
+  test('is not refused to a guest that runs with it, of whose port nothing is recorded', async () => {
+    begin();
+    uses['carries a macvtap']!.make(used);
+    const network = poolOf(`<interface dev='${used}'/>`, 'passthrough');
+    const running = domainXml(
+      `<interface type='direct'><mac address='${mac}'/><source network='vfs' dev='${used}' mode='passthrough'/><target dev='macvtap0'/><alias name='net0'/></interface>`,
+      "type='kvm' id='1'",
+    );
+    expect(await world.qemu('reconnect', running)).toEqual(fine);
+    const plug = `<plug type='direct' dev='${used}' mode='passthrough'/>`;
+    expect(await world.network('vfs', 'port-created', `<hookData>${network}${port(plug)}</hookData>`)).toEqual(fine);
+    expect(world.records()[0]?.ports).toHaveLength(1);
+    const other = port(plug).replace(mac, '52:54:00:00:00:02').replace('cc<', 'cd<');
+    expect(await world.network('vfs', 'port-created', `<hookData>${network}${other}</hookData>`)).toEqual(
+      refused(/in use by 'macvtap0' on it/),
+    );
+  });
+
   test('is not refused when a daemon that restarts tells of the port again', async () => {
     begin();
     const network = poolOf(`<pf dev='ens1f0'/>${address(0, "type='pci' ")}`);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { guestXml, hostBridgeNetwork, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
+import { guestXml, hostBridgeNetwork, interfaceXml, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
 import { callsOf, expectCleanCalls, expectStatusOfRunning, settles, titled, watchCalls } from './expectations.ts';
 import type { LibvirtHost } from './host.ts';
 import { missingInKernel, missingPrerequisite } from './prerequisites.ts';
@@ -44,12 +44,22 @@ describe.skipIf(missingPrerequisite)(titled('when something goes wrong', missing
 
   const newInLog = () => [a, b].flatMap((host, index) => host.hookLog().slice(logged[index]));
 
-  test('a start fails late: the bridge is missing', async () => {
-    await a.define(guestXml('one', [onNetwork('nowhere', 1)]));
+  test('a start fails late: a tap of somebody else is missing', async () => {
+    const tap = interfaceXml('ethernet', 2, "<target dev='nosuchtap' managed='no'/>");
+    await a.define(guestXml('one', [onNetwork('lan', 1), tap]));
     const seen = watchCalls(a);
-    await expect(a.virsh('start', 'one')).rejects.toThrow('nosuchbridge');
+    await expect(a.virsh('start', 'one')).rejects.toThrow('nosuchtap');
     expect(seen()).toEqual(['qemu prepare', 'network port-created', ...ending]);
     expect(newInLog()).toEqual([]);
+  });
+
+  test('a start is refused early: the bridge is missing', async () => {
+    await a.define(guestXml('one', [onNetwork('nowhere', 1)]));
+    const seen = watchCalls(a);
+    refused++;
+    await expect(a.virsh('start', 'one')).rejects.toThrow("there is no bridge 'nosuchbridge'");
+    expect(seen()).toEqual(['qemu prepare', 'qemu stopped', 'qemu release']);
+    expect(newInLog()).toEqual([expect.stringContaining('[DEVICE_MISSING]')]);
   });
 
   test('a start fails early, and was foreseen to: the network is not running', async () => {
