@@ -1,6 +1,16 @@
-import { type Change, describeChange, isVfSubject, keyOf, sharedNameOf, type Value } from '../plan/change.ts';
+import {
+  type Change,
+  describeChange,
+  isVfSubject,
+  keyOf,
+  portFlags,
+  type Subject,
+  sharedNameOf,
+  type Value,
+} from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
+import { whoHasMac } from '../plan/mac-holders.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
 import { foldLedger, intend } from './ledger.ts';
@@ -98,12 +108,15 @@ function decide(
   const joins: Join[] = [];
   const problems: string[] = [];
   const made = new Set<string>();
+  const joining = new Set<string>();
   const sealed = new Set<string>();
   for (const change of changes) {
     const { subject, to } = change;
     const file = context.fileOf(change);
     const key = keyOf(subject);
-    const observed = made.has(subject.dev) ? null : observe(subject, host);
+    // What is a port's comes with its bridge, whatever it had without one.
+    const isNew = made.has(subject.dev) || (joining.has(subject.dev) && isOfPort(subject));
+    const observed = isNew ? null : observe(subject, host);
     const problem = findProblem(change, observed, host);
     const known = foldLedger(file.read()).get(key);
     const entry = change.shared ? known : undefined;
@@ -121,8 +134,9 @@ function decide(
       );
     } else if (entry !== undefined && (change.byLibvirt || isMet(change, observed))) {
       if (!entry.users.includes(context.user)) joins.push({ file, key });
-    } else if (made.has(subject.dev) || !isMet(change, observed)) {
+    } else if (isNew || !isMet(change, observed)) {
       if (subject.kind === 'link' && to !== null) made.add(subject.dev);
+      if (subject.kind === 'master' && to !== null) joining.add(subject.dev);
       const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
       steps.push({ change, before, known, file, command: change.byLibvirt ? undefined : commandFor(change) });
     } else if (!change.shared && known !== undefined && !isSame(known.to, to)) {
@@ -146,17 +160,18 @@ export function isMet(
 }
 
 function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
-  if (observed === undefined)
-    return isVfSubject(subject)
-      ? `there is no VF ${subject.vf} of '${subject.dev}'`
-      : `there is no device '${subject.dev}'`;
-  if (subject.kind !== 'fdb' || subject.table !== 'bridge' || to !== true) return undefined;
-  const bridge = host.link(subject.dev)?.master;
-  const taken = host.fdb.find(
-    ({ mac, dev, table, fixed }) =>
-      mac === subject.mac && dev !== subject.dev && table === 'bridge' && fixed && host.link(dev)?.master === bridge,
-  );
-  return taken && `${subject.mac} has a fixed entry on '${taken.dev}' already`;
+  const { dev } = subject;
+  if (observed === undefined) {
+    if (isVfSubject(subject)) return `there is no VF ${subject.vf} of '${dev}'`;
+    return isOfPort(subject) && host.link(dev) !== undefined
+      ? `'${dev}' is no port of a Linux bridge`
+      : `there is no device '${dev}'`;
+  }
+  return subject.kind === 'fdb' && to === true ? whoHasMac(subject, host) : undefined;
+}
+
+function isOfPort({ kind }: Subject): boolean {
+  return kind === 'vlan' || (portFlags as readonly string[]).includes(kind);
 }
 
 function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {

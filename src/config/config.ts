@@ -16,6 +16,12 @@ export interface Config {
     readonly watchdog: (typeof haltedReaches)[number];
   };
   readonly hostdevs: HostdevSettings;
+  /** What becomes of a guest that asks for a setting its interface cannot have. */
+  readonly settings: {
+    /** Where the setting keeps guests apart: isolation, VLANs, the spoof check, no trust. */
+    readonly refusedSecurity: HostdevSettings['refused'];
+    readonly refused: HostdevSettings['refused'];
+  };
   /** Parts to make when a network or guest first needs them, by name. */
   readonly provide: {
     readonly bridges: Readonly<Record<string, ProvidedBridge>>;
@@ -50,6 +56,8 @@ export interface BridgeSettings {
   readonly keepForwardingTable: boolean;
   readonly isolated: boolean;
   readonly uplinkVlans: boolean;
+  /** Ports that lead out of the host although they are no physical device, bond, team or VLAN device of one. */
+  readonly uplinks?: readonly string[];
   readonly pfForwardingTable: boolean;
 }
 
@@ -172,11 +180,12 @@ export async function parseConfig(
 
 /** What may be written, once the schema has accepted it. An empty section is null. */
 interface WrittenConfig {
-  readonly bridges?: ByName<Partial<BridgeSettings>>;
+  readonly bridges?: ByName<Partial<Omit<BridgeSettings, 'uplinks'>> & { readonly uplinks?: readonly string[] | null }>;
   readonly taps?: { readonly create?: boolean; readonly owner?: string | number } | null;
   readonly macvtap?: { readonly manage?: boolean } | null;
   readonly reachability?: Partial<Config['reachability']> | null;
   readonly hostdevs?: Partial<HostdevSettings> | null;
+  readonly settings?: Partial<Config['settings']> | null;
   readonly provide?: {
     readonly bridges?: ByName<WrittenBridge>;
     readonly vlans?: ByName<ProvidedVlan>;
@@ -201,12 +210,13 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan' | 'announce'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests } = written ?? {};
+  const { bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests } = written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
       isolated: bridge?.isolated ?? false,
       uplinkVlans: bridge?.uplinkVlans ?? false,
+      ...(bridge?.uplinks && { uplinks: bridge.uplinks }),
       pfForwardingTable: bridge?.pfForwardingTable ?? false,
     })),
     taps: { create: taps?.create ?? false, owner: taps?.owner?.toString() },
@@ -217,6 +227,7 @@ function withDefaults(written: WrittenConfig | null): Config {
       bind: hostdevs?.bind ?? false,
       refused: hostdevs?.refused ?? 'fail',
     },
+    settings: { refusedSecurity: settings?.refusedSecurity ?? 'fail', refused: settings?.refused ?? 'warn' },
     provide: {
       bridges: mapByName(provide?.bridges, bridge => ({
         ports: [...new Set(bridge?.ports ?? [])],

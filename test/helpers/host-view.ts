@@ -11,6 +11,7 @@ export const link = (dev: string, facts: Partial<LinkState> = {}): LinkState => 
   isBridge: false,
   isTap: false,
   isMacvtap: false,
+  kind: facts.isTap || facts.isBridge || facts.isMacvtap ? 'other' : 'physical',
   lowers: [],
   uppers: [],
   pci: null,
