@@ -4,13 +4,12 @@ import type { Domain } from '../model/domain.ts';
 import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
-import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from '../plan/access.ts';
+import { type AccessRules, accessNodes, compareAccess } from '../plan/access.ts';
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
-import { findObstacles } from '../plan/hostdevs.ts';
 import {
   type PlanContext,
   planJoin,
@@ -22,6 +21,7 @@ import {
   planUnreachable,
   verifyLibvirtTables,
 } from '../plan/plan.ts';
+import { settingFindings, settingRefusals } from '../plan/settings.ts';
 import { hasBeenTaken, type VfUse, vfOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
@@ -97,7 +97,11 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   const joining = await actOnPostponedTaps(phase, guest);
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
-  const { devices } = contextOf(guest, host);
+  const { devices, config } = contextOf(guest, host);
+  const starts = phase === 'prepare' ? 'foreseen' : phase === 'start' ? 'starts' : undefined;
+  const [refusal] = starts === undefined ? [] : settingRefusals(devices, config, starts);
+  if (refusal !== undefined) throw refusal;
+  const without = starts === undefined ? [] : settingFindings(devices, config, starts);
   const chosen = devices.filter(device => device.chosen).flatMap(device => vfOf(device, host) ?? []);
   const findings = phase === 'prepare' ? await clearStale(chosen, uuid, effects) : [];
   const verifies = phase === 'started' && !guest.halted && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
@@ -110,7 +114,7 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  return [...joining, ...problems, ...findings];
+  return [...joining, ...problems, ...findings, ...without];
 }
 
 /**
@@ -182,20 +186,6 @@ function isOnVf(subject: Subject, { pf, vf, address }: VfUse): boolean {
     : subject.kind === 'driver' && subject.dev === address;
 }
 
-/** What keeps a guest's host devices, foreseen or chosen, from being given to it. */
-export async function obstaclesOf(
-  guest: GuestAtHand,
-  readRules: () => AccessRules | undefined,
-): Promise<ActualnetError[]> {
-  const { domain, view, effects } = guest;
-  if (view.hostdevs.length === 0 && !hasCommandLine(domain)) return [];
-  const context = contextOf(guest, await effects.view({}));
-  const nodes = accessNodes(domain, context.devices, context.host).filter(({ byLibvirt }) => !byLibvirt);
-  const rules = nodes.length === 0 ? undefined : readRules();
-  const access = rules?.closed ? findMissingAccess(nodes, rules) : [];
-  return [...findObstacles(context, domain.name), ...access];
-}
-
 /** The nodes that libvirt will not let QEMU open and its configuration leaves to the cgroup alone. */
 export async function nodesToGrant(guest: GuestAtHand, readRules: () => AccessRules | undefined): Promise<string[]> {
   const { domain, effects } = guest;
@@ -220,7 +210,8 @@ export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
   return access === undefined ? [] : compareAccess(nodes, access, isAll);
 }
 
-function hasCommandLine({ commandLine }: Domain): boolean {
+/** Whether anything is given to QEMU behind libvirt's back. */
+export function hasCommandLine({ commandLine }: Domain): boolean {
   return commandLine.netdevs.length + commandLine.devices.length > 0;
 }
 

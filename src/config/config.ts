@@ -57,7 +57,7 @@ export interface BridgeSettings {
   readonly isolated: boolean;
   readonly uplinkVlans: boolean;
   /** Ports that lead out of the host although they are no physical device, bond, team or VLAN device of one. */
-  readonly uplinks?: readonly string[];
+  readonly uplinks: readonly string[];
   readonly pfForwardingTable: boolean;
 }
 
@@ -216,7 +216,7 @@ function withDefaults(written: WrittenConfig | null): Config {
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
       isolated: bridge?.isolated ?? false,
       uplinkVlans: bridge?.uplinkVlans ?? false,
-      ...(bridge?.uplinks && { uplinks: bridge.uplinks }),
+      uplinks: [...new Set(bridge?.uplinks)],
       pfForwardingTable: bridge?.pfForwardingTable ?? false,
     })),
     taps: { create: taps?.create ?? false, owner: taps?.owner?.toString() },

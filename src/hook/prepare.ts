@@ -1,8 +1,10 @@
-import { obstaclesOf, undoAll } from '../apply/guest.ts';
+import { undoAll } from '../apply/guest.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import { startRefusals } from '../apply/refusals.ts';
+import { readWishes } from '../config/wishes.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import { ActualnetError, errorLine } from '../report/error.ts';
+import { type ActualnetError, errorLine } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { HookContext } from './dispatch.ts';
 import { type AtHand, act, write } from './guest.ts';
@@ -60,8 +62,8 @@ async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, lo
 }
 
 /**
- * A host device that cannot be had ends the start here, with the reason in plain words: libvirt or QEMU would fail on it a
- * little later. What was foreseen from our own count of a pool is looked at again with libvirt's before anything is refused.
+ * What cannot be had ends the start here, with the reason in plain words: a host device on which libvirt or QEMU would fail
+ * a little later, or a setting that keeps the guest apart from others. What was foreseen from our own count of a pool is looked at again with libvirt's before anything is refused.
  */
 async function refuseImpossible(guest: AtHand, context: HookContext): Promise<void> {
   const { domain } = guest;
@@ -77,15 +79,7 @@ async function refuseImpossible(guest: AtHand, context: HookContext): Promise<vo
 }
 
 async function findRefusals(guest: AtHand, context: HookContext): Promise<ActualnetError[]> {
-  const { domain, view } = guest;
-  const unresolved = view.interfaces.flatMap(({ error }) =>
-    error?.code === 'POOL_EXHAUSTED' || error?.code === 'DEVICE_TWICE'
-      ? new ActualnetError(error.code, error.message.replace(`${domain.owner}, `, ''), {
-          hint: error.hint ?? undefined,
-        })
-      : [],
-  );
   const config = await context.config();
-  const obstacles = await obstaclesOf({ ...guest, config, wishes: [], effects: context.effects }, context.accessRules);
-  return [...unresolved, ...obstacles];
+  const { wishes } = readWishes(guest.domain, config.guests);
+  return startRefusals({ ...guest, config, wishes, effects: context.effects }, context.accessRules);
 }

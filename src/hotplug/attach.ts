@@ -44,8 +44,8 @@ export async function attach(
     return;
   }
   if (dryRun) {
-    const { changes, will } = await foresee(device, await readLive(name, host), host);
-    const steps = [will, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, host)];
+    const { changes, will, without } = await foresee(device, await readLive(name, host), host);
+    const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, host)];
     for (const step of steps) host.say(step);
     return;
   }
@@ -62,6 +62,8 @@ interface Foreseen {
   readonly alias: string;
   /** A line that says what it will be. */
   readonly will: string;
+  /** What it will be without, although it is asked for. */
+  readonly without: readonly string[];
   /** What is changed on the host before. */
   readonly changes: readonly string[];
 }
@@ -91,7 +93,7 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
   const [broken] = checkHostdevs(guest.view).filter(line => !checkHostdevs(view).includes(line));
   if (broken !== undefined) refuse(broken);
-  const { obstacles, changes } = await foreseeDevice({ guest, device: keyOf(device) });
+  const { obstacles, changes, without } = await foreseeDevice({ guest, device: keyOf(device) });
   const [obstacle] = obstacles;
   if (obstacle !== undefined)
     throw new ActualnetError(obstacle.code, `${domain.owner}: ${obstacle.message}`, { hint: obstacle.hint });
@@ -100,6 +102,7 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
     guest,
     alias: entry.alias,
     will: `${name} will be '${entry.alias}': ${what}`,
+    without,
     changes: changes.map(describeChange),
   };
 }
@@ -125,8 +128,8 @@ async function attachLive(
   const before = await readLive(name, host);
   // Of those that a definition has already, none is ours to take out again.
   const definedBefore = command.includes('--config') ? definedLike(device, name, host).length : undefined;
-  const { guest, alias, will } = await foresee(device, before, host);
-  host.say(will);
+  const { guest, alias, will, without } = await foresee(device, before, host);
+  for (const line of [will, ...without]) host.say(line);
   let found: Found | undefined;
   let mayBeThere = false;
   try {

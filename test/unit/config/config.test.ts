@@ -29,13 +29,14 @@ describe('what is written', () => {
     const sample = readFileSync(path.join(import.meta.dirname, '../../../samples/config.yaml'), 'utf8');
     expect(await parse(sample)).toEqual({
       bridges: {
-        br0: { keepForwardingTable: true, isolated: false, uplinkVlans: true, pfForwardingTable: false },
-        'br-dmz': { keepForwardingTable: false, isolated: true, uplinkVlans: false, pfForwardingTable: false },
+        br0: { keepForwardingTable: true, isolated: false, uplinkVlans: true, uplinks: [], pfForwardingTable: false },
+        'br-dmz': { keepForwardingTable: false, isolated: true, uplinkVlans: false, uplinks: [], pfForwardingTable: false },
       },
       taps: { create: true, owner: 'libvirt-qemu' },
       macvtap: { manage: true },
       reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: true, bind: false, refused: 'warn' },
+      settings: { refusedSecurity: 'fail', refused: 'warn' },
       provide: {
         bridges: { 'br-lab': { ports: ['lab.120'], mtu: 9000, vlanFiltering: true } },
         vlans: { 'lab.120': { link: 'eno2', id: 120 } },
@@ -72,6 +73,7 @@ describe('what is written', () => {
       macvtap: { manage: false },
       reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: false, bind: false, refused: 'fail' },
+      settings: { refusedSecurity: 'fail', refused: 'warn' },
       provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
       rewrite: [],
@@ -194,7 +196,7 @@ describe('mistakes', () => {
     },
     {
       text: '<<: {}',
-      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests)',
+      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests)',
     },
     { text: '- a', line: '1: expected a mapping of sections, found a list' },
     { text: '\n\nhello', line: "3: expected a mapping of sections, found 'hello'" },
@@ -300,7 +302,7 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, reachability, hostdevs, provide, interfaces, rewrite, guests } = schema.properties;
+    const { bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests } = schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
     expect(bridges.default).toEqual(defaultConfig.bridges);
