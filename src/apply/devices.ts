@@ -18,8 +18,8 @@ import { carryOut, needsOf } from './apply.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
 import type { PortView } from './record.ts';
-import { leaveShared, type Undone, undoGuest } from './undo.ts';
 import { refusedOf } from './refusals.ts';
+import { leaveShared, type Undone, undoGuest } from './undo.ts';
 import { findUnmet } from './unmet.ts';
 
 /** What is known of the devices that a guest has now. */

@@ -42,7 +42,7 @@ export interface GuestAtHand {
   readonly wishes: readonly Wish[];
   /** It comes from a migration or a saved image. */
   readonly incoming: boolean;
-  /** Its CPUs do not run, although QEMU does: it comes from elsewhere, or was started paused. */
+  /** It is not to be open, although QEMU runs: its CPUs stand still, as after it came from elsewhere or was started paused. */
   readonly halted: boolean;
   readonly effects: Effects;
 }

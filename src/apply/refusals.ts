@@ -27,10 +27,10 @@ export async function startRefusals(
 }
 
 /** A line for each setting that the guest will start without. */
-export async function startFindings(guest: GuestAtHand): Promise<string[]> {
+export async function startFindings(guest: GuestAtHand, moment: Moment): Promise<string[]> {
   if (isPassive(guest.config)) return [];
   const { devices, config } = contextOf(guest, await guest.effects.view({}));
-  return settingFindings(devices, config, 'foreseen');
+  return settingFindings(devices, config, moment);
 }
 
 /** What a running guest is without: its settings, and what is to be its MAC alone. */

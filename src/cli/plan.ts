@@ -1,17 +1,20 @@
 import { needsOf } from '../apply/apply.ts';
 import { guestAtHand, type PlannedPhase, type Planning, planGuest, plannedPhases } from '../apply/guest.ts';
 import { foldLedger } from '../apply/ledger.ts';
+import { refusedSettings, startFindings, startRefusals } from '../apply/refusals.ts';
 import { decideUndo } from '../apply/verdict.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
+import type { AccessRules } from '../plan/access.ts';
 import { type Change, describeChange } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
-import { ActualnetError, printable } from '../report/error.ts';
+import { ActualnetError, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import type { CommandIo } from './io.ts';
 
 export interface PlanOptions extends Planning {
+  readonly accessRules: () => AccessRules | undefined;
   /** Where the document is read from. */
   readonly document: string;
   readonly operation: string;
@@ -41,19 +44,37 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
   }
   const domain = readDomain(io.readDocument(options.document));
   const isUndo = operation === 'stopped' || operation === 'release';
-  const actions = isUndo ? await planUndo(domain.uuid, options) : await planDo(domain, options);
-  const plan = { version: 1, guest: domain.name, phase: operation, actions };
-  io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : formatPlan(actions));
+  const planned: Planned = isUndo
+    ? { refusals: [], findings: [], actions: await planUndo(domain.uuid, options) }
+    : await planDo(domain, options);
+  const plan = { version: 1, guest: domain.name, phase: operation, ...planned };
+  io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : formatPlan(planned, operation));
 }
 
-async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
+interface Planned {
+  /** Why the operation would be refused, and what the guest would be without: a line each. */
+  readonly refusals: readonly string[];
+  readonly findings: readonly string[];
+  readonly actions: readonly PlannedAction[];
+}
+
+async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<Planned> {
   const { effects } = options;
   const incoming = domain.uuid !== undefined && options.isIncoming(domain.uuid);
   const guest = guestAtHand(domain, options, { incoming });
+  const { operation, accessRules } = options;
+  const refused =
+    operation === 'prepare'
+      ? await startRefusals(guest, accessRules)
+      : operation === 'start'
+        ? await refusedSettings(guest, 'starts')
+        : [];
+  const isStart = operation === 'prepare' || operation === 'start';
+  const findings = isStart ? await startFindings(guest, operation === 'prepare' ? 'foreseen' : 'starts') : [];
   const first = await effects.view({});
   const changes = planGuest(options.operation as PlannedPhase, guest, first);
   const host = await effects.view(needsOf(changes));
-  return changes.map(change => {
+  const actions = changes.map((change): PlannedAction => {
     const state = stateOf(change, host);
     return {
       what: describeChange(change),
@@ -62,6 +83,7 @@ async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOption
       command: state === 'to do' ? commandLine(change) : null,
     };
   });
+  return { refusals: refused.map(error => errorLine(error)), findings, actions };
 }
 
 async function planUndo(
@@ -100,8 +122,12 @@ function commandLine(change: Pick<Change, 'subject' | 'to'>): string {
   return `${tool} ${line}`;
 }
 
-function formatPlan(actions: readonly PlannedAction[]): string {
-  if (actions.length === 0) return 'nothing to do\n';
+function formatPlan({ refusals, findings, actions }: Planned, operation: string): string {
+  const told = [
+    ...refusals.map(line => `'${operation}' would be refused: ${line}`),
+    ...findings.map(line => `finding: ${line}`),
+  ].map(line => `${printable(line)}\n`);
+  if (actions.length === 0) return told.length === 0 ? 'nothing to do\n' : told.join('');
   const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why].map(printable));
-  return `${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;
+  return `${told.join('')}${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;
 }

@@ -210,7 +210,8 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan' | 'announce'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests } = written ?? {};
+  const { bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests } =
+    written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,

@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import type { CommandFailure } from '../apply/effects.ts';
 import { ActualnetError } from '../report/error.ts';
 
@@ -22,6 +23,8 @@ interface ToolEnd {
   readonly stdout: string;
   readonly stderr: string;
   readonly shortMessage?: string | undefined;
+  /** The system's error, if it could not be run. */
+  readonly code?: string | undefined;
 }
 
 /** Starts a tool, or answers one that is running already. */
@@ -113,12 +116,22 @@ async function run(start: StartTool, tool: string, words: readonly string[], lin
     const result = await child.ended;
     if (late) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not finish within ${limitMs / 1000} s`);
     if (result.exitCode === undefined) {
-      throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${result.shortMessage}`, {
-        hint: 'install iproute2',
-      });
+      throw cannotRun(tool, result);
     }
     return result;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Where distributions put iproute2. */
+const homes = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'];
+
+/** A daemon's PATH may lack the folder of a tool that is installed. */
+function cannotRun(tool: string, { code, shortMessage }: ToolEnd): ActualnetError {
+  if (code !== 'ENOENT') return new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${shortMessage}`);
+  const path = process.env.PATH ?? '';
+  const home = homes.find(folder => !path.split(':').includes(folder) && fs.existsSync(`${folder}/${tool}`));
+  const hint = home === undefined ? 'install iproute2' : `add ${home}, where it is, to the PATH of libvirt's daemon`;
+  return new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: it is not in PATH (${path})`, { hint });
 }

@@ -50,7 +50,7 @@ export function writeFileAtomically(file: string, content: string): void {
 export function writeFileForAll(file: string, content: string): void {
   const temporary = `${file}.${process.pid}.tmp`;
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
+    makeDirectory(path.dirname(file), 0o755);
     fs.rmSync(temporary, { force: true });
     fs.writeFileSync(temporary, content, { mode: 0o644, flag: 'wx' });
     fs.renameSync(temporary, file);
@@ -161,12 +161,24 @@ export function fileAgeMs(file: string, nowMs: number): number | undefined {
 /** Makes `directory` (mode 0700) and refuses one that is a link or belongs to somebody else. */
 function makePrivateDirectory(directory: string): void {
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory, 0o700);
     const status = fs.lstatSync(directory);
     if (!status.isDirectory()) throw new Error('it is not a directory');
     if (status.uid !== process.getuid?.()) throw new Error('it belongs to another user');
   } catch (cause) {
     throw fileError('use the directory', directory, cause);
+  }
+}
+
+/** Whatever keeps it from being made, all at once is told to be ENOENT: the first that is missing says what it is. */
+function makeDirectory(directory: string, mode: number): void {
+  try {
+    fs.mkdirSync(directory, { recursive: true, mode });
+  } catch (cause) {
+    const parent = path.dirname(directory);
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || parent === directory) throw cause;
+    makeDirectory(parent, mode);
+    fs.mkdirSync(directory, { mode });
   }
 }
 
@@ -193,5 +205,6 @@ function isMissing(error: unknown): boolean {
 function fileError(verb: string, file: string, cause: unknown): ActualnetError {
   if (cause instanceof ActualnetError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
-  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${code ?? message}`, { cause });
+  const why = code === 'EROFS' ? 'the file system is read-only' : code === 'ENOSPC' ? 'the file system is full' : code;
+  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${why ?? message}`, { cause });
 }

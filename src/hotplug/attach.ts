@@ -13,7 +13,7 @@ import { unplug } from './detach.ts';
 import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
 import { type Found, listDevices, listWritten, type Written } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
-import { forgetRefusedPorts, holding, isHalted, type Live, readLive } from './settle.ts';
+import { forgetRefusedPorts, holding, isClosed, type Live, readLive } from './settle.ts';
 
 /** Attaching writes the status file before virsh ends; a slow disk may need a moment. */
 const listedMs = 3000;
@@ -45,15 +45,17 @@ export async function attach(
   }
   if (dryRun) {
     const { changes, will, without } = await foresee(device, await readLive(name, host), host);
-    const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, host)];
+    const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...(await afterwards(name, host))];
     for (const step of steps) host.say(step);
     return;
   }
   await holding(name, host, () => attachLive(name, device, { command, host }));
 }
 
-function afterwards(name: string, host: HotplugHost): string[] {
-  const opening = isHalted(name, host) ? 'its CPUs stand still, so it stays closed' : 'opened, since its CPUs run';
+async function afterwards(name: string, host: HotplugHost): Promise<string[]> {
+  const runs = host.runState(name)?.state === 'running';
+  const why = runs ? 'its CPUs run' : 'it is to stay open while QEMU has stopped its CPUs';
+  const opening = (await isClosed(name, host)) ? 'its CPUs stand still, so it stays closed' : `opened, since ${why}`;
   return ['checked in both lists, and set on the host as at a start', opening];
 }
 
@@ -87,7 +89,9 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
   const elements = domain.element.childrenNamed('devices').flatMap(({ children }) => children);
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
     refuse(`another device has the alias '${wanted}'`);
-  const guest = guestAtHand(withDevice(domain, device), await host.planning(), { halted: isHalted(domain.name, host) });
+  const guest = guestAtHand(withDevice(domain, device), await host.planning(), {
+    halted: await isClosed(domain.name, host),
+  });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
@@ -190,7 +194,7 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
   const { domain, view } = await readLive(name, host);
   const planning = await host.planning();
-  const guest = { ...guestAtHand(domain, planning, { halted: isHalted(name, host) }), view };
+  const guest = { ...guestAtHand(domain, planning, { halted: await isClosed(name, host) }), view };
   for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
   const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
   const wrong = [

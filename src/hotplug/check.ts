@@ -20,7 +20,7 @@ import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HotplugHost, KnownPort } from './host.ts';
-import { isHalted, readLive, recordOf } from './settle.ts';
+import { isClosed, readLive, recordOf } from './settle.ts';
 
 /**
  * Everything that must agree for a running guest: the live document, libvirt's status, its two lists, ports, the host's
@@ -29,7 +29,7 @@ import { isHalted, readLive, recordOf } from './settle.ts';
 export async function checkGuest(name: string, host: HotplugHost): Promise<string[]> {
   const { domain, view } = await readLive(name, host);
   const planning = await host.planning();
-  const halted = isHalted(name, host);
+  const halted = await isClosed(name, host);
   const guest = { ...guestAtHand(domain, planning, { halted }), view };
   const record = recordOf(domain.uuid, host);
   const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));

@@ -3,6 +3,7 @@ import type { PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
+import type { GuestState } from '../witness/lifecycle.ts';
 
 /** What is told of a port, by libvirt or the record. */
 export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;
@@ -21,7 +22,7 @@ export interface HotplugHost {
   readonly libvirtPorts: (guest: Uuid) => readonly KnownPort[];
   /** A port that is in our record only. */
   readonly forgetPort: (guest: Uuid, port: PortView) => void;
-  readonly runState: (guest: string) => string | undefined;
+  readonly runState: (guest: string) => GuestState | undefined;
   /** Runs virsh, with a document as its `--file`; answers what it prints. Throws `ACTION_FAILED` in its words. */
   readonly virsh: (words: readonly string[], document?: string) => Promise<string>;
   /** Keeps others from a guest's devices; the answer ends that, and says whether everything is settled. */

@@ -5,6 +5,7 @@ import type { Uuid } from '../model/values.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { followDevices } from '../witness/follow-devices.ts';
+import { isOpen } from '../witness/lifecycle.ts';
 import type { HotplugHost } from './host.ts';
 
 /** A running guest with its lists as libvirt has them now. */
@@ -25,9 +26,10 @@ export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord |
   return following.findRecord(guest);
 }
 
-/** Whether its CPUs stand still, so that nothing of it is to be opened. */
-export function isHalted(name: string, host: HotplugHost): boolean {
-  return host.runState(name) !== 'running';
+/** Whether nothing of it is to be opened: its CPUs stand still, or it does not run. */
+export async function isClosed(name: string, host: HotplugHost): Promise<boolean> {
+  const { config } = await host.planning();
+  return !isOpen(host.runState(name), config.reachability);
 }
 
 /**
@@ -37,7 +39,7 @@ export function isHalted(name: string, host: HotplugHost): boolean {
 async function settle(name: string, host: HotplugHost): Promise<boolean> {
   // Whoever settles holds the guest's devices already.
   const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
-  return followDevices(name, { halted: isHalted(name, host), host: following });
+  return followDevices(name, { halted: await isClosed(name, host), host: following });
 }
 
 /**

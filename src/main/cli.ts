@@ -165,8 +165,10 @@ async function main(): Promise<void> {
       async argv => {
         const { planCommand } = await import('../cli/plan.ts');
         const context = await planningContext();
+        const { accessRules } = hookContext(paths);
         const operation = String(argv.operation);
-        await planCommand({ document: dash, operation, format: argv.format, isIncoming, ...context }, io);
+        const { format } = argv;
+        await planCommand({ document: dash, operation, format, isIncoming, accessRules, ...context }, io);
       },
     )
     .command(

@@ -57,6 +57,7 @@ export function placeOfTap(
     return { bridge: master, kind: host.link(master)?.isBridge ? 'bridge port' : 'foreign port' };
   if (isOwn && link === undefined && !config.taps.create) return { bridge, kind: 'unknown' };
   if (isOwn && link !== undefined && !postponed) return { bridge: undefined, kind: 'loose tap' };
-  if (bridge !== undefined) return { bridge, kind: host.link(bridge)?.isBridge === false ? 'foreign port' : 'bridge port' };
+  if (bridge !== undefined)
+    return { bridge, kind: host.link(bridge)?.isBridge === false ? 'foreign port' : 'bridge port' };
   return { bridge, kind: hasScript && link === undefined ? 'unknown' : 'loose tap' };
 }

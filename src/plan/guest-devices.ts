@@ -230,7 +230,8 @@ function ofHostdev(hostdev: HostdevUse, context: Context): GuestDevice {
   const kind = kindOfVf(device, host);
   // A rule for a guest's interfaces says nothing of its graphics card.
   const isMeant = ({ match }: Config['interfaces'][number]) => match.address !== undefined || match.pf !== undefined;
-  const rules = kind === 'VF' || isNetwork || netdevs.length > 0 ? config.interfaces : config.interfaces.filter(isMeant);
+  const rules =
+    kind === 'VF' || isNetwork || netdevs.length > 0 ? config.interfaces : config.interfaces.filter(isMeant);
   const asked = askedOf({ ...context, config: { ...config, interfaces: rules } }, hostdevMatch(address, host));
   return judged(device, { asked, kind, trust: undefined }, context);
 }

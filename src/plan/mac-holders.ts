@@ -30,7 +30,8 @@ export function findTakenMacs(context: PlanContext): ActualnetError[] {
     const bridges = mac === undefined ? [] : bridgesOf(device, context);
     const found = bridges.flatMap(bridge => {
       const local = host.fdb.find(
-        each => each.mac === mac && each.local === true && each.table === 'bridge' && bridgeOf(each.dev, host) === bridge,
+        each =>
+          each.mac === mac && each.local === true && each.table === 'bridge' && bridgeOf(each.dev, host) === bridge,
       );
       const owner = ownerAbove(bridge, mac!, host) ?? local?.dev;
       return owner === undefined ? [] : { bridge, owner };

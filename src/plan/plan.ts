@@ -263,7 +263,8 @@ function forwardingEntries(device: GuestDevice, { devices, config, host }: PlanC
   const entry = { to: true, why: `${name} runs`, reach: true } as const;
   if (bridge === undefined) {
     const pf = vfOf(device, host)?.pf;
-    const above = (other: string) => pfsBelow(other, { config, host }).flatMap(below => (below.pf === pf ? below.uplink : []));
+    const above = (other: string) =>
+      pfsBelow(other, { config, host }).flatMap(below => (below.pf === pf ? below.uplink : []));
     const isElsewhere = (other: string) => devices.some(each => each.mac === mac && each.bridge === other);
     return Object.keys(config.bridges)
       .filter(other => pf !== undefined && config.bridges[other]?.pfForwardingTable && !isElsewhere(other))

@@ -1,9 +1,4 @@
-import {
-  type Config,
-  type InterfaceSetting,
-  type InterfaceSettings,
-  interfaceSettings,
-} from '../config/config.ts';
+import { type Config, type InterfaceSetting, type InterfaceSettings, interfaceSettings } from '../config/config.ts';
 import { ActualnetError, type ErrorCode } from '../report/error.ts';
 import type { HostView } from './host-view.ts';
 

@@ -15,7 +15,10 @@ export interface VfUse {
 }
 
 /** A guest's connection is a VF as a host device, or by a macvtap that has the VF's link for itself. */
-export function vfOf({ hostdev, macvtap }: Pick<GuestDevice, 'hostdev' | 'macvtap'>, host: HostView): VfUse | undefined {
+export function vfOf(
+  { hostdev, macvtap }: Pick<GuestDevice, 'hostdev' | 'macvtap'>,
+  host: HostView,
+): VfUse | undefined {
   const address = hostdev?.address ?? (macvtap?.passthrough ? host.link(macvtap.physdev)?.pci : undefined);
   const pf = address ? host.pci(address)?.pf : undefined;
   if (!address || !pf?.dev) return undefined;

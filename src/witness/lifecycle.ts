@@ -32,30 +32,49 @@ export function readEventLine(line: string): LifecycleEvent | undefined {
  * guest's own is it the event that says that the CPUs run.
  */
 export function reachOf({ event, detail }: Pick<LifecycleEvent, 'event' | 'detail'>, policy: ReachPolicy): Reach {
+  if (event === 'Stopped') return 'gone';
+  const state = stateAfter(event, detail);
+  return state === undefined ? 'nothing' : reachOfState(state.state, state.reason, policy);
+}
+
+/** The state that libvirt writes with an event; undefined if nothing follows from it. */
+function stateAfter(event: string, detail: string): GuestState | undefined {
   switch (event) {
     case 'Resumed':
-      return 'open';
+      return { state: 'running', reason: 'unpaused' };
     case 'Suspended':
-      if (detail === 'I/O Error') return policy.ioError;
-      return detail === 'Watchdog' ? policy.watchdog : 'close';
+      return { state: 'paused', reason: { 'I/O Error': 'ioerror', Watchdog: 'watchdog' }[detail] ?? 'user' };
     // Powered off; if it is to start again, `Resumed` says so.
     case 'Shutdown':
+      return { state: 'shutdown', reason: 'unknown' };
     case 'PMSuspended':
-      return 'close';
+      return { state: 'pmsuspended', reason: 'unknown' };
     case 'Started':
-      return detail === 'Event wakeup' ? 'open' : 'nothing';
+      return detail === 'Event wakeup' ? { state: 'running', reason: 'wakeup' } : undefined;
     // A kernel of its own writes the dump, and may need the network for it.
     case 'Crashed':
-      return detail === 'Crashloaded' ? 'nothing' : 'close';
-    case 'Stopped':
-      return 'gone';
+      return detail === 'Crashloaded' ? undefined : { state: 'crashed', reason: 'panicked' };
     default:
-      return 'nothing';
+      return undefined;
   }
 }
 
-/** The same for the state and reason in a status file of libvirt's, in its words: `paused`, `ioerror`. */
-export function reachOfState(state: string, reason: string, policy: ReachPolicy): Reach {
+/** A guest's run state by libvirt's status file, in its words: `paused`, `ioerror`. */
+export interface GuestState {
+  readonly state: string;
+  readonly reason: string;
+}
+
+/**
+ * Whether a guest in that state is to be open: the one place that says so, for whoever follows run states, answers a hook,
+ * attaches a device or checks a guest. One without a state does not run.
+ */
+export function isOpen(guest: GuestState | undefined, policy: ReachPolicy): boolean {
+  return guest !== undefined && reachOfState(guest.state, guest.reason, policy) === 'open';
+}
+
+/** What a state asks for. */
+export function reachOfState(state: string, reason: string, policy: ReachPolicy): Exclude<Reach, 'gone'> {
   switch (state) {
     case 'running':
       return 'open';

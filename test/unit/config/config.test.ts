@@ -30,7 +30,13 @@ describe('what is written', () => {
     expect(await parse(sample)).toEqual({
       bridges: {
         br0: { keepForwardingTable: true, isolated: false, uplinkVlans: true, uplinks: [], pfForwardingTable: false },
-        'br-dmz': { keepForwardingTable: false, isolated: true, uplinkVlans: false, uplinks: [], pfForwardingTable: false },
+        'br-dmz': {
+          keepForwardingTable: false,
+          isolated: true,
+          uplinkVlans: false,
+          uplinks: [],
+          pfForwardingTable: false,
+        },
       },
       taps: { create: true, owner: 'libvirt-qemu' },
       macvtap: { manage: true },
@@ -302,7 +308,8 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests } = schema.properties;
+    const { bridges, taps, macvtap, reachability, hostdevs, settings, provide, interfaces, rewrite, guests } =
+      schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
     expect(bridges.default).toEqual(defaultConfig.bridges);
@@ -310,6 +317,7 @@ describe('the schema', () => {
     expect(defaultsOf(macvtap.properties)).toEqual(defaultConfig.macvtap);
     expect(defaultsOf(reachability.properties)).toEqual(defaultConfig.reachability);
     expect(defaultsOf(hostdevs.properties)).toEqual(defaultConfig.hostdevs);
+    expect(defaultsOf(settings.properties)).toEqual(defaultConfig.settings);
     expect(defaultsOf(provide.properties)).toEqual(defaultConfig.provide);
     expect(interfaces.default).toEqual(defaultConfig.interfaces);
     expect(rewrite.default).toEqual(defaultConfig.rewrite);
