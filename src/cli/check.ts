@@ -11,7 +11,8 @@ export async function checkCommand(
   const mistakes = 'mistakes' in result ? result.mistakes : [];
   const inert = 'config' in result ? findInertSettings(result.config) : [];
   const files = options.files.map(({ file }) => file);
-  if (options.format === 'json') io.write(`${JSON.stringify({ files, mistakes, inert }, null, 2)}\n`);
+  if (options.format === 'json')
+    io.write(`${JSON.stringify({ files, mistakes, ...(inert.length > 0 && { inert }) }, null, 2)}\n`);
   else if (mistakes.length + inert.length > 0) io.write(`${[...mistakes, ...inert].join('\n')}\n`);
   else io.write(`configuration is fine: ${files.length} file${files.length === 1 ? '' : 's'}\n`);
   return mistakes.length + inert.length === 0;

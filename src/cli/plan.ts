@@ -47,7 +47,9 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
   const planned: Planned = isUndo
     ? { refusals: [], findings: [], actions: await planUndo(domain.uuid, options) }
     : await planDo(domain, options);
-  const plan = { version: 1, guest: domain.name, phase: operation, ...planned };
+  const { refusals, findings, actions } = planned;
+  const told = { ...(refusals.length > 0 && { refusals }), ...(findings.length > 0 && { findings }) };
+  const plan = { version: 1, guest: domain.name, phase: operation, ...told, actions };
   io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : formatPlan(planned, operation));
 }
 

@@ -44,18 +44,19 @@ export async function attach(
     return;
   }
   if (dryRun) {
-    const { changes, will, without } = await foresee(device, await readLive(name, host), host);
-    const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...(await afterwards(name, host))];
+    const live = await readLive(name, host);
+    const { changes, will, without } = await foresee(device, live, host);
+    const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, live, host)];
     for (const step of steps) host.say(step);
     return;
   }
   await holding(name, host, () => attachLive(name, device, { command, host }));
 }
 
-async function afterwards(name: string, host: HotplugHost): Promise<string[]> {
+function afterwards(name: string, { policy }: Live, host: HotplugHost): string[] {
   const runs = host.runState(name)?.state === 'running';
   const why = runs ? 'its CPUs run' : 'it is to stay open while QEMU has stopped its CPUs';
-  const opening = (await isClosed(name, host)) ? 'its CPUs stand still, so it stays closed' : `opened, since ${why}`;
+  const opening = isClosed(name, policy, host) ? 'its CPUs stand still, so it stays closed' : `opened, since ${why}`;
   return ['checked in both lists, and set on the host as at a start', opening];
 }
 
@@ -71,7 +72,7 @@ interface Foreseen {
 }
 
 /** What the device will be here, and under which alias. Throws what would keep it from that. */
-async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugHost): Promise<Foreseen> {
+async function foresee(device: NewDevice, { domain, view, policy }: Live, host: HotplugHost): Promise<Foreseen> {
   const name = nameOfNew(device);
   const refuse = (why: string, hint?: string) => {
     throw new ActualnetError('DEVICE_TWICE', `${domain.owner}, ${name}: ${why}`, { hint });
@@ -90,7 +91,7 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
     refuse(`another device has the alias '${wanted}'`);
   const guest = guestAtHand(withDevice(domain, device), await host.planning(), {
-    halted: await isClosed(domain.name, host),
+    halted: isClosed(domain.name, policy, host),
   });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
@@ -192,9 +193,9 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
 
 /** What a start asks for on the host. Throws what cannot be done, unless it may fail, and what libvirt has not done. */
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
-  const { domain, view } = await readLive(name, host);
+  const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const guest = { ...guestAtHand(domain, planning, { halted: await isClosed(name, host) }), view };
+  const guest = { ...guestAtHand(domain, planning, { halted: isClosed(name, policy, host) }), view };
   for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
   const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
   const wrong = [

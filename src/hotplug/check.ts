@@ -27,9 +27,9 @@ import { isClosed, readLive, recordOf } from './settle.ts';
  * links and cards, our record and what is in force. Answers a line for each thing that does not.
  */
 export async function checkGuest(name: string, host: HotplugHost): Promise<string[]> {
-  const { domain, view } = await readLive(name, host);
+  const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const halted = await isClosed(name, host);
+  const halted = isClosed(name, policy, host);
   const guest = { ...guestAtHand(domain, planning, { halted }), view };
   const record = recordOf(domain.uuid, host);
   const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));

@@ -2,8 +2,8 @@ import type { Planning } from '../apply/guest.ts';
 import type { PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
+import type { GuestState } from '../plan/reach.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
-import type { GuestState } from '../witness/lifecycle.ts';
 
 /** What is told of a port, by libvirt or the record. */
 export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;

@@ -55,8 +55,9 @@ const settingsOfVf = {
   linkState: 'set',
   maxTxRate: 'set',
   minTxRate: 'set',
-  vlanQos: needsVlan,
-  vlanProto: needsVlan,
+  // Of its VLAN, if it has one.
+  vlanQos: 'set',
+  vlanProto: 'set',
   queryRss: 'set',
 } as const;
 const noVf = {
@@ -286,9 +287,4 @@ function oneVlan({ vlan = [] }: InterfaceSettings, seen: Seen | undefined): Refu
   if (vlan.length > 1) return refuse('a VF takes one VLAN');
   // Its own comes from its definition or network, and is set by libvirt.
   return seen?.vlan && seen.vlan !== vlan[0] ? refuse(`libvirt sets VLAN ${seen.vlan} on its VF`) : undefined;
-}
-
-function needsVlan(asked: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {
-  const hasOwn = asked.vlan?.length === 1;
-  return seen === undefined || seen.vlan || hasOwn ? undefined : refuse('its VF has no VLAN');
 }

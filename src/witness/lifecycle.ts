@@ -1,4 +1,6 @@
-import type { Config } from '../config/config.ts';
+import { type GuestState, type ReachPolicy, reachOfState } from '../plan/reach.ts';
+
+export { type ReachPolicy, reachOfState };
 
 /** What a change of the run state asks for. `nothing` leaves things as they are. */
 export type Reach = 'open' | 'close' | 'gone' | 'nothing';
@@ -10,9 +12,6 @@ export interface LifecycleEvent {
   readonly event: string;
   readonly detail: string;
 }
-
-/** Who stops the CPUs in these cases is QEMU; libvirt leaves the guest reachable, so the choice is the administrator's. */
-export type ReachPolicy = Config['reachability'];
 
 /**
  * Reads a line of `virsh event --event lifecycle --timestamp`; undefined for any other line.
@@ -56,39 +55,6 @@ function stateAfter(event: string, detail: string): GuestState | undefined {
       return detail === 'Crashloaded' ? undefined : { state: 'crashed', reason: 'panicked' };
     default:
       return undefined;
-  }
-}
-
-/** A guest's run state by libvirt's status file, in its words: `paused`, `ioerror`. */
-export interface GuestState {
-  readonly state: string;
-  readonly reason: string;
-}
-
-/**
- * Whether a guest in that state is to be open: the one place that says so, for whoever follows run states, answers a hook,
- * attaches a device or checks a guest. One without a state does not run.
- */
-export function isOpen(guest: GuestState | undefined, policy: ReachPolicy): boolean {
-  return guest !== undefined && reachOfState(guest.state, guest.reason, policy) === 'open';
-}
-
-/** What a state asks for. */
-export function reachOfState(state: string, reason: string, policy: ReachPolicy): Exclude<Reach, 'gone'> {
-  switch (state) {
-    case 'running':
-      return 'open';
-    case 'paused':
-      // Nothing is open yet, and libvirt is about to bring links up itself.
-      if (reason === 'starting up') return 'nothing';
-      if (reason === 'ioerror') return policy.ioError;
-      return reason === 'watchdog' ? policy.watchdog : 'close';
-    case 'pmsuspended':
-    case 'crashed':
-    case 'shutdown':
-      return 'close';
-    default:
-      return 'nothing';
   }
 }
 

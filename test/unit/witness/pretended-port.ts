@@ -129,7 +129,7 @@ export async function pretendedPort(text: string) {
     following,
     planning,
     findGuest,
-    runState: () => (state.halted ? 'paused' : 'running'),
+    runState: () => ({ state: state.halted ? 'paused' : 'running', reason: state.halted ? 'user' : 'booted' }),
     libvirtPorts: () => state.ports,
     virsh: async () => liveXml(),
   } as unknown as HotplugHost;
