@@ -12,13 +12,19 @@ const kindsOf: Readonly<Partial<Record<keyof InterfaceMatch, readonly DeviceKind
   portgroup: ['bridge port', 'foreign port', 'macvtap', 'macvtap on a VF', 'VF'],
 };
 
+/** A setting without effect, as a JSON pointer into the configuration, and why. */
+export interface InertSetting {
+  readonly pointer: string;
+  readonly why: string;
+}
+
 /**
- * Settings in rules that nothing their rule fits can have, whatever the guest: a line for each, with its path. A rule that
- * fits nothing at all is another matter.
+ * Settings in rules that nothing their rule fits can have, whatever the guest. A rule that fits nothing at all is another
+ * matter.
  */
-export function findInertSettings({ interfaces }: Pick<Config, 'interfaces'>): string[] {
+export function findInertSettings({ interfaces }: Pick<Config, 'interfaces'>): InertSetting[] {
   return interfaces.flatMap((rule, index) =>
-    inertSettingsOf(rule).map(({ setting, why }) => `interfaces[${index}].${setting}: has no effect: ${why}`),
+    inertSettingsOf(rule).map(({ setting, why }) => ({ pointer: `/interfaces/${index}/${setting}`, why })),
   );
 }
 

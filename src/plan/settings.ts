@@ -39,7 +39,7 @@ export interface Unsettable extends Refusal {
 interface Seen {
   readonly mac: string | undefined;
   readonly bridge: string | undefined;
-  /** The VLAN that libvirt sets on a VF. */
+  /** The VLAN that libvirt sets, of its definition or network. */
   readonly vlan: number | undefined;
   readonly config: Config;
   readonly host: HostView;
@@ -92,7 +92,7 @@ const verdicts: Readonly<Record<DeviceKind, Readonly<Record<InterfaceSetting, Ve
   },
   'foreign port': {
     bridge: onlyThere,
-    vlan: refuse(ofSwitch.why, 'give it in the <vlan> of the interface or its network, which libvirt sets there'),
+    vlan: onlyOwn,
     isolated: ofSwitch,
     keepForwardingTable: ofSwitch,
     mtu: ofSwitch,
@@ -268,6 +268,11 @@ function all(verdict: Verdict): Record<InterfaceSetting, Verdict> {
 function onlyThere({ bridge }: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {
   if (seen === undefined || seen.bridge === bridge) return undefined;
   return refuse(`it is connected to '${seen.bridge}'`, 'a rule of rewrite connects a guest that comes here elsewhere');
+}
+
+function onlyOwn({ vlan = [] }: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {
+  if (vlan.length === 1 && seen?.vlan === vlan[0]) return undefined;
+  return refuse(ofSwitch.why, 'give it in the <vlan> of the interface or its network, which libvirt sets there');
 }
 
 function needsMac(_: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {

@@ -24,7 +24,7 @@ export function uplinksOf(bridge: string, { config, host }: Context): string[] {
 /** VLAN devices stand on each other, no deeper than the kernel lets them. */
 function leadsOut(link: LinkState | undefined, host: HostView, depth = 8): boolean {
   // Only a physical device has VFs.
-  if (link?.kind !== 'vlan') return link !== undefined && (link.kind !== 'other' || link.vfs > 0);
+  if (link?.kind !== 'vlan') return link !== undefined && (link.kind !== 'other' || (link.vfs > 0 && !link.isTap));
   return depth > 0 && link.lowers.some(dev => leadsOut(host.link(dev), host, depth - 1));
 }
 

@@ -108,7 +108,8 @@ export async function pretendedPort(text: string) {
     isOwn: false,
     planning,
     findRecord,
-    note: (_, view, found) => void lines.record.push({ at: 'then', op: 'devices', name: 'g', view, ...found }),
+    note: (_, view, found) =>
+      void lines.record.push({ at: 'then', op: found.isFirst ? 'reconnect' : 'devices', name: 'g', view, ...found }),
     hold: async () => (state.holds ? () => undefined : undefined),
     log: { info: line => void log.push(line), warn: line => void log.push(`warn: ${line}`) },
   };
@@ -161,6 +162,8 @@ export async function pretendedPort(text: string) {
     repair: () => repairGuest({ uuid, domain: findGuest(), effects }),
     check: () => checkGuest('g', hotplug),
     record: findRecord,
+    /** As if the hooks had been installed only now. */
+    forget: () => void lines.record.splice(0),
     inForce: () => [...foldLedger(lines.ledger).values()].map(entry => describeChange(entry)),
     /** The port as the kernel has it. */
     port: () => [...host.vlans.map(({ id, how }) => `${id} ${how}`), ...(host.isolated ? ['isolated'] : [])],
