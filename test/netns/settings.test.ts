@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
 import { execaSync } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
@@ -216,6 +218,25 @@ describe.skipIf(!inNamespace)('a guest that ran before anybody recorded it', () 
       expect(await world.qemu('reconnect', guest([connection], 'start'))).toMatchObject({ status: 0 });
     expect(world.log().match(/cannot have isolated/g)).toHaveLength(1);
     connection.remove?.();
+  });
+});
+
+describe.skipIf(!inNamespace)('a state directory on a file system that is read-only', () => {
+  test('is named as such, and refuses what needs a ledger', async () => {
+    begin(`taps: { create: true }`);
+    const run = path.dirname(world.paths.state);
+    mkdirSync(run, { recursive: true });
+    execaSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', run]);
+    try {
+      const answer = await world.qemu('prepare', guest([unmanagedTap(mac(2), 't1')], 'prepare'));
+      expect(answer).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('the file system is read-only [FILE]'),
+      });
+      expect(lineOf('t1')).toBeUndefined();
+    } finally {
+      execaSync('umount', [run]);
+    }
   });
 });
 
