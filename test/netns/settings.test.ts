@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { execaSync } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -208,6 +208,23 @@ describe.skipIf(!inNamespace)('a guest that ran before anybody recorded it', () 
     await world.qemu('stopped', start);
     await world.qemu('release', start);
     expect(hostState()).toEqual(before);
+  });
+
+  test.each([
+    { state: 'running', reason: 'booted', policy: 'close', open: true },
+    { state: 'paused', reason: 'user', policy: 'open', open: false },
+    { state: 'paused', reason: 'ioerror', policy: 'open', open: true },
+    { state: 'paused', reason: 'ioerror', policy: 'close', open: false },
+  ])('and is open if it is $state ($reason) with ioError: $policy: $open', async ({ state, reason, policy, open }) => {
+    begin(`reachability: { ioError: ${policy} }\n${kept}`);
+    const connection = withMac(mac(1));
+    const start = guest([connection], 'start');
+    connection.make?.();
+    mkdirSync(world.paths.libvirtGuestStatus, { recursive: true });
+    const status = `<domstatus state='${state}' reason='${reason}' pid='${process.pid}'>${start}</domstatus>`;
+    writeFileSync(path.join(world.paths.libvirtGuestStatus, 'g1.xml'), status);
+    await world.qemu('reconnect', start);
+    expect(hostState().includes(`${mac(1)} static on vnet0 of br0`)).toBe(open);
   });
 
   test('and what it cannot have is told, once', async () => {

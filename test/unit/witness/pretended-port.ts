@@ -51,7 +51,15 @@ export async function pretendedPort(text: string) {
   const host = { dev: 'vnet1', vlans: [] as PortVlan[], isolated: false, refuses: '', ran: [] as string[] };
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];
-  const state = { xml: '', halted: false, holds: true, ended: false, asked: text, ports: [] as KnownPort[] };
+  const state = {
+    xml: '',
+    halted: false,
+    reason: 'user',
+    holds: true,
+    ended: false,
+    asked: text,
+    ports: [] as KnownPort[],
+  };
   const ledgerOf = (own: object[]): LedgerFile => ({
     read: () => own,
     append: more => void own.push(...more),
@@ -130,7 +138,7 @@ export async function pretendedPort(text: string) {
     following,
     planning,
     findGuest,
-    runState: () => ({ state: state.halted ? 'paused' : 'running', reason: state.halted ? 'user' : 'booted' }),
+    runState: () => ({ state: state.halted ? 'paused' : 'running', reason: state.halted ? state.reason : 'booted' }),
     libvirtPorts: () => state.ports,
     virsh: async () => liveXml(),
   } as unknown as HotplugHost;
