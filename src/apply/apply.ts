@@ -4,11 +4,14 @@ import {
   describeDoing,
   isVfSubject,
   keyOf,
+  portFlags,
+  type Subject,
   sharedNameOf,
   type Value,
 } from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
+import { whoHasMac } from '../plan/mac-holders.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
 import { foldLedger, intend } from './ledger.ts';
@@ -136,14 +139,14 @@ function decide(
   const steps: Step[] = [];
   const joins: Join[] = [];
   const problems: string[] = [];
-  const made = new Set<string>();
+  const observeNext = observeInTurn(host);
   const sealed = new Set<string>();
   const knownIn = ledgersOf(context);
   for (const change of changes) {
     const { subject, to } = change;
     const { file, entries } = knownIn(change);
     const key = keyOf(subject);
-    const observed = made.has(subject.dev) ? null : observe(subject, host);
+    const { observed, isNew } = observeNext(change);
     const problem = findProblem(change, observed, host);
     const known = entries.get(key);
     const entry = change.shared ? known : undefined;
@@ -161,8 +164,7 @@ function decide(
       );
     } else if (entry !== undefined && (change.byLibvirt || isMet(change, observed))) {
       if (!entry.users.includes(context.user)) joins.push({ file, key });
-    } else if (made.has(subject.dev) || !isMet(change, observed)) {
-      if (subject.kind === 'link' && to !== null) made.add(subject.dev);
+    } else if (isNew || !isMet(change, observed)) {
       steps.push({ change, before, known, file, command: change.byLibvirt ? undefined : commandFor(change) });
     } else if (!change.shared && known !== undefined && !isSame(known.to, to)) {
       // Somebody else has made it so since: what was wanted earlier must not be put back by a repair.
@@ -170,6 +172,25 @@ function decide(
     }
   }
   return { steps, joins, problems };
+}
+
+/**
+ * Observes what changes are about that are carried out one after the other: a link that is going to be made has nothing yet,
+ * and what is a port's comes with its bridge, whatever it had without one.
+ */
+export function observeInTurn(host: HostView): (change: Change) => { observed: Value | undefined; isNew: boolean } {
+  const made = new Set<string>();
+  const joining = new Set<string>();
+  return change => {
+    const { subject, to } = change;
+    const isNew = made.has(subject.dev) || (joining.has(subject.dev) && isOfPort(subject));
+    const observed = isNew ? null : observe(subject, host);
+    if (to !== null && (isNew || !isMet(change, observed))) {
+      if (subject.kind === 'link') made.add(subject.dev);
+      if (subject.kind === 'master') joining.add(subject.dev);
+    }
+    return { observed, isNew };
+  };
 }
 
 /** The ledger that a change belongs to, each read once. */
@@ -198,17 +219,18 @@ export function isMet(
 
 /** Why a change cannot be carried out on the host as it is: what it is about is not there, or its place is taken. */
 export function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
-  if (observed === undefined)
-    return isVfSubject(subject)
-      ? `there is no VF ${subject.vf} of '${subject.dev}'`
-      : `there is no device '${subject.dev}'`;
-  if (subject.kind !== 'fdb' || subject.table !== 'bridge' || to !== true) return undefined;
-  const bridge = host.link(subject.dev)?.master;
-  const taken = host.fdb.find(
-    ({ mac, dev, table, fixed }) =>
-      mac === subject.mac && dev !== subject.dev && table === 'bridge' && fixed && host.link(dev)?.master === bridge,
-  );
-  return taken && `${subject.mac} has a fixed entry on '${taken.dev}' already`;
+  const { dev } = subject;
+  if (observed === undefined) {
+    if (isVfSubject(subject)) return `there is no VF ${subject.vf} of '${dev}'`;
+    return isOfPort(subject) && host.link(dev) !== undefined
+      ? `'${dev}' is no port of a Linux bridge`
+      : `there is no device '${dev}'`;
+  }
+  return subject.kind === 'fdb' && to === true ? whoHasMac(subject, host) : undefined;
+}
+
+function isOfPort({ kind }: Subject): boolean {
+  return kind === 'vlan' || (portFlags as readonly string[]).includes(kind);
 }
 
 function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {

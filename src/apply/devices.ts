@@ -12,13 +12,15 @@ import {
   planReachable,
   planUnreachable,
 } from '../plan/plan.ts';
-import { asActualnetError } from '../report/error.ts';
+import { settingFindings, settingRefusals } from '../plan/settings.ts';
+import type { ActualnetError } from '../report/error.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import { carryOut, needsOf } from './apply.ts';
 import { obstaclesOf } from './foresee.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
 import type { PortView } from './record.ts';
+import { refusedOf } from './refusals.ts';
 import { leaveShared, type Undone, undoGuest } from './undo.ts';
 import { findUnmet } from './unmet.ts';
 
@@ -53,22 +55,24 @@ export async function actOnDevices(
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
   const came = context.devices.filter(device => fresh.has(nameOf(device)));
-  const plans = came.map(device => ({ device, ...planSettings(context, device) }));
+  const plans = came.map(device => ({ device, changes: planAttached({ ...context, devices: [device] }) }));
   const undone = [
     await takeBackOutdated(guest, came, [...plans.flatMap(({ changes }) => changes), ...planReachable(context)]),
   ];
   if (takesBack) undone.push(...(await takeBackLeft(guest, { context, ports })));
-  const told = [...undone.flatMap(({ left }) => left), ...plans.flatMap(({ problem }) => problem ?? [])];
+  const told = [...undone.flatMap(({ left }) => left), ...settingFindings(came, context.config, 'runs')];
   const changes = plans.flatMap(each => each.changes);
   // libvirt puts a macvtap up when it is attached, whatever the CPUs do.
   if (guest.halted) changes.push(...planUnreachable({ ...context, devices: came }));
-  else changes.push(...openingOf(context, told));
+  else changes.push(...planJoin(context), ...planReachable(context));
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: true };
   const failures = await carryOut(changes, applying);
   const needed = changes.filter(({ optional }) => !optional);
   const unmet = failures.length === 0 ? [] : findUnmet(needed, await effects.view(needsOf(needed)));
-  const isUnset = ({ device, changes: own, problem }: (typeof plans)[number]) =>
-    problem !== undefined || unmet.some(change => own.includes(change) || change.subject.dev === device.dev);
+  // What the host could be made to have is tried again, what such a device cannot have is not.
+  const isUnset = ({ device, changes: own }: (typeof plans)[number]) =>
+    device.unsettable.some(({ code }) => code === 'VLAN_UNSUPPORTED') ||
+    unmet.some(change => own.includes(change) || change.subject.dev === device.dev);
   return {
     told: [...told, ...failures],
     inForce: undone.flatMap(({ problems }) => problems),
@@ -78,20 +82,6 @@ export async function actOnDevices(
 
 function nameOf({ mac, hostdev }: GuestDevice): string {
   return mac ?? hostdev?.address ?? '';
-}
-
-/** What is planned for a device that libvirt has connected, or why nothing can be. */
-export interface PlannedSettings {
-  readonly changes: readonly Change[];
-  readonly problem?: string;
-}
-
-export function planSettings(context: PlanContext, device: GuestDevice): PlannedSettings {
-  try {
-    return { changes: planAttached({ ...context, devices: [device] }) };
-  } catch (error) {
-    return { changes: [], problem: asActualnetError(error).message };
-  }
 }
 
 /** A port keeps what was set on it when it gets another network. */
@@ -120,15 +110,6 @@ async function takeBackLeft(
   ];
 }
 
-function openingOf(context: PlanContext, told: string[]): Change[] {
-  try {
-    return [...planJoin(context), ...planReachable(context)];
-  } catch (error) {
-    told.push(asActualnetError(error).message);
-    return planReachable(context);
-  }
-}
-
 /** A port comes before its interface is in the list. */
 function devicesOfNewPorts({ domain }: GuestAtHand, ports: readonly PortView[]): GuestDevice[] {
   const known = new Set(domain.interfaces.map(({ source }) => source.portid));
@@ -141,15 +122,25 @@ export interface Coming {
   readonly device: { readonly mac: string } | { readonly address: PciAddress };
 }
 
+export interface ForeseenDevice {
+  readonly obstacles: readonly Obstacle[];
+  /** Settings that it cannot have and must, and MACs that are somebody else's. */
+  readonly refusals: readonly ActualnetError[];
+  /** A line for each setting that it cannot have, and may be without. */
+  readonly without: readonly string[];
+  /** What is planned before. */
+  readonly changes: readonly Change[];
+}
+
 /** What keeps a device from being attached, or is to be told, and what is planned for it before. */
-export async function foreseeDevice(
-  coming: Coming,
-  findNetwork: NetworkLookup,
-): Promise<{ obstacles: Obstacle[]; changes: Change[] }> {
+export async function foreseeDevice(coming: Coming, findNetwork: NetworkLookup): Promise<ForeseenDevice> {
   const { context, own } = await contextOfDevice(coming);
   const { domain, effects } = coming.guest;
+  const isAsked = !isPassive(context.config);
   return {
     obstacles: await obstaclesOf(context, { guest: domain.name, findNetwork, effects, devices: own }),
+    refusals: isAsked ? await refusedOf({ ...context, devices: own }, effects, 'foreseen') : [],
+    without: isAsked ? settingFindings(own, context.config, 'foreseen') : [],
     changes: planAlone(context, own),
   };
 }
@@ -168,6 +159,8 @@ export async function prepareDevice(coming: Coming): Promise<string[]> {
 export async function openDevice(coming: Coming): Promise<string[]> {
   const { context, own } = await contextOfDevice(coming);
   if (isPassive(context.config)) return [];
+  const [refused] = settingRefusals(own, context.config, 'starts');
+  if (refused !== undefined) throw refused;
   const without = { ...context, devices: context.devices.filter(device => !own.includes(device)) };
   const others = new Set(planReachable(without).map(({ subject }) => keyOf(subject)));
   // One device is the reason for another's entry, or against it: all are looked at, its own are carried out.

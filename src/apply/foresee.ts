@@ -8,6 +8,7 @@ import type { NetworkLookup } from '../resolve/guest.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import type { Effects } from './effects.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
+import { refusedSettings } from './refusals.ts';
 
 /** What a host knows beside itself of a guest that is to start on it. */
 export interface StartHost {
@@ -27,7 +28,7 @@ export interface Foreseen {
 
 /**
  * Whether a guest can start: with a device that cannot be had, or that the host itself uses, libvirt or QEMU would fail a
- * little later, or somebody would lose it. What was foreseen from our own count of a pool is looked at again with libvirt's
+ * little later, or somebody would lose it; without a setting that keeps it apart from others it must not run. What was foreseen from our own count of a pool is looked at again with libvirt's
  * before anything is refused.
  */
 export async function foreseeStart(guest: GuestAtHand, host: StartHost): Promise<Foreseen> {
@@ -47,6 +48,7 @@ async function foresee(guest: GuestAtHand, { findNetwork, accessRules }: StartHo
       ...unresolved(view, domain.owner),
       ...obstacles.flatMap(({ refuses, error }) => (refuses ? error : [])),
       ...(rules?.closed ? findMissingAccess(nodes, rules) : []),
+      ...(await refusedSettings(guest, 'foreseen')),
     ],
     findings: obstacles.flatMap(({ refuses, error }) => (refuses ? [] : errorLine(error))),
   };

@@ -21,6 +21,7 @@ import {
   planUnreachable,
   verifyLibvirtTables,
 } from '../plan/plan.ts';
+import { settingFindings, settingRefusals } from '../plan/settings.ts';
 import { hasBeenTaken, type VfUse, vfOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
@@ -41,7 +42,7 @@ export interface GuestAtHand {
   readonly wishes: readonly Wish[];
   /** It comes from a migration or a saved image. */
   readonly incoming: boolean;
-  /** Its CPUs do not run, although QEMU does: it comes from elsewhere, or was started paused. */
+  /** It is not to be open, although QEMU runs: its CPUs stand still, as after it came from elsewhere or was started paused. */
   readonly halted: boolean;
   readonly effects: Effects;
 }
@@ -96,7 +97,11 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   const joining = await actOnPostponedTaps(phase, guest);
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
-  const { devices } = contextOf(guest, host);
+  const { devices, config } = contextOf(guest, host);
+  const starts = phase === 'prepare' ? 'foreseen' : phase === 'start' ? 'starts' : undefined;
+  const [refusal] = starts === undefined ? [] : settingRefusals(devices, config, starts);
+  if (refusal !== undefined) throw refusal;
+  const without = starts === undefined ? [] : settingFindings(devices, config, starts);
   const chosen = devices.filter(device => device.chosen).flatMap(device => vfOf(device, host) ?? []);
   const findings = phase === 'prepare' ? await clearStale(chosen, uuid, effects) : [];
   const verifies = phase === 'started' && !guest.halted && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
@@ -109,7 +114,7 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  return [...joining, ...problems, ...findings];
+  return [...joining, ...problems, ...findings, ...without];
 }
 
 /**
@@ -205,7 +210,8 @@ export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
   return access === undefined ? [] : compareAccess(nodes, access, isAll);
 }
 
-function hasCommandLine({ commandLine }: Domain): boolean {
+/** Whether anything is given to QEMU behind libvirt's back. */
+export function hasCommandLine({ commandLine }: Domain): boolean {
   return commandLine.netdevs.length + commandLine.devices.length > 0;
 }
 

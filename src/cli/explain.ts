@@ -1,7 +1,9 @@
-import type { Planning } from '../apply/guest.ts';
+import { guestAtHand, type Planning } from '../apply/guest.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import { refusedSettings, startFindings } from '../apply/refusals.ts';
 import { type Rewriting, rewriteForHost } from '../apply/rewrite.ts';
 import type { Memory } from '../host/memory.ts';
+import { readDomain } from '../model/domain.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -25,7 +27,8 @@ export async function explainCommand(options: ExplainOptions, io: CommandIo): Pr
   const rewritten = record.rewritten.map(change => `rewritten when it came: ${change}`);
   const promised = record.picks.map(address => `promised to it: ${address}`);
   const findings = record.findings.map(finding => `finding: ${finding}`);
-  const lines = [...interfaces, ...rewritten, ...promised, ...findings, ...(await explainDefinition(record, options))];
+  const definition = await explainDefinition(record, options);
+  const lines = [...interfaces, ...rewritten, ...promised, ...findings, ...definition];
   io.write(lines.map(line => `${printable(line)}\n`).join(''));
 }
 
@@ -48,9 +51,14 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
   const { file, document } = definition;
   try {
     const { changes } = await rewriteForHost(document, options, { usersBeside: options.usersBeside });
-    if (changes.length === 0) return [];
     const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
-    return changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`);
+    const guest = guestAtHand(readDomain(document), options);
+    const refused = await refusedSettings(guest, 'foreseen');
+    return [
+      ...changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`),
+      ...refused.map(error => `the next start would be refused: ${errorLine(error)}`),
+      ...(await startFindings(guest, 'foreseen')).map(line => `at the next start: ${line}`),
+    ];
   } catch (error) {
     return [`its definition '${file}' cannot be rewritten: ${errorLine(error)}`];
   }

@@ -1,4 +1,4 @@
-import { findProblem, needsOf } from '../apply/apply.ts';
+import { findProblem, needsOf, observeInTurn } from '../apply/apply.ts';
 import { foreseeStart, type StartHost } from '../apply/foresee.ts';
 import {
   type GuestAtHand,
@@ -9,6 +9,7 @@ import {
   plannedPhases,
 } from '../apply/guest.ts';
 import { foldLedger } from '../apply/ledger.ts';
+import { refusedSettings, startFindings } from '../apply/refusals.ts';
 import { decideUndo } from '../apply/verdict.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -89,14 +90,16 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
   const viewByLibvirt = () => guestAtHand(domain, { ...options, findNetwork: findLibvirtNetwork }).view;
   const foreseen =
     operation === 'prepare'
-      ? await foreseeStart({ ...guest, wishes: [] }, { findNetwork, accessRules, viewByLibvirt })
-      : { refusals: [], findings: [] };
+      ? await foreseeStart(guest, { findNetwork, accessRules, viewByLibvirt })
+      : { refusals: operation === 'start' ? await refusedSettings(guest, 'starts') : [], findings: [] };
   if (foreseen.refusals.length > 0) return { ...foreseen, actions: [], refused: foreseen.refusals };
+  const isStart = operation === 'prepare' || operation === 'start';
+  const without = isStart ? await startFindings(guest, operation === 'prepare' ? 'foreseen' : 'starts') : [];
+  const findings = [...foreseen.findings, ...without];
   const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
   const host = await effects.view(needsOf(changes));
   const problems = [...(problem === undefined ? [] : [problem]), ...problemsOf(changes, host)];
-  const isRefused = operation === 'prepare' || operation === 'start';
-  if (isRefused && problems.length > 0) return { actions: [], refused: problems, findings: foreseen.findings };
+  if (isStart && problems.length > 0) return { actions: [], refused: problems, findings };
   const actions = changes.map(change => {
     const state = stateOf(change, host);
     return {
@@ -106,7 +109,7 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
       command: state === 'to do' ? commandLine(change) : null,
     };
   });
-  return { actions, refused: [], findings: [...foreseen.findings, ...problems.map(({ message }) => message)] };
+  return { actions, refused: [], findings: [...findings, ...problems.map(({ message }) => message)] };
 }
 
 /** The changes, or what keeps them from being planned: a VLAN on a bridge that knows none, for example. */
@@ -120,12 +123,10 @@ function planOrSay(operation: PlannedPhase, guest: GuestAtHand, host: HostView) 
 
 /** What is not there, and will not have been made by then. */
 function problemsOf(changes: readonly Change[], host: HostView): ActualnetError[] {
-  const made = new Set<string>();
+  const observeNext = observeInTurn(host);
   return changes.flatMap(change => {
-    const { subject, to, why } = change;
-    if (subject.kind === 'link' && to !== null) made.add(subject.dev);
-    const problem = findProblem(change, made.has(subject.dev) ? null : observe(subject, host), host);
-    return problem === undefined ? [] : new ActualnetError('DEVICE_MISSING', `${problem} (${why})`);
+    const problem = findProblem(change, observeNext(change).observed, host);
+    return problem === undefined ? [] : new ActualnetError('DEVICE_MISSING', `${problem} (${change.why})`);
   });
 }
 

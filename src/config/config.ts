@@ -20,6 +20,12 @@ export interface Config {
     /** How long one hook call waits for others, in all: for programs it runs, and for whoever is in front of it. */
     readonly waitSeconds: number;
   };
+  /** What becomes of a guest that asks for a setting its interface cannot have. */
+  readonly settings: {
+    /** Where the setting keeps guests apart: isolation, VLANs, the spoof check, no trust. */
+    readonly refusedSecurity: HostdevSettings['refused'];
+    readonly refused: HostdevSettings['refused'];
+  };
   /** Parts to make when a network or guest first needs them, by name. */
   readonly provide: {
     readonly bridges: Readonly<Record<string, ProvidedBridge>>;
@@ -54,6 +60,8 @@ export interface BridgeSettings {
   readonly keepForwardingTable: boolean;
   readonly isolated: boolean;
   readonly uplinkVlans: boolean;
+  /** Ports that lead out of the host although they are no physical device, bond, team or VLAN device of one. */
+  readonly uplinks: readonly string[];
   readonly pfForwardingTable: boolean;
 }
 
@@ -176,12 +184,13 @@ export async function parseConfig(
 
 /** What may be written, once the schema has accepted it. An empty section is null. */
 interface WrittenConfig {
-  readonly bridges?: ByName<Partial<BridgeSettings>>;
+  readonly bridges?: ByName<Partial<Omit<BridgeSettings, 'uplinks'>> & { readonly uplinks?: readonly string[] | null }>;
   readonly taps?: { readonly create?: boolean; readonly owner?: string | number } | null;
   readonly macvtap?: { readonly manage?: boolean } | null;
   readonly reachability?: Partial<Config['reachability']> | null;
   readonly hostdevs?: Partial<HostdevSettings> | null;
   readonly limits?: Partial<Config['limits']> | null;
+  readonly settings?: Partial<Config['settings']> | null;
   readonly provide?: {
     readonly bridges?: ByName<WrittenBridge>;
     readonly vlans?: ByName<ProvidedVlan>;
@@ -206,13 +215,14 @@ type WrittenRule = Omit<InterfaceSettings, 'vlan' | 'announce'> & {
 };
 
 function withDefaults(written: WrittenConfig | null): Config {
-  const { bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests } =
+  const { bridges, taps, macvtap, reachability, hostdevs, limits, settings, provide, interfaces, rewrite, guests } =
     written ?? {};
   return {
     bridges: mapByName(bridges, bridge => ({
       keepForwardingTable: bridge?.keepForwardingTable ?? false,
       isolated: bridge?.isolated ?? false,
       uplinkVlans: bridge?.uplinkVlans ?? false,
+      uplinks: [...new Set(bridge?.uplinks)],
       pfForwardingTable: bridge?.pfForwardingTable ?? false,
     })),
     taps: { create: taps?.create ?? false, owner: taps?.owner?.toString() },
@@ -224,6 +234,7 @@ function withDefaults(written: WrittenConfig | null): Config {
       refused: hostdevs?.refused ?? 'fail',
     },
     limits: { waitSeconds: limits?.waitSeconds ?? 20 },
+    settings: { refusedSecurity: settings?.refusedSecurity ?? 'fail', refused: settings?.refused ?? 'warn' },
     provide: {
       bridges: mapByName(provide?.bridges, bridge => ({
         ports: [...new Set(bridge?.ports ?? [])],

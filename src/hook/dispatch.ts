@@ -4,6 +4,7 @@ import type { Memory } from '../host/memory.ts';
 import type { Uuid } from '../model/values.ts';
 import type { AccessRules } from '../plan/access.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
+import type { GuestState } from '../plan/reach.ts';
 import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -39,8 +40,8 @@ export interface HookContext {
   readonly letQemuOpen: (guest: string, nodes: readonly string[]) => Promise<void>;
   /** Who uses which device of this host, and the networks that run; without what a guest itself has been promised. */
   readonly deviceUsers: (except: Uuid | undefined) => DeviceUsers;
-  /** The run state of a guest by libvirt's status file: `running`, `paused`; undefined if there is none. */
-  readonly runState: (guest: string) => string | undefined;
+  /** The run state of a guest by libvirt's status file; undefined if there is none. */
+  readonly runState: (guest: string) => GuestState | undefined;
   /** When libvirt wrote the definition of a guest, milliseconds since 1970; undefined if there is none. */
   readonly definedMs: (guest: string) => number | undefined;
   /** Keeps whoever takes back what devices have left from a running guest, until the answer is called; does not wait long. */

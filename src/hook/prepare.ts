@@ -1,6 +1,7 @@
 import { foreseeStart } from '../apply/foresee.ts';
 import { undoAll } from '../apply/guest.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import { readWishes } from '../config/wishes.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { errorLine } from '../report/error.ts';
@@ -60,11 +61,13 @@ async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, lo
   memory.removeRecord(guest);
 }
 
-/** A device that cannot be had ends the start here, with the reason in plain words. Answers what is only to be told. */
+/** What cannot be had ends the start here, with the reason in plain words. Answers what is only to be told. */
 async function refuseImpossible(guest: AtHand, context: HookContext): Promise<readonly string[]> {
   const { domain } = guest;
   const { effects, accessRules, memory } = context;
-  const atHand = { ...guest, config: await context.config(), wishes: [], effects };
+  const config = await context.config();
+  const { wishes } = readWishes(domain, config.guests);
+  const atHand = { ...guest, config, wishes, effects };
   const { refusals, findings } = await foreseeStart(atHand, {
     findNetwork: memory.findNetwork,
     accessRules,

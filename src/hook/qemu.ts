@@ -6,6 +6,7 @@ import { readWishes } from '../config/wishes.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
+import { isOpen } from '../plan/reach.ts';
 import { errorLine } from '../report/error.ts';
 import { findLostPorts } from '../resolve/claim.ts';
 import { compareDevices, type DeviceNews } from '../transform/devices.ts';
@@ -67,7 +68,8 @@ async function follow(
   const view = withNetworks(viewOf(domain, context), before);
   const differences = findDifferences(operation, before, view);
   const lost = operation === 'reconnect' ? findLostPorts(domain, context.memory.findNetwork) : [];
-  const missed = operation === 'reconnect' && before?.chosen ? compareDevices(before.chosen, view) : nothingMissed;
+  // A guest that ran before there was anybody to record it gets what one gets that starts now.
+  const missed = operation === 'reconnect' ? compareDevices(before?.chosen ?? null, view) : nothingMissed;
   for (const line of missed.news) context.log.info(`${domain.owner}, ${operation}: ${line}`);
   const findings = [...differences, ...missed.findings, ...lost, ...checkHostdevs(view)].filter(
     finding => !before?.findings.includes(finding),
@@ -78,10 +80,8 @@ async function follow(
   // What has yet to be acted on is not noted as it is before that is done.
   const isDone = isNew && due.length === 0;
   write(guest, lineOf(operation, domain, context, isDone ? { view, findings } : { findings }), context);
-  // On a migration's destination, after a restore and with --paused, the CPUs stand still although QEMU has started.
-  const state = operation === 'start' ? 'paused' : context.runState(domain.name);
   const { incoming = false } = before ?? {};
-  const halted = state === undefined ? incoming : state !== 'running';
+  const halted = await isHalted(operation, domain, { incoming, context });
   const atHand = { uuid: guest, domain, view, incoming, halted };
   await leaveToWitness(operation, atHand, context);
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
@@ -95,6 +95,19 @@ async function follow(
   const noted = made && { view, unset: made.unset };
   if (noted !== undefined || told.length > 0)
     write(guest, lineOf(operation, domain, context, { ...noted, findings: told }), context);
+}
+
+/** On a migration's destination, after a restore and with --paused, the CPUs stand still although QEMU has started. */
+async function isHalted(
+  operation: QemuOperation,
+  { name }: Domain,
+  { incoming, context }: { readonly incoming: boolean; readonly context: HookContext },
+): Promise<boolean> {
+  if (operation === 'start') return true;
+  const state = context.runState(name);
+  if (state === undefined) return incoming;
+  const { reachability } = await context.config().catch(() => defaultConfig);
+  return !isOpen(state, reachability);
 }
 
 const nothingMissed: DeviceNews = { news: [], findings: [], fresh: new Set() };

@@ -24,6 +24,8 @@ interface ToolEnd {
   readonly stdout: string;
   readonly stderr: string;
   readonly shortMessage?: string | undefined;
+  /** The system's error, if it could not be run. */
+  readonly code?: string | undefined;
 }
 
 /** Starts a tool, or answers one that is running already. */

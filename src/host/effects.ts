@@ -175,6 +175,7 @@ function readFdb(table: unknown): FdbEntry[] {
     dev: ifname,
     table: master === undefined || flags.includes('self') ? 'self' : 'bridge',
     fixed: state === 'static' || state === 'permanent',
+    local: state === 'permanent' && master !== undefined && !flags.includes('self'),
   }));
 }
 

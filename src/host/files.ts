@@ -206,6 +206,6 @@ function isMissing(error: unknown): boolean {
 function fileError(verb: string, file: string, cause: unknown): ActualnetError {
   if (cause instanceof ActualnetError) return cause;
   const { code, message } = cause as NodeJS.ErrnoException;
-  const why = code === 'EROFS' ? 'the file system is read-only' : (code ?? message);
-  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${why}`, { cause });
+  const why = code === 'EROFS' ? 'the file system is read-only' : code === 'ENOSPC' ? 'the file system is full' : code;
+  return new ActualnetError('FILE', `cannot ${verb} '${file}': ${why ?? message}`, { cause });
 }

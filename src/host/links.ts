@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import type { LinkState } from '../plan/host-view.ts';
+import { readKernelFile, readLinkIfAny } from './files.ts';
 
 /**
  * A link as sysfs shows it; undefined if there is none. sysfs answers without a process, however many links are asked
@@ -28,6 +29,7 @@ export function readLink(sys: string, dev: string): LinkState | undefined {
       isTap: names.includes('tun_flags'),
       isMacvtap: names.includes('macvtap'),
       isBondMember: names.includes('bonding_slave'),
+      kind: kindOf(sys, directory, names),
       lowers: after('lower_'),
       uppers: after('upper_'),
       ...(names.includes('brport') && {
@@ -44,6 +46,32 @@ export function readLink(sys: string, dev: string): LinkState | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * By what sysfs has: a physical device (or a VF's) has a parent, a bond its own folder, a VLAN device its name as type. A
+ * representor has a parent, too, and leads to a VF. A team has nothing of its own: of what other links are plugged into, it
+ * is the only one that can itself be a bridge's port and has no type.
+ */
+function kindOf(sys: string, directory: string, names: readonly string[]): LinkState['kind'] {
+  if (['bridge', 'tun_flags', 'macvtap'].some(name => names.includes(name))) return 'other';
+  if (names.includes('bonding')) return 'bond';
+  if (names.includes('device'))
+    return isRepresentor(readKernelFile(directory, 'phys_port_name').trim()) ? 'other' : 'physical';
+  const type = /^DEVTYPE=(.*)$/m.exec(readKernelFile(directory, 'uevent'))?.[1];
+  if (type !== undefined) return type === 'vlan' ? 'vlan' : 'other';
+  const dev = path.basename(directory);
+  const isMaster = names.some(name => name.startsWith('lower_') && masterOf(sys, name.slice('lower_'.length)) === dev);
+  return isMaster ? 'team' : 'other';
+}
+
+/** The kernel's name for the port of a VF or a subfunction in switchdev mode: `pf0vf1`, `c1pf0sf3`. */
+function isRepresentor(portName: string): boolean {
+  return /^(c\d+)?pf\d+(vf|sf)\d+$/.test(portName);
+}
+
+function masterOf(sys: string, dev: string): string {
+  return path.basename(readLinkIfAny(path.join(sys, 'class/net', dev, 'master')) ?? '');
 }
 
 function addressIn(link: string): PciAddress | null {

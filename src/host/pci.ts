@@ -22,6 +22,7 @@ export function readPciDevice(sys: string, address: PciAddress, again = true): P
       address,
       driver: linked('driver') ?? null,
       isBridge: read(directory, 'class').startsWith('0x0604'),
+      isNetwork: read(directory, 'class').startsWith('0x02'),
       numaNode: numaNode < 0 ? null : numaNode,
       group: names.includes('iommu_group') ? readGroup(directory) : null,
       ownLink: portsOf(directory)[0] ?? null,

@@ -13,7 +13,7 @@ import { unplug } from './detach.ts';
 import { givenAlias, type NewDevice, nameOfNew, readNewDevice, withDevice } from './device.ts';
 import { type Found, listDevices, listWritten, type Written } from './find.ts';
 import type { HotplugHost, Where } from './host.ts';
-import { forgetRefusedPorts, holding, isHalted, type Live, readLive } from './settle.ts';
+import { forgetRefusedPorts, holding, isClosed, type Live, readLive } from './settle.ts';
 
 /** Attaching writes the status file before virsh ends; a slow disk may need a moment. */
 const listedMs = 3000;
@@ -44,16 +44,19 @@ export async function attach(
     return;
   }
   if (dryRun) {
-    const { changes, will } = await foresee(device, await readLive(name, host), host);
-    const steps = [will, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, host)];
+    const live = await readLive(name, host);
+    const { changes, will, without } = await foresee(device, live, host);
+    const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, live, host)];
     for (const step of steps) host.say(step);
     return;
   }
   await holding(name, host, () => attachLive(name, device, { command, host }));
 }
 
-function afterwards(name: string, host: HotplugHost): string[] {
-  const opening = isHalted(name, host) ? 'its CPUs stand still, so it stays closed' : 'opened, since its CPUs run';
+function afterwards(name: string, { policy }: Live, host: HotplugHost): string[] {
+  const runs = host.runState(name)?.state === 'running';
+  const why = runs ? 'its CPUs run' : 'it is to stay open while QEMU has stopped its CPUs';
+  const opening = isClosed(name, policy, host) ? 'its CPUs stand still, so it stays closed' : `opened, since ${why}`;
   return ['checked in both lists, and set on the host as at a start', opening];
 }
 
@@ -62,12 +65,14 @@ interface Foreseen {
   readonly alias: string;
   /** A line that says what it will be. */
   readonly will: string;
+  /** What it will be without, although it is asked for. */
+  readonly without: readonly string[];
   /** What is changed on the host before. */
   readonly changes: readonly string[];
 }
 
 /** What the device will be here, and under which alias. Throws what would keep it from that. */
-async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugHost): Promise<Foreseen> {
+async function foresee(device: NewDevice, { domain, view, policy }: Live, host: HotplugHost): Promise<Foreseen> {
   const name = nameOfNew(device);
   const refuse = (why: string, hint?: string) => {
     throw new ActualnetError('DEVICE_TWICE', `${domain.owner}, ${name}: ${why}`, { hint });
@@ -86,14 +91,15 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
     refuse(`another device has the alias '${wanted}'`);
   const planning = await host.planning();
-  const guest = guestAtHand(withDevice(domain, device), planning, { halted: isHalted(domain.name, host) });
+  const guest = guestAtHand(withDevice(domain, device), planning, { halted: isClosed(domain.name, policy, host) });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
   const [broken] = checkHostdevs(guest.view).filter(line => !checkHostdevs(view).includes(line));
   if (broken !== undefined) refuse(broken);
-  const { obstacles, changes } = await foreseeDevice({ guest, device: keyOf(device) }, planning.findNetwork);
-  const obstacle = obstacles.find(({ refuses }) => refuses)?.error;
+  const foreseen = await foreseeDevice({ guest, device: keyOf(device) }, planning.findNetwork);
+  const { obstacles, changes, without } = foreseen;
+  const [obstacle] = [...obstacles.flatMap(({ refuses, error }) => (refuses ? error : [])), ...foreseen.refusals];
   if (obstacle !== undefined)
     throw new ActualnetError(obstacle.code, `${domain.owner}: ${obstacle.message}`, { hint: obstacle.hint });
   for (const { error } of obstacles) host.say(errorLine(error));
@@ -102,6 +108,7 @@ async function foresee(device: NewDevice, { domain, view }: Live, host: HotplugH
     guest,
     alias: entry.alias,
     will: `${name} will be '${entry.alias}': ${what}`,
+    without,
     changes: changes.map(describeChange),
   };
 }
@@ -127,8 +134,8 @@ async function attachLive(
   const before = await readLive(name, host);
   // Of those that a definition has already, none is ours to take out again.
   const definedBefore = command.includes('--config') ? definedLike(device, name, host).length : undefined;
-  const { guest, alias, will } = await foresee(device, before, host);
-  host.say(will);
+  const { guest, alias, will, without } = await foresee(device, before, host);
+  for (const line of [will, ...without]) host.say(line);
   let found: Found | undefined;
   let mayBeThere = false;
   try {
@@ -187,9 +194,9 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
 
 /** What a start asks for on the host. Throws what cannot be done, unless it may fail, and what libvirt has not done. */
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
-  const { domain, view } = await readLive(name, host);
+  const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const guest = { ...guestAtHand(domain, planning, { halted: isHalted(name, host) }), view };
+  const guest = { ...guestAtHand(domain, planning, { halted: isClosed(name, policy, host) }), view };
   for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
   const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
   const wrong = [

@@ -1,7 +1,8 @@
 import { needsOf } from '../apply/apply.ts';
-import { inForceFor, planSettings } from '../apply/devices.ts';
+import { inForceFor } from '../apply/devices.ts';
 import { contextOf, type GuestAtHand, guestAtHand } from '../apply/guest.ts';
 import type { LedgerEntry } from '../apply/ledger.ts';
+import { runningFindings } from '../apply/refusals.ts';
 import { findUnmet } from '../apply/unmet.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -10,7 +11,7 @@ import { type Change, describeChange, keyOf } from '../plan/change.ts';
 import type { GuestDevice } from '../plan/guest-devices.ts';
 import { type HostView, isOnVfio } from '../plan/host-view.ts';
 import { wantedBy } from '../plan/leftovers.ts';
-import { isPassive, type PlanContext, planReachable } from '../plan/plan.ts';
+import { isPassive, type PlanContext, planAttached, planReachable } from '../plan/plan.ts';
 import { vfOf } from '../plan/vfs.ts';
 import { findLostPorts } from '../resolve/claim.ts';
 import { aliasPrefix } from '../transform/aliases.ts';
@@ -19,16 +20,16 @@ import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HotplugHost, KnownPort } from './host.ts';
-import { isHalted, readLive, recordOf } from './settle.ts';
+import { isClosed, readLive, recordOf } from './settle.ts';
 
 /**
  * Everything that must agree for a running guest: the live document, libvirt's status, its two lists, ports, the host's
  * links and cards, our record and what is in force. Answers a line for each thing that does not.
  */
 export async function checkGuest(name: string, host: HotplugHost): Promise<string[]> {
-  const { domain, view } = await readLive(name, host);
+  const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const halted = isHalted(name, host);
+  const halted = isClosed(name, policy, host);
   const guest = { ...guestAtHand(domain, planning, { halted }), view };
   const record = recordOf(domain.uuid, host);
   const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));
@@ -98,28 +99,26 @@ function compareLists(kept: Domain, shown: Domain): string[] {
 /** A guest's devices on the host as it is, what is asked for them now, and what was made for them. */
 interface Seen extends PlanContext {
   readonly asked: readonly Change[];
-  /** What cannot even be planned. */
-  readonly problems: readonly string[];
   readonly entries: readonly LedgerEntry[];
 }
 
 async function look(guest: GuestAtHand): Promise<Seen> {
   const { effects, halted, config } = guest;
   const seen = contextOf(guest, await effects.view({}));
-  const plans = isPassive(config) ? [] : seen.devices.map(device => planSettings(seen, device));
+  const attached = isPassive(config) ? [] : planAttached(seen);
   const opening = halted || isPassive(config) ? [] : planReachable(seen);
-  const asked = [...plans.flatMap(({ changes }) => changes), ...opening].filter(({ optional }) => !optional);
+  const asked = [...attached, ...opening].filter(({ optional }) => !optional);
   const entries = inForceFor(guest);
   const needs = needsOf([...asked, ...entries]);
   const pfs = seen.devices.flatMap(device => vfOf(device, seen.host)?.pf ?? []);
   const host = await effects.view({ ...needs, vfs: [...new Set([...(needs.vfs ?? []), ...pfs])] });
-  return { ...seen, host, asked, problems: plans.flatMap(({ problem }) => problem ?? []), entries };
+  return { ...seen, host, asked, entries };
 }
 
 async function checkHost(guest: GuestAtHand): Promise<string[]> {
   const { domain, halted } = guest;
   const seen = await look(guest);
-  const { devices, host, asked, problems, entries } = seen;
+  const { devices, host, asked, entries } = seen;
   const isWanted = wantedBy(seen, entries);
   const unmet = findUnmet(asked, host);
   const told = new Set(unmet.map(({ subject }) => keyOf(subject)));
@@ -133,7 +132,7 @@ async function checkHost(guest: GuestAtHand): Promise<string[]> {
   );
   return [
     ...devices.flatMap(device => [...checkLink(device, host), ...checkVf(device, seen)]),
-    ...problems,
+    ...(await runningFindings(guest)),
     ...unmet.map(change => `not as it should be: ${describeChange(change)} (${change.why})`),
     ...lost.map(entry => `in force, and not so any more: ${describeChange(entry)}`),
     ...entries

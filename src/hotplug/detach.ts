@@ -207,7 +207,12 @@ const backMs = 3000;
 /**
  * It is in neither list; the host device is back and the port is deleted. Answers what is not so: nothing here can mend it.
  */
-async function findLeft(name: string, found: Found, before: Live, host: HotplugHost): Promise<string[]> {
+async function findLeft(
+  name: string,
+  found: Found,
+  before: Pick<Live, 'domain' | 'view'>,
+  host: HotplugHost,
+): Promise<string[]> {
   const known = checkHostdevs(before.view);
   const untilMs = host.now() + backMs;
   for (;;) {

@@ -2,6 +2,7 @@ import type { Planning } from '../apply/guest.ts';
 import type { PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
+import type { GuestState } from '../plan/reach.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
 
 /** What is told of a port, by libvirt or the record. */
@@ -21,7 +22,7 @@ export interface HotplugHost {
   readonly libvirtPorts: (guest: Uuid) => readonly KnownPort[];
   /** A port that is in our record only. */
   readonly forgetPort: (guest: Uuid, port: PortView) => void;
-  readonly runState: (guest: string) => string | undefined;
+  readonly runState: (guest: string) => GuestState | undefined;
   /** Runs virsh, with a document as its `--file`; answers what it prints. Throws `ACTION_FAILED` in its words. */
   readonly virsh: (words: readonly string[], document?: string) => Promise<string>;
   /** Keeps others from a guest's devices; the answer ends that, and says whether everything is settled. */

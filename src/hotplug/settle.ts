@@ -2,6 +2,7 @@ import { guestAtHand } from '../apply/guest.ts';
 import type { GuestRecord, PortView } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
+import { isOpen, type ReachPolicy } from '../plan/reach.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { followDevices } from '../witness/follow-devices.ts';
@@ -11,33 +12,36 @@ import type { HotplugHost } from './host.ts';
 export interface Live {
   readonly domain: Domain & { readonly uuid: Uuid };
   readonly view: GuestView;
+  /** Whether it stays open when QEMU stops its CPUs. */
+  readonly policy: ReachPolicy;
 }
 
 /** Throws `GUEST_UNKNOWN` if it does not run. */
 export async function readLive(name: string, host: HotplugHost): Promise<Live> {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`);
-  const { view } = guestAtHand(domain, await host.planning());
-  return { domain: { ...domain, uuid: domain.uuid }, view };
+  const planning = await host.planning();
+  const { view } = guestAtHand(domain, planning);
+  return { domain: { ...domain, uuid: domain.uuid }, view, policy: planning.config.reachability };
 }
 
 export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord | undefined {
   return following.findRecord(guest);
 }
 
-/** Whether its CPUs stand still, so that nothing of it is to be opened. */
-export function isHalted(name: string, host: HotplugHost): boolean {
-  return host.runState(name) !== 'running';
+/** Whether nothing of it is to be opened: its CPUs stand still, or it does not run. */
+export function isClosed(name: string, policy: ReachPolicy, host: HotplugHost): boolean {
+  return !isOpen(host.runState(name), policy);
 }
 
 /**
  * Brings record and host in line with the devices the guest has now. What was made ready for one that it does not have is
  * taken back: whoever is at the guest's devices is us. Answers whether all is settled.
  */
-async function settle(name: string, host: HotplugHost): Promise<boolean> {
+async function settle(name: string, policy: ReachPolicy, host: HotplugHost): Promise<boolean> {
   // Whoever settles holds the guest's devices already.
   const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
-  return followDevices(name, { halted: isHalted(name, host), host: following });
+  return followDevices(name, { halted: isClosed(name, policy, host), host: following });
 }
 
 /**
@@ -45,12 +49,12 @@ async function settle(name: string, host: HotplugHost): Promise<boolean> {
  * it has left would count as ours. What cannot be settled is left to the witness.
  */
 export async function holding<T>(name: string, host: HotplugHost, act: () => Promise<T>): Promise<T> {
-  const { domain } = await readLive(name, host);
+  const { domain, policy } = await readLive(name, host);
   const end = await host.begin(domain.uuid);
   let isSettled = false;
   const settleIfPossible = async () => {
     try {
-      isSettled = await settle(name, host);
+      isSettled = await settle(name, policy, host);
     } catch (error) {
       isSettled = false;
       host.say(`not settled yet: ${errorLine(error)}`);
@@ -64,7 +68,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
       throw error;
     });
     isSettled = false;
-    isSettled = await settle(name, host);
+    isSettled = await settle(name, policy, host);
     return result;
   } finally {
     end(isSettled);

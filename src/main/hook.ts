@@ -59,7 +59,7 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms, 
       if (program !== undefined) await leaveGrantBehind(paths, program, guest, nodes);
     },
     deviceUsers: except => deviceUsers(paths, memory, except),
-    runState: guest => tryReadRunState(paths, guest)?.state,
+    runState: guest => tryReadRunState(paths, guest),
     definedMs: guest => definitionWrittenMs(paths, guest),
     async holdDevices(guest) {
       // A command of ours holds them for longer, and takes nothing back meanwhile.

@@ -31,10 +31,17 @@ export function deviceFollowing(
     planning,
     log,
     findRecord: guest => foldRecord(guest, memory.readRecord(guest)),
-    note({ uuid, name }, view, { findings, unset }) {
+    note({ uuid, name }, view, { findings, unset, isFirst }) {
       if (uuid === undefined) return;
       const told = findings.length > 0 && { findings };
-      memory.appendRecord(uuid, { at: new Date().toISOString(), op: 'devices', name, view, ...told, unset });
+      memory.appendRecord(uuid, {
+        at: new Date().toISOString(),
+        op: isFirst ? 'reconnect' : 'devices',
+        name,
+        view,
+        ...told,
+        unset,
+      });
     },
     hold: async guest => (await tryBeginHotplug(paths, guest))?.end,
   };
@@ -76,7 +83,7 @@ export function hotplugHost(
       memory.forgetPort(network, uuid);
       memory.appendRecord(guest, { at: new Date().toISOString(), op: 'port-deleted', uuid });
     },
-    runState: guest => tryReadRunState(paths, guest)?.state,
+    runState: guest => tryReadRunState(paths, guest),
     virsh: (words, document) => runVirsh(paths, words, { document, inherited: fd }),
     async begin(guest) {
       const hotplug = await beginHotplug(paths, guest);

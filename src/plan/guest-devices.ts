@@ -10,8 +10,10 @@ import type { PciAddress } from '../model/pci-address.ts';
 import type { Vlan } from '../model/vlan.ts';
 import { recordedActual } from '../resolve/actual.ts';
 import type { GuestView } from '../transform/guest-view.ts';
+import { kindOfActual, kindOfVf, placeOfTap } from './device-kind.ts';
 import type { HostView } from './host-view.ts';
 import { whyAtOnce } from './postponed-taps.ts';
+import { type DeviceKind, judgeSettings, type Unsettable } from './settings.ts';
 
 /** A guest's connection as far as we act on it: the device on the host, where known, and what is asked for it. */
 export interface GuestDevice {
@@ -19,6 +21,8 @@ export interface GuestDevice {
   readonly name: string;
   readonly mac: string | undefined;
   readonly type: 'bridge' | 'tap' | 'macvtap' | 'other';
+  /** What its settings can be carried out on. */
+  readonly kind: DeviceKind;
   /** The tap or macvtap; undefined until libvirt has made it. */
   readonly dev: string | undefined;
   /** libvirt does not make this tap: `managed='no'`, or a command-line netdev. */
@@ -41,7 +45,11 @@ export interface GuestDevice {
   readonly chosen: boolean;
   /** The VLAN that libvirt sets on a VF. */
   readonly vlan: number | undefined;
+  /** The MTU that its definition gives. */
+  readonly mtu: number | undefined;
+  /** What is asked for and can be had. */
   readonly settings: InterfaceSettings;
+  readonly unsettable: readonly Unsettable[];
 }
 
 /** A PCI device that the guest gets. */
@@ -67,7 +75,7 @@ export function guestDevices(
     ...domain.hostdevs.flatMap(({ type, address, managed, iommufd = false }) =>
       type === 'pci' && address !== undefined ? ofHostdev({ address, managed, as: 'plain', iommufd }, context) : [],
     ),
-    ...commandLine.netdevs.flatMap(netdev => ofNetdev(netdev, commandLine, context) ?? []),
+    ...commandLine.netdevs.map(netdev => ofNetdev(netdev, commandLine, context)),
     ...commandLineHostdevs(commandLine).map(({ address, iommufd }) =>
       ofHostdev({ address, managed: false, as: 'command line', iommufd }, context),
     ),
@@ -86,14 +94,14 @@ export function portDevice(
   const passthrough = plug?.type === 'direct' && plug.mode === 'passthrough';
   if (address === undefined && physdev === undefined) return undefined;
   const context: Context = { guest: ownerName, config, wishes: [], host, incoming: false };
-  const settings = settingsOf(context, {
+  const asked = askedOf(context, {
     mac,
     network: network.name,
     ...(port.group && { portgroup: port.group }),
     ...(physdev && { dev: physdev }),
     ...hostdevMatch(address ?? (physdev === undefined ? undefined : host.link(physdev)?.pci) ?? undefined, host),
   });
-  return {
+  const device = {
     ...nothingKnown,
     name: `interface ${mac}`,
     mac,
@@ -105,13 +113,13 @@ export function portDevice(
         : {
             address,
             managed: plug?.type === 'hostdev-pci' && plug.managed,
-            as: virtualport === undefined ? 'interface' : 'plain',
+            as: virtualport === undefined ? ('interface' as const) : ('plain' as const),
             iommufd: (plug?.type === 'hostdev-pci' && plug.iommufd) ?? false,
           },
     chosen: true,
     vlan: singleVlan(port.vlan),
-    settings: withTrust(settings, port.trustGuestRxFilters),
   };
+  return judged(device, { asked, kind: kindOfVf(device, host), trust: port.trustGuestRxFilters }, context);
 }
 
 /** What a port is plugged into, for one whose interface is not known yet. */
@@ -127,6 +135,7 @@ export function pluggedDevice(plug: NonNullable<NetworkPort['plug']>): GuestDevi
     hostdev: address === undefined ? undefined : { address, managed: true, as: 'interface', iommufd: false },
     chosen: true,
     settings: {},
+    unsettable: [],
   };
 }
 
@@ -142,6 +151,7 @@ interface Context {
 const nothingKnown = {
   mac: undefined,
   type: 'other',
+  kind: 'unknown',
   dev: undefined,
   ownTap: undefined,
   postponed: false,
@@ -153,6 +163,7 @@ const nothingKnown = {
   macvtap: undefined,
   hostdev: undefined,
   vlan: undefined,
+  mtu: undefined,
 } as const;
 
 function ofInterface(iface: Interface, view: GuestView, context: Context): GuestDevice {
@@ -164,34 +175,37 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
       ? { physdev: actual.dev, passthrough: actual.mode === 'passthrough' }
       : undefined;
   const plugged = actual?.type === 'bridge' || actual?.type === 'network' ? actual.bridge : undefined;
-  const isOwnTap = iface.type === 'ethernet' && !iface.target.managed && dev !== undefined;
-  const settings = settingsOf(context, {
+  const isTap = iface.type === 'ethernet';
+  const isOwnTap = isTap && !iface.target.managed && dev !== undefined;
+  const asked = askedOf(context, {
     ...(iface.mac && { mac: iface.mac }),
     ...(network && { network }),
     ...(portgroup && { portgroup }),
     ...(plugged && { bridge: plugged }),
-    ...(iface.type === 'ethernet' && dev && { tap: dev }),
+    ...(isTap && dev && { tap: dev }),
     ...(macvtap && { dev: macvtap.physdev }),
     ...hostdevMatch(address ?? (macvtap && context.host.link(macvtap.physdev)?.pci) ?? undefined, context.host),
   });
+  const hasScript = iface.element.child('script') !== undefined;
+  const tap = isTap ? placeOfTap({ dev, isOwn: isOwnTap, hasScript }, asked, context) : undefined;
   const isPlain = actual?.virtualport !== undefined;
-  return {
+  const device = {
     name: `interface ${iface.mac ?? iface.index}`,
     mac: iface.mac,
     type:
       plugged !== undefined
-        ? 'bridge'
-        : iface.type === 'ethernet'
-          ? 'tap'
+        ? ('bridge' as const)
+        : isTap
+          ? ('tap' as const)
           : actual?.type === 'direct'
-            ? 'macvtap'
-            : 'other',
+            ? ('macvtap' as const)
+            : ('other' as const),
     dev,
     postponed: false,
     network: network ?? undefined,
     otherSwitch: isPlain,
     ownTap: isOwnTap ? { multiQueue: (iface.queues ?? 1) > 1 } : undefined,
-    bridge: plugged ?? (iface.type === 'ethernet' ? settings.bridge : undefined),
+    bridge: plugged ?? tap?.bridge,
     tableOfLibvirt: (actual?.type === 'bridge' || actual?.type === 'network') && actual.macTableManager === 'libvirt',
     portByLibvirt: [...(actual?.isolated ? ['isolated' as const] : []), ...(actual?.vlan ? ['vlan' as const] : [])],
     macvtap,
@@ -200,51 +214,83 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
         ? {
             address,
             managed: actual.managed,
-            as: isPlain ? 'plain' : 'interface',
+            as: isPlain ? ('plain' as const) : ('interface' as const),
             iommufd: actual.iommufd ?? false,
           }
         : undefined,
     chosen: recordedActual(iface) !== undefined,
     vlan: singleVlan(actual?.vlan),
-    settings: withTrust(
-      iface.mtu === undefined ? settings : { ...settings, mtu: settings.mtu ?? iface.mtu },
-      actual?.trustGuestRxFilters,
-    ),
+    mtu: iface.mtu,
   };
+  const kind = tap?.kind ?? kindOfActual(actual, device, context.host);
+  return judged(device, { asked, kind, trust: actual?.trustGuestRxFilters }, context);
 }
 
 function ofHostdev(hostdev: HostdevUse, context: Context): GuestDevice {
   const { address } = hostdev;
-  return {
+  const { host, config } = context;
+  const device = {
     ...nothingKnown,
     name: `host device ${address}${hostdev.as === 'command line' ? ' of the command line' : ''}`,
     hostdev,
     chosen: true,
-    settings: settingsOf(context, hostdevMatch(address, context.host)),
   };
+  const { isNetwork = false, netdevs = [] } = host.pci(address) ?? {};
+  const kind = kindOfVf(device, host);
+  // A rule for a guest's interfaces says nothing of its graphics card.
+  const isMeant = ({ match }: Config['interfaces'][number]) => match.address !== undefined || match.pf !== undefined;
+  const rules =
+    kind === 'VF' || isNetwork || netdevs.length > 0 ? config.interfaces : config.interfaces.filter(isMeant);
+  const asked = askedOf({ ...context, config: { ...config, interfaces: rules } }, hostdevMatch(address, host));
+  return judged(device, { asked, kind, trust: undefined }, context);
 }
 
-/** A tap that QEMU opens by its name; one that gets a descriptor or a template name is made by somebody else. */
-function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: Context): GuestDevice | undefined {
-  const { kind, options, id } = netdev;
-  const dev = options.get('ifname') ?? '';
+/** A tap that QEMU opens by its name; of one that gets a descriptor or a template name, and of other backends, we know nothing. */
+function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: Context): GuestDevice {
+  const { kind: backend, options, id } = netdev;
+  const name = options.get('ifname') ?? '';
   const isForeign = ['fd', 'fds', 'helper'].some(option => options.has(option));
-  if (kind !== 'tap' || dev === '' || dev.includes('%') || isForeign) return undefined;
-  const device = commandLine.devices.find(({ options: of }) => of.get('netdev') === id);
-  const mac = device?.options.get('mac')?.toLowerCase().replaceAll('-', ':');
-  const settings = settingsOf(context, { ...(mac && { mac }), tap: dev });
-  return {
+  const dev = backend !== 'tap' || name === '' || name.includes('%') || isForeign ? undefined : name;
+  const consumer = commandLine.devices.find(({ options: of }) => of.get('netdev') === id);
+  const mac = consumer?.options.get('mac')?.toLowerCase().replaceAll('-', ':');
+  const asked = askedOf(context, { ...(mac && { mac }), ...(dev && { tap: dev }) });
+  if (dev === undefined) {
+    const device = { ...nothingKnown, name: `netdev '${id ?? backend}' of the command line`, mac, chosen: true };
+    return judged(device, { asked, kind: 'backend', trust: undefined }, context);
+  }
+  const postponed = whyAtOnce(netdev, commandLine, context.incoming) === undefined;
+  const { bridge, kind } = placeOfTap({ dev, isOwn: true, postponed }, asked, context);
+  const device = {
     ...nothingKnown,
     name: `tap '${dev}' of the command line`,
     mac,
-    type: 'tap',
+    type: 'tap' as const,
     dev,
     ownTap: { multiQueue: Number(options.get('queues') ?? 1) > 1 },
-    postponed: whyAtOnce(netdev, commandLine, context.incoming) === undefined,
-    bridge: settings.bridge,
+    postponed,
+    bridge,
     chosen: true,
-    settings,
   };
+  return judged(device, { asked, kind, trust: undefined }, context);
+}
+
+type Connection = Omit<GuestDevice, 'kind' | 'settings' | 'unsettable'>;
+
+/** With what is asked for it: its bridge's own settings below the rule's and the guest's, parted into what it can have and what not. */
+function judged(
+  device: Connection,
+  { asked, kind, trust }: { asked: InterfaceSettings; kind: DeviceKind; trust: boolean | undefined },
+  { config, host }: Pick<Context, 'config' | 'host'>,
+): GuestDevice {
+  const { bridge } = device;
+  const ofBridge = bridge === undefined || !Object.hasOwn(config.bridges, bridge) ? undefined : config.bridges[bridge];
+  const all = {
+    ...(ofBridge && { keepForwardingTable: ofBridge.keepForwardingTable, isolated: ofBridge.isolated }),
+    ...asked,
+  };
+  const { settings, unsettable } = judgeSettings(all, kind, { ...device, config, host });
+  const isVf = kind === 'VF' || kind === 'macvtap on a VF';
+  return { ...device, kind, settings: isVf ? withTrust(settings, trust) : settings, unsettable };
 }
 
 /** What rules can go by for a host device. */
@@ -264,18 +310,7 @@ function withTrust(settings: InterfaceSettings, trustGuestRxFilters: boolean | u
   return trust === undefined ? settings : { ...settings, trust };
 }
 
-/** The bridge's own settings, then the first rule that fits, then what the guest asks for. */
-function settingsOf(
-  { guest, config, wishes }: Context,
-  device: Omit<Matchable, 'guest'> & { mac?: string; bridge?: string; tap?: string },
-): InterfaceSettings {
-  const ruled = findSettings(config, { guest, ...device });
-  const wished = findWish(wishes, device) ?? {};
-  const bridge = device.bridge ?? wished.bridge ?? ruled.bridge;
-  const ofBridge = bridge === undefined || !Object.hasOwn(config.bridges, bridge) ? undefined : config.bridges[bridge];
-  return {
-    ...(ofBridge && { keepForwardingTable: ofBridge.keepForwardingTable, isolated: ofBridge.isolated }),
-    ...ruled,
-    ...wished,
-  };
+/** The first rule that fits, then what the guest asks for. */
+function askedOf({ guest, config, wishes }: Context, device: Matchable): InterfaceSettings {
+  return { ...findSettings(config, { ...device, guest }), ...findWish(wishes, device) };
 }

@@ -14,6 +14,8 @@ export interface LinkState {
   readonly isMacvtap: boolean;
   /** A member of a bond: nothing else can be made upon it. */
   readonly isBondMember: boolean;
+  /** What leads out of the host by itself, or through the links below; everything else is `other`. */
+  readonly kind: 'physical' | 'bond' | 'team' | 'vlan' | 'other';
   /** Links below (a macvtap's physdev, a bond's members, a vlan's link, a bridge's ports) and above. */
   readonly lowers: readonly string[];
   readonly uppers: readonly string[];
@@ -33,6 +35,8 @@ export interface FdbEntry {
   readonly dev: string;
   readonly table: 'bridge' | 'self';
   readonly fixed: boolean;
+  /** The bridge's own: of its MAC, or of one of its ports. Frames for it go to the host. */
+  readonly local?: boolean;
 }
 
 /** A VLAN on a bridge port. */
@@ -47,6 +51,8 @@ export interface PciDevice {
   readonly address: PciAddress;
   readonly driver: string | null;
   readonly isBridge: boolean;
+  /** A network card, by its class. */
+  readonly isNetwork: boolean;
   readonly numaNode: number | null;
   /** Null where there is no IOMMU. */
   readonly group: { readonly number: number; readonly members: readonly PciAddress[] } | null;
@@ -175,24 +181,4 @@ export function isSame(observed: Value | undefined, wanted: Value): boolean {
   if (observed === undefined) return false;
   if (typeof wanted === 'object') return wanted === null ? observed === null : observed !== null;
   return observed === wanted;
-}
-
-/** The ports of a bridge that lead out of the host: everything but taps. */
-export function uplinksOf(bridge: string, host: HostView): LinkState[] {
-  const ports = (host.link(bridge)?.lowers ?? []).flatMap(dev => host.link(dev) ?? []);
-  return ports.filter(({ isTap }) => !isTap);
-}
-
-/** The PFs with VFs that carry a bridge, each with the bridge's port above it: the PF itself, or a bond or VLAN device. */
-export function pfsBelow(bridge: string, host: HostView): { readonly uplink: string; readonly pf: string }[] {
-  const below = (links: readonly LinkState[], depth: number): string[] =>
-    links.flatMap(link => {
-      if (link.vfs > 0) return link.dev;
-      const lowers = depth === 0 ? [] : link.lowers.flatMap(dev => host.link(dev) ?? []);
-      return below(lowers, depth - 1);
-    });
-  const pairs = uplinksOf(bridge, host).flatMap(link =>
-    [...new Set(below([link], 4))].map(pf => ({ uplink: link.dev, pf })),
-  );
-  return pairs.filter(({ pf }, place) => pairs.findIndex(other => other.pf === pf) === place);
 }

@@ -1,10 +1,12 @@
 import type { Config } from '../config/config.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
+import { forwardingEntries, quietPort } from './forwarding.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import { type HostView, pfsBelow, uplinksOf } from './host-view.ts';
+import type { HostView } from './host-view.ts';
 import { bindDrivers, bringUpPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
+import { uplinksOf } from './uplinks.ts';
 import { asksForVf, guestsMayAskForVf, keepVf, setVf, userOf, vfOf } from './vfs.ts';
 
 /** What is planned for one guest: its connections, and the host it meets. */
@@ -70,9 +72,30 @@ export function planStart(context: PlanContext): Change[] {
 /** What a device asks for that libvirt has just connected, at the start or later. */
 export function planAttached(context: PlanContext): Change[] {
   return context.devices.flatMap(device => [
-    ...(device.type === 'bridge' ? portSettings(device, context) : []),
+    ...plugIn(device),
+    ...(isWaiting(device, context) ? [] : portSettings(device, context)),
+    ...linkMtu(device, context.config),
     ...setVf(device, { ...context, withVlan: true }),
   ]);
+}
+
+/** libvirt leaves an ethernet tap that it makes to whoever wants it. */
+function plugIn({ type, kind, ownTap, dev, bridge, name }: GuestDevice): Change[] {
+  if (type !== 'tap' || kind !== 'bridge port' || ownTap !== undefined || dev === undefined || bridge === undefined)
+    return [];
+  return [{ subject: { kind: 'master', dev }, to: bridge, why: `${name} is to be connected to it` }];
+}
+
+/** Its bridge comes when the CPUs run. */
+function isWaiting({ postponed, dev }: GuestDevice, { host }: Pick<PlanContext, 'host'>): boolean {
+  return postponed && dev !== undefined && host.link(dev)?.master == null;
+}
+
+/** A tap that libvirt makes has its MTU from the definition or the bridge. */
+function linkMtu({ dev, kind, settings: { mtu }, name }: GuestDevice, config: Config): Change[] {
+  if (dev === undefined || mtu === undefined || !(kind === 'bridge port' || kind === 'loose tap')) return [];
+  const optional = config.settings.refused === 'warn';
+  return [{ subject: { kind: 'mtu', dev }, to: mtu, why: `${name} is to have it`, optional }];
 }
 
 /** Before libvirt connects a device to a running guest: all that `prepare`, `port-created` and `start` do before a guest runs. */
@@ -127,11 +150,7 @@ export function planPostponedTaps({ devices, config, host }: PlanContext): Chang
   if (!config.taps.create) return [];
   return devices
     .filter(({ postponed }) => postponed)
-    .map(device => {
-      // What its bridge cannot do later is a reason to refuse the guest now.
-      portSettings(device, { config, host });
-      return makeTap(device, { config, host, made: new Set(), joined: false });
-    });
+    .map(device => makeTap(device, { config, host, made: new Set(), joined: false }));
 }
 
 /** The CPUs run: taps that were made without their bridge are plugged in. */
@@ -181,6 +200,7 @@ function makeTap(
   const owner = config.taps.owner;
   const mtu =
     settings.mtu ??
+    device.mtu ??
     (bridge === undefined ? undefined : (host.link(bridge)?.mtu ?? config.provide.bridges[bridge]?.mtu));
   return [
     {
@@ -202,81 +222,26 @@ export function hostSideMac(mac: string): string {
   return `${mac.startsWith('fe') ? 'fa' : 'fe'}${mac.slice(2)}`;
 }
 
-/** Isolation and VLANs of a port; VLANs also on the bridge's uplinks, which libvirt leaves to the administrator. */
+/** Isolation and VLANs of a port of a Linux bridge; VLANs also on the bridge's uplinks, which libvirt leaves to the administrator. */
 function portSettings(device: GuestDevice, { config, host }: Pick<PlanContext, 'config' | 'host'>): Change[] {
-  const { dev, bridge, settings, name } = device;
-  if (dev === undefined || bridge === undefined) return [];
+  const { dev, bridge, kind, settings, name } = device;
+  if (dev === undefined || bridge === undefined || kind !== 'bridge port') return [];
   const isolated: Change[] = settings.isolated
     ? [{ subject: { kind: 'isolated', dev }, to: true, why: `${name} is to be isolated` }]
     : [];
-  const [first, ...others] = settings.vlan ?? [];
-  if (first === undefined) return isolated;
-  const provided = host.link(bridge) === undefined ? config.provide.bridges[bridge] : undefined;
-  if (!(provided?.vlanFiltering ?? host.link(bridge)?.vlanFiltering)) {
-    throw new ActualnetError(
-      'VLAN_UNSUPPORTED',
-      `${name}: bridge '${bridge}' does not tell VLANs apart, so vlan ${settings.vlan?.join(', ')} is impossible`,
-      {
-        hint: `'ip link set ${bridge} type bridge vlan_filtering 1', if the kernel can`,
-      },
-    );
-  }
-  const why = `vlan ${settings.vlan?.join(', ')} of ${name}`;
-  const isAccess = others.length === 0;
-  const present = provided?.ports ?? uplinksOf(bridge, host).map(link => link.dev);
-  const uplinks = config.bridges[bridge]?.uplinkVlans ? present : [];
-  const isDefault = [first, ...others].includes(1);
+  const { vlan: ids = [] } = settings;
+  if (ids.length === 0) return isolated;
+  const why = `vlan ${ids.join(', ')} of ${name}`;
+  const uplinks = config.bridges[bridge]?.uplinkVlans ? uplinksOf(bridge, { config, host }) : [];
   return [
     ...isolated,
-    ...(isDefault ? [] : [{ subject: { kind: 'vlan', dev, id: 1 }, to: null, why } as const]),
-    ...[first, ...others].map(
-      id => ({ subject: { kind: 'vlan', dev, id }, to: isAccess ? 'pvid untagged' : 'tagged', why }) as const,
+    ...(ids.includes(1) ? [] : [{ subject: { kind: 'vlan', dev, id: 1 }, to: null, why } as const]),
+    ...ids.map(
+      id => ({ subject: { kind: 'vlan', dev, id }, to: ids.length === 1 ? 'pvid untagged' : 'tagged', why }) as const,
     ),
     ...uplinks.flatMap(uplink =>
-      [first, ...others].map(
-        id => ({ subject: { kind: 'vlan', dev: uplink, id }, to: 'tagged', why, shared: true }) as const,
-      ),
+      ids.map(id => ({ subject: { kind: 'vlan', dev: uplink, id }, to: 'tagged', why, shared: true }) as const),
     ),
-  ];
-}
-
-/** The port neither learns nor gets floods: with entries of ours, what it learns could only be wrong. */
-function quietPort({ settings, tableOfLibvirt, bridge, dev, mac, name }: GuestDevice): Change[] {
-  if (!settings.keepForwardingTable || tableOfLibvirt || bridge === undefined || dev === undefined || mac === undefined)
-    return [];
-  const why = `the forwarding table of ${name} is kept`;
-  return (['learning', 'flood'] as const).map(kind => ({ subject: { kind, dev }, to: false, why }));
-}
-
-/**
- * Where frames for a guest's MAC find it. A card with VFs hands a frame that leaves through its PF to a VF with that MAC,
- * so the guest of a bridge above must be in the PF's table to get an answer from there; the bridge in turn looks for VFs
- * of the card behind its uplink. A PF must not claim a MAC that one of the guest's own VFs on it has.
- */
-function forwardingEntries(device: GuestDevice, { devices, config, host }: PlanContext): Change[] {
-  const { settings, tableOfLibvirt, bridge, dev, mac, name } = device;
-  if (mac === undefined) return [];
-  const entry = { to: true, why: `${name} runs`, reach: true } as const;
-  if (bridge === undefined) {
-    const pf = vfOf(device, host)?.pf;
-    const above = (other: string) => pfsBelow(other, host).flatMap(below => (below.pf === pf ? below.uplink : []));
-    const isElsewhere = (other: string) => devices.some(each => each.mac === mac && each.bridge === other);
-    return Object.keys(config.bridges)
-      .filter(other => pf !== undefined && config.bridges[other]?.pfForwardingTable && !isElsewhere(other))
-      .flatMap(above)
-      .map(uplink => ({ subject: { kind: 'fdb', dev: uplink, mac, table: 'bridge' }, ...entry }));
-  }
-  const own: Change[] =
-    settings.keepForwardingTable && !tableOfLibvirt && dev !== undefined
-      ? [{ subject: { kind: 'fdb', dev, mac, table: 'bridge' }, ...entry }]
-      : [];
-  const ofVfs = devices.flatMap(each => (each.mac === mac ? (vfOf(each, host)?.pf ?? []) : []));
-  const pfs = config.bridges[bridge]?.pfForwardingTable ? pfsBelow(bridge, host).map(({ pf }) => pf) : [];
-  return [
-    ...own,
-    ...pfs
-      .filter(pf => !ofVfs.includes(pf))
-      .map(pf => ({ subject: { kind: 'fdb', dev: pf, mac, table: 'self' }, ...entry }) as const),
   ];
 }
 

@@ -16,7 +16,10 @@ export interface VfUse {
 }
 
 /** A guest's connection is a VF as a host device, or by a macvtap that has the VF's link for itself. */
-export function vfOf({ hostdev, macvtap }: GuestDevice, host: HostView): VfUse | undefined {
+export function vfOf(
+  { hostdev, macvtap }: Pick<GuestDevice, 'hostdev' | 'macvtap'>,
+  host: HostView,
+): VfUse | undefined {
   const physdev = macvtap?.passthrough ? macvtap.physdev : undefined;
   const address = hostdev?.address ?? (physdev === undefined ? undefined : host.link(physdev)?.pci);
   const pf = address ? host.pci(address)?.pf : undefined;

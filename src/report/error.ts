@@ -20,6 +20,7 @@ export const errorCodes = [
   'DEVICE_TWICE',
   'ABI_BREAK',
   'ACTUAL_UNSUPPORTED',
+  'MAC_TAKEN',
   'CLAIM_FAILED',
   'DEVICE_MISSING',
   'NOT_A_VF',

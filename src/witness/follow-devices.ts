@@ -23,7 +23,7 @@ export interface DeviceFollowing {
   readonly note: (
     domain: Domain,
     view: GuestView,
-    found: { readonly findings: readonly string[]; readonly unset: readonly string[] },
+    found: { readonly findings: readonly string[]; readonly unset: readonly string[]; readonly isFirst: boolean },
   ) => void;
   /**
    * Keeps everybody else from the guest's devices; the answer ends that, and says whether all is settled. Undefined if
@@ -73,19 +73,20 @@ async function follow(
   const { news, findings, fresh } = compareDevices(chosen, guest.view);
   // Of one that started before there was anybody to record it, no port is known either: it may be about to get a device.
   const takesBack = isHeld && (record !== undefined || host.isOwn);
-  const due = record === undefined ? [] : [...fresh, ...before];
+  const isFirst = record === undefined;
+  if (isFirst && (isPassive(guest.config) || host.hasEnded(domain.name))) return true;
+  const due = [...fresh, ...before];
   const { told, inForce, unset } = isPassive(guest.config)
     ? { told: [], inForce: [], unset: [] }
     : await actOnDevices(guest, { ports, fresh: new Set(due), takesBack });
   // What failed has failed because its devices went with it, and its end undoes everything.
   if (told.length + inForce.length > 0 && host.hasEnded(domain.name)) return true;
-  if (record !== undefined) {
-    const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record.findings.includes(line));
-    const isNew = news.length > 0 || found.length > 0 || chosen === null || unset.join() !== before.join();
-    if (isNew) host.note(domain, guest.view, { findings: found, unset });
-    for (const line of news) host.log.info(`${domain.owner}: ${line}`);
-    for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
-  }
+  const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));
+  const isNew = news.length > 0 || found.length > 0 || chosen === null || unset.join() !== before.join();
+  // From now on it is one whose start was seen.
+  if (isNew) host.note(domain, guest.view, { findings: found, unset, isFirst });
+  for (const line of news) host.log.info(`${domain.owner}: ${line}`);
+  for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
   if (inForce.length > 0)
     throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
   return unset.length === 0;

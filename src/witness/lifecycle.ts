@@ -1,4 +1,6 @@
-import type { Config } from '../config/config.ts';
+import { type GuestState, type ReachPolicy, reachOfState } from '../plan/reach.ts';
+
+export { type ReachPolicy, reachOfState };
 
 /** What a change of the run state asks for. `nothing` leaves things as they are. */
 export type Reach = 'open' | 'close' | 'gone' | 'nothing';
@@ -10,9 +12,6 @@ export interface LifecycleEvent {
   readonly event: string;
   readonly detail: string;
 }
-
-/** Who stops the CPUs in these cases is QEMU; libvirt leaves the guest reachable, so the choice is the administrator's. */
-export type ReachPolicy = Config['reachability'];
 
 /**
  * Reads a line of `virsh event --event lifecycle --timestamp`; undefined for any other line.
@@ -32,44 +31,30 @@ export function readEventLine(line: string): LifecycleEvent | undefined {
  * guest's own is it the event that says that the CPUs run.
  */
 export function reachOf({ event, detail }: Pick<LifecycleEvent, 'event' | 'detail'>, policy: ReachPolicy): Reach {
-  switch (event) {
-    case 'Resumed':
-      return 'open';
-    case 'Suspended':
-      if (detail === 'I/O Error') return policy.ioError;
-      return detail === 'Watchdog' ? policy.watchdog : 'close';
-    // Powered off; if it is to start again, `Resumed` says so.
-    case 'Shutdown':
-    case 'PMSuspended':
-      return 'close';
-    case 'Started':
-      return detail === 'Event wakeup' ? 'open' : 'nothing';
-    // A kernel of its own writes the dump, and may need the network for it.
-    case 'Crashed':
-      return detail === 'Crashloaded' ? 'nothing' : 'close';
-    case 'Stopped':
-      return 'gone';
-    default:
-      return 'nothing';
-  }
+  if (event === 'Stopped') return 'gone';
+  const state = stateAfter(event, detail);
+  return state === undefined ? 'nothing' : reachOfState(state.state, state.reason, policy);
 }
 
-/** The same for the state and reason in a status file of libvirt's, in its words: `paused`, `ioerror`. */
-export function reachOfState(state: string, reason: string, policy: ReachPolicy): Reach {
-  switch (state) {
-    case 'running':
-      return 'open';
-    case 'paused':
-      // Nothing is open yet, and libvirt is about to bring links up itself.
-      if (reason === 'starting up') return 'nothing';
-      if (reason === 'ioerror') return policy.ioError;
-      return reason === 'watchdog' ? policy.watchdog : 'close';
-    case 'pmsuspended':
-    case 'crashed':
-    case 'shutdown':
-      return 'close';
+/** The state that libvirt writes with an event; undefined if nothing follows from it. */
+function stateAfter(event: string, detail: string): GuestState | undefined {
+  switch (event) {
+    case 'Resumed':
+      return { state: 'running', reason: 'unpaused' };
+    case 'Suspended':
+      return { state: 'paused', reason: { 'I/O Error': 'ioerror', Watchdog: 'watchdog' }[detail] ?? 'user' };
+    // Powered off; if it is to start again, `Resumed` says so.
+    case 'Shutdown':
+      return { state: 'shutdown', reason: 'unknown' };
+    case 'PMSuspended':
+      return { state: 'pmsuspended', reason: 'unknown' };
+    case 'Started':
+      return detail === 'Event wakeup' ? { state: 'running', reason: 'wakeup' } : undefined;
+    // A kernel of its own writes the dump, and may need the network for it.
+    case 'Crashed':
+      return detail === 'Crashloaded' ? undefined : { state: 'crashed', reason: 'panicked' };
     default:
-      return 'nothing';
+      return undefined;
   }
 }
 

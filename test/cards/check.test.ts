@@ -42,7 +42,7 @@ describe('a VF that libvirt sets', () => {
       following: { findGuest, planning, findRecord: () => undefined, note: () => undefined, log },
       planning,
       findGuest,
-      runState: () => 'running',
+      runState: () => ({ state: 'running', reason: 'booted' }),
       libvirtPorts: () => [],
       begin: async () => () => undefined,
       async virsh([command]: readonly string[]) {

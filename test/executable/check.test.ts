@@ -42,6 +42,19 @@ describe('check', () => {
     expect({ status, found: JSON.parse(stdout).mistakes }).toEqual({ status: 1, found: mistakes });
   });
 
+  test('tells of settings that nothing their rule fits can have, in whichever file', () => {
+    writeFileSync(inConfig('config.yaml'), 'interfaces:\n  - match: { bridge: br0 }\n    isolated: true\n');
+    writeFileSync(inConfig('conf.d/a.yaml'), "interfaces:\n  - match: { dev: 'eno*' }\n    isolated: true\n");
+    const line = `${inConfig('conf.d/a.yaml')}:3: interfaces[0].isolated: has no effect on what its rule fits: `;
+    const { status, stdout } = host.cli(['check']);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringMatching(/^[^\n]+\n$/) });
+    expect(stdout).toContain(line);
+    expect(JSON.parse(host.cli(['check', '--format', 'json']).stdout)).toMatchObject({
+      mistakes: [],
+      inert: [expect.stringContaining(line)],
+    });
+  });
+
   test('says which file it cannot read', () => {
     mkdirSync(inConfig('config.yaml'));
     expect(host.cli(['check'])).toEqual({

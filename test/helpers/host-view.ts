@@ -12,6 +12,7 @@ export const link = (dev: string, facts: Partial<LinkState> = {}): LinkState => 
   isTap: false,
   isMacvtap: false,
   isBondMember: false,
+  kind: facts.isTap || facts.isBridge || facts.isMacvtap ? 'other' : 'physical',
   lowers: [],
   uppers: [],
   pci: null,

@@ -115,7 +115,8 @@ describe('the files', () => {
     { text: 'a1: 1\na2: 1\na3: 1', more: ', and 2 more mistakes' },
   ])('with mistakes are one error: $text', async ({ text, more }) => {
     const file = write('config.yaml', text);
-    const known = 'known: bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests';
+    const known =
+      'known: bridges, taps, macvtap, reachability, hostdevs, limits, settings, provide, interfaces, rewrite, guests';
     expect(await load().catch(errorLine)).toBe(
       `${file}:1: a1: unknown key 'a1' (${known})${more} (hint: run 'actualnet check') [CONFIG]`,
     );

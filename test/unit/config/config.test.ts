@@ -29,14 +29,21 @@ describe('what is written', () => {
     const sample = readFileSync(path.join(import.meta.dirname, '../../../samples/config.yaml'), 'utf8');
     expect(await parse(sample)).toEqual({
       bridges: {
-        br0: { keepForwardingTable: true, isolated: false, uplinkVlans: true, pfForwardingTable: false },
-        'br-dmz': { keepForwardingTable: false, isolated: true, uplinkVlans: false, pfForwardingTable: false },
+        br0: { keepForwardingTable: true, isolated: false, uplinkVlans: true, uplinks: [], pfForwardingTable: false },
+        'br-dmz': {
+          keepForwardingTable: false,
+          isolated: true,
+          uplinkVlans: false,
+          uplinks: [],
+          pfForwardingTable: false,
+        },
       },
       taps: { create: true, owner: 'libvirt-qemu' },
       macvtap: { manage: true },
       reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: true, bind: false, refused: 'warn' },
       limits: { waitSeconds: 20 },
+      settings: { refusedSecurity: 'fail', refused: 'warn' },
       provide: {
         bridges: { 'br-lab': { ports: ['lab.120'], mtu: 9000, vlanFiltering: true } },
         vlans: { 'lab.120': { link: 'eno2', id: 120 } },
@@ -74,6 +81,7 @@ describe('what is written', () => {
       reachability: { ioError: 'close', watchdog: 'close' },
       hostdevs: { restore: false, bind: false, refused: 'fail' },
       limits: { waitSeconds: 20 },
+      settings: { refusedSecurity: 'fail', refused: 'warn' },
       provide: { bridges: {}, vlans: {}, vfs: {} },
       interfaces: [],
       rewrite: [],
@@ -196,7 +204,7 @@ describe('mistakes', () => {
     },
     {
       text: '<<: {}',
-      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests)',
+      line: '1: ["<<"]: unknown key \'<<\' (known: bridges, taps, macvtap, reachability, hostdevs, limits, settings, provide, interfaces, rewrite, guests)',
     },
     { text: '- a', line: '1: expected a mapping of sections, found a list' },
     { text: '\n\nhello', line: "3: expected a mapping of sections, found 'hello'" },
@@ -302,7 +310,7 @@ describe('mistakes', () => {
 
 describe('the schema', () => {
   test('tells the defaults that the program has', () => {
-    const { bridges, taps, macvtap, reachability, hostdevs, limits, provide, interfaces, rewrite, guests } =
+    const { bridges, taps, macvtap, reachability, hostdevs, limits, settings, provide, interfaces, rewrite, guests } =
       schema.properties;
     const defaultsOf = (properties: object) =>
       Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, value.default]));
@@ -312,6 +320,7 @@ describe('the schema', () => {
     expect(defaultsOf(reachability.properties)).toEqual(defaultConfig.reachability);
     expect(defaultsOf(hostdevs.properties)).toEqual(defaultConfig.hostdevs);
     expect(defaultsOf(limits.properties)).toEqual(defaultConfig.limits);
+    expect(defaultsOf(settings.properties)).toEqual(defaultConfig.settings);
     expect(defaultsOf(provide.properties)).toEqual(defaultConfig.provide);
     expect(interfaces.default).toEqual(defaultConfig.interfaces);
     expect(rewrite.default).toEqual(defaultConfig.rewrite);

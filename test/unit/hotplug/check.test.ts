@@ -102,6 +102,19 @@ describe('a running guest is checked', () => {
     );
   });
 
+  test.each([
+    { policy: 'open', told: 0 },
+    { policy: 'close', told: 1 },
+  ])('one that QEMU has stopped is as open as the policy says: $policy', async ({ policy, told }) => {
+    const keeps = `reachability: { ioError: ${policy} }\nbridges: { br0: { keepForwardingTable: true } }\n`;
+    const guest = await pretendedPort(keeps);
+    guest.set(onBridge({ network: 'C' }));
+    await guest.follow();
+    Object.assign(guest.state, { halted: true, reason: 'ioerror' });
+    const found = await guest.check();
+    expect(found.filter(line => line.includes('is open although its CPUs stand still'))).toHaveLength(told);
+  });
+
   test('what cannot be planned is told', async () => {
     const guest = await pretendedPort(rules);
     guest.set(onBridge({ network: 'A' }).replaceAll("bridge='br0'", "bridge='br9'"));

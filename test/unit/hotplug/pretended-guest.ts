@@ -67,7 +67,7 @@ export function pretendedGuest({
     planning,
     findGuest,
     findDefinition: () => state.defined,
-    runState: () => 'running',
+    runState: () => ({ state: 'running', reason: 'booted' }),
     libvirtPorts: () => [],
     begin: async () => () => undefined,
     async virsh(words: readonly string[], document?: string) {

@@ -27,7 +27,7 @@ function hostWith(readings: number) {
     following,
     planning,
     findGuest,
-    runState: () => 'running',
+    runState: () => ({ state: 'running', reason: 'booted' }),
     begin: async () => (isSettled: boolean) => ends.push(isSettled),
     virsh: async () => '',
     now: () => 0,

@@ -118,3 +118,47 @@ describe('a device that cannot be set', () => {
     expect(await guest.follow()).toBe(true);
   });
 });
+
+describe('a guest that ran before anybody recorded it', () => {
+  test('is set as one that starts now, and followed from then on', async () => {
+    const guest = await pretendedPort(rules);
+    guest.set(onBridge({ network: 'A' }));
+    guest.forget();
+    expect(await guest.follow()).toBe(true);
+    expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
+    expect(guest.record()).toMatchObject({
+      phase: 'reconnect',
+      unset: [],
+      chosen: { interfaces: [{ alias: 'net0' }] },
+    });
+    guest.host.ran = [];
+    expect(await guest.follow()).toBe(true);
+    expect(guest.host.ran).toEqual([]);
+  });
+
+  test('what it cannot have is told once, and no reason to try again', async () => {
+    const guest = await pretendedPort("interfaces: [{ match: { network: '*' }, trust: false, isolated: true }]");
+    guest.set(onBridge({ network: 'A' }));
+    guest.forget();
+    expect([await guest.follow(), await guest.follow()]).toEqual([true, true]);
+    expect(guest.port()).toContain('isolated');
+    expect(guest.log.filter(line => line.includes('cannot have trust off'))).toHaveLength(1);
+    expect(await guest.check()).toContainEqual(expect.stringContaining('cannot have trust off'));
+  });
+
+  test('of one whose QEMU has ended nothing begins', async () => {
+    const guest = await pretendedPort(rules);
+    guest.set(onBridge({ network: 'A' }));
+    guest.forget();
+    guest.state.ended = true;
+    expect(await guest.follow()).toBe(true);
+    expect([guest.record(), guest.host.ran]).toEqual([undefined, []]);
+  });
+
+  test('nor where the configuration asks for nothing', async () => {
+    const guest = await pretendedPort('');
+    guest.forget();
+    expect(await guest.follow()).toBe(true);
+    expect(guest.record()).toBeUndefined();
+  });
+});

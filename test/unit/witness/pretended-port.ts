@@ -51,7 +51,15 @@ export async function pretendedPort(text: string) {
   const host = { dev: 'vnet1', vlans: [] as PortVlan[], isolated: false, refuses: '', ran: [] as string[] };
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];
-  const state = { xml: '', halted: false, holds: true, ended: false, asked: text, ports: [] as KnownPort[] };
+  const state = {
+    xml: '',
+    halted: false,
+    reason: 'user',
+    holds: true,
+    ended: false,
+    asked: text,
+    ports: [] as KnownPort[],
+  };
   const ledgerOf = (own: object[]): LedgerFile => ({
     read: () => own,
     append: more => void own.push(...more),
@@ -108,7 +116,8 @@ export async function pretendedPort(text: string) {
     isOwn: false,
     planning,
     findRecord,
-    note: (_, view, found) => void lines.record.push({ at: 'then', op: 'devices', name: 'g', view, ...found }),
+    note: (_, view, found) =>
+      void lines.record.push({ at: 'then', op: found.isFirst ? 'reconnect' : 'devices', name: 'g', view, ...found }),
     hold: async () => (state.holds ? () => undefined : undefined),
     log: { info: line => void log.push(line), warn: line => void log.push(`warn: ${line}`) },
   };
@@ -129,7 +138,7 @@ export async function pretendedPort(text: string) {
     following,
     planning,
     findGuest,
-    runState: () => (state.halted ? 'paused' : 'running'),
+    runState: () => ({ state: state.halted ? 'paused' : 'running', reason: state.halted ? state.reason : 'booted' }),
     libvirtPorts: () => state.ports,
     virsh: async () => liveXml(),
   } as unknown as HotplugHost;
@@ -161,6 +170,8 @@ export async function pretendedPort(text: string) {
     repair: () => repairGuest({ uuid, domain: findGuest(), effects }),
     check: () => checkGuest('g', hotplug),
     record: findRecord,
+    /** As if the hooks had been installed only now. */
+    forget: () => void lines.record.splice(0),
     inForce: () => [...foldLedger(lines.ledger).values()].map(entry => describeChange(entry)),
     /** The port as the kernel has it. */
     port: () => [...host.vlans.map(({ id, how }) => `${id} ${how}`), ...(host.isolated ? ['isolated'] : [])],

@@ -1,0 +1,81 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import Ajv from 'ajv/dist/2020.js';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import planSchema from '../../schemas/plan.schema.json' with { type: 'json' };
+import { domainXml } from '../helpers/documents.ts';
+import { TestHost } from '../helpers/host.ts';
+
+let host: TestHost;
+beforeEach(() => {
+  host = new TestHost();
+  mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
+});
+afterEach(() => host.remove());
+
+const configure = (text: string) => writeFileSync(path.join(host.root, 'etc/actualnet/config.yaml'), text);
+const mac = '52:54:00:00:00:01';
+const macvtap = domainXml(
+  `<interface type='direct'><mac address='${mac}'/><source dev='eth9' mode='bridge'/></interface>`,
+);
+const rule = 'interfaces: [{ match: {}, isolated: true, mtu: 1400 }]';
+const refusal = `interface ${mac} cannot have isolated: a macvtap is no port of a bridge (hint: mode='private' keeps the macvtaps of one device apart) [ACTUAL_UNSUPPORTED]`;
+const finding = `interface ${mac} cannot have mtu 1400: a macvtap has the MTU of the device below it`;
+
+describe('a guest that asks for what its interface cannot have', () => {
+  test('is refused by the hook, and the plan says so', () => {
+    configure(rule);
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], macvtap)).toMatchObject({
+      status: 1,
+      stderr: `guest 'g1', prepare: ${refusal}\n`,
+    });
+    for (const operation of ['prepare', 'start'])
+      expect(host.cli(['plan', 'qemu', 'g1', operation], macvtap)).toMatchObject({
+        status: 0,
+        stdout: `'${operation}' would be refused: ${refusal}\nfinding: ${finding}\n`,
+      });
+    const plan = JSON.parse(host.cli(['plan', 'qemu', 'g1', 'prepare', '--format', 'json'], macvtap).stdout);
+    expect(plan).toMatchObject({ refusals: [refusal], findings: [finding], actions: [] });
+    expect(new Ajv({ allowUnionTypes: true }).validate(planSchema, plan)).toBe(true);
+  });
+
+  test('starts where the configuration says so, and status and explain tell', () => {
+    configure(`settings: { refusedSecurity: warn }\n${rule}`);
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], macvtap)).toMatchObject({ status: 0 });
+    expect(host.status()[0]?.findings).toEqual([
+      expect.stringContaining('cannot have isolated'),
+      expect.stringContaining('cannot have mtu 1400'),
+    ]);
+    const { stdout } = host.cli(['explain', 'g1']);
+    expect(stdout).toContain('finding: interface 52:54:00:00:00:01 cannot have isolated');
+    expect(stdout).toContain(`finding: ${finding}`);
+  });
+
+  test('a plan for a start without any says nothing of it', () => {
+    configure('interfaces: [{ match: {}, announce: 192.0.2.1 }]');
+    expect(host.cli(['plan', 'qemu', 'g1', 'prepare'], macvtap).stdout).toBe('nothing to do\n');
+  });
+
+  test('the definition of a recorded guest is looked at for its next start', () => {
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], macvtap)).toMatchObject({ status: 0 });
+    configure(rule);
+    mkdirSync(path.join(host.root, 'etc/libvirt/qemu'), { recursive: true });
+    writeFileSync(path.join(host.root, 'etc/libvirt/qemu/g1.xml'), macvtap);
+    const { stdout } = host.cli(['explain', 'g1']);
+    expect(stdout).toContain(`the next start would be refused: ${refusal}\nat the next start: ${finding}\n`);
+  });
+});
+
+describe('a host device that is not there', () => {
+  test('is told of by the plan as by the hook', () => {
+    const device = domainXml(
+      "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='0xfe' slot='0x1f' function='7'/></source></hostdev>",
+    );
+    mkdirSync(path.join(host.root, 'sys/bus/pci/devices'), { recursive: true });
+    const { status, stderr } = host.hook('qemu', ['g1', 'prepare', 'begin', '-'], device);
+    expect(status).toBe(1);
+    const why = stderr.trim().replace("guest 'g1', prepare: ", '');
+    expect(why).toContain('[DEVICE_MISSING]');
+    expect(host.cli(['plan', 'qemu', 'g1', 'prepare'], device).stdout).toBe(`'prepare' would be refused: ${why}\n`);
+  });
+});
