@@ -92,10 +92,10 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
     operation === 'prepare'
       ? await foreseeStart(guest, { findNetwork, accessRules, viewByLibvirt })
       : { refusals: operation === 'start' ? await refusedSettings(guest, 'starts') : [], findings: [] };
-  if (foreseen.refusals.length > 0) return { ...foreseen, actions: [], refused: foreseen.refusals };
   const isStart = operation === 'prepare' || operation === 'start';
   const without = isStart ? await startFindings(guest, operation === 'prepare' ? 'foreseen' : 'starts') : [];
   const findings = [...foreseen.findings, ...without];
+  if (foreseen.refusals.length > 0) return { actions: [], refused: foreseen.refusals, findings };
   const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
   const host = await effects.view(needsOf(changes));
   const problems = [...(problem === undefined ? [] : [problem]), ...problemsOf(changes, host)];

@@ -7,10 +7,11 @@ import { pretendedGuest, status } from './pretended-guest.ts';
 
 const mac = '52:54:00:00:00:31';
 const bridged = `<interface type='bridge'><mac address='${mac}'/><source bridge='br0'/></interface>`;
-const macvtap = `<interface type='direct'><mac address='${mac}'/><source dev='up0' mode='bridge'/></interface>`;
+const macvtap = `<interface type='direct'><mac address='${mac}'/><source dev='up1' mode='bridge'/></interface>`;
 const links = [
   link('br0', { isBridge: true, lowers: ['up0'], mac: '02:00:00:00:00:b0' }),
   link('up0', { master: 'br0' }),
+  link('up1'),
 ];
 
 /** What a dry run says, and what it is refused for. */

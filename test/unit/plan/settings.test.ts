@@ -66,7 +66,11 @@ const connections: readonly { name: string; xml: string; kind: (typeof deviceKin
   { name: 'a port of what is no Linux bridge', xml: bridged('ovs0', 'tap3'), kind: 'foreign port' },
   {
     name: 'a bridge that is asked for 802.1Qbg',
-    xml: bridged('br0', 'tap2', "<virtualport type='802.1Qbg'/>"),
+    xml: bridged(
+      'br0',
+      'tap2',
+      "<virtualport type='802.1Qbg'><parameters managerid='1' typeid='2' typeidversion='3' instanceid='09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f'/></virtualport>",
+    ),
     kind: 'loose tap',
   },
   {
