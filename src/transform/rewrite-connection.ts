@@ -57,7 +57,7 @@ function toNetwork(
       `network '${network}' is a pool of host devices, and a network card would become one`,
       'choose a network of the same kind',
     );
-  if (!isPool) requireCard(iface, `network '${network}' is no pool of host devices`, { context, refuse });
+  if (!isPool) requireCard(iface, `network '${network}'`, { context, refuse });
   if (iface.type !== 'network') {
     requireMovable(iface, 'network', refuse);
     const attributes = { network, ...(portgroup ? { portgroup } : {}) };
@@ -92,7 +92,7 @@ function toBridge(iface: Interface, bridge: string, { context, refuse, why }: As
     };
   }
   requireMovable(iface, 'bridge', refuse);
-  requireCard(iface, 'a bridge is no pool of host devices', { context, refuse });
+  requireCard(iface, 'a bridge', { context, refuse });
   return replaceSource(iface, { type: 'bridge', attributes: { bridge } }, why);
 }
 
@@ -115,7 +115,7 @@ function toDirect(
     };
   }
   requireMovable(iface, 'direct', refuse);
-  requireCard(iface, 'a macvtap is no pool of host devices', { context, refuse });
+  requireCard(iface, 'a macvtap', { context, refuse });
   if (iface.filter !== undefined) refuse('it has a <filterref>, and libvirt filters nothing on a macvtap');
   return replaceSource(iface, { type: 'direct', attributes: { dev, mode } }, why);
 }
@@ -153,11 +153,11 @@ function requireCard(
   if (!isOfPool(iface, context)) return;
   if (isPoolOf(network, context))
     refuse(
-      `${target}, network '${network}' is one, and the guest would get another card instead of its VF`,
+      `network '${network}' is a pool of host devices, ${target} is no pool of host devices, and the guest would get another card instead of its VF`,
       'choose a network of the same kind',
     );
   refuse(
-    `the document has no <model>, which every card has after libvirt has started it and no VF: if it is a VF where it comes from, the guest would get another card`,
+    `${target} is no pool of host devices, and the document has no <model>: if it is a VF where it comes from, the guest would get another card`,
     "write the card's <model> into its definition",
   );
 }
