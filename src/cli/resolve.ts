@@ -6,6 +6,7 @@ import { describeActual } from '../resolve/actual.ts';
 import { structureRefusals } from '../resolve/definition.ts';
 import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
+import { findTeamFaults } from '../resolve/team.ts';
 import { definitionRefusals } from '../resolve/validate.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { ErrorView } from '../transform/error-view.ts';
@@ -48,6 +49,7 @@ export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
         ...definitionRefusals(network, options.libvirtVersion()),
       ]),
     ...checkHostdevs(view),
+    ...findTeamFaults(domain),
   ].map(printable);
   io.write(
     options.format === 'json'
