@@ -8,6 +8,7 @@ import { describeActual } from '../resolve/actual.ts';
 import { structureRefusals } from '../resolve/definition.ts';
 import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
+import { findTeamFaults } from '../resolve/team.ts';
 import { definitionRefusals } from '../resolve/validate.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { ErrorView } from '../transform/error-view.ts';
@@ -58,6 +59,7 @@ export async function resolveCommand(options: ResolveOptions, io: CommandIo): Pr
       ]),
     ...checkHostdevs(view),
     ...foreseen.warnings,
+    ...findTeamFaults(domain),
   ].map(printable);
   io.write(
     options.format === 'json'

@@ -5,6 +5,7 @@ import { readWishes } from '../config/wishes.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { errorLine } from '../report/error.ts';
+import { findTeamFaults } from '../resolve/team.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { HookContext } from './dispatch.ts';
 import { type AtHand, act, write } from './guest.ts';
@@ -28,6 +29,7 @@ export async function prepare(guest: Uuid, domain: Domain, context: HookContext)
       error ? `${error.message.replace(`${domain.owner}, `, '')} [${error.code}]` : [],
     ),
     ...checkHostdevs(view),
+    ...findTeamFaults(domain),
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming, beside, rewritten, picks }), context);
   memory.takeAnnouncement(guest);

@@ -17,16 +17,30 @@ export const qemuNamespace = 'http://libvirt.org/schemas/domain/qemu/1.0';
 
 /** The netdevs and devices an administrator passes to QEMU behind libvirt's back, in order. */
 export function readCommandLine(domain: XmlElement): CommandLine {
-  const words = domain.children
-    .filter(child => isQemu(child, 'commandline'))
-    .flatMap(commandLine => commandLine.children.filter(child => isQemu(child, 'arg')))
-    .map(argument => argument.attribute('value') ?? '');
+  const words = wordsOf(domain);
   const after = (option: string) =>
     words.flatMap((word, index) => {
       const value = words[index + 1];
       return (word === `-${option}` || word === `--${option}`) && value !== undefined ? [parseObject(value)] : [];
     });
   return { netdevs: after('netdev'), devices: after('device') };
+}
+
+/**
+ * The names in the words of the command line that may be those of objects: `netdev=hostnet0`, `-set device.net0.tx=...`,
+ * `id=ua-x`, `/machine/peripheral/net0`, JSON. Names of files are none.
+ */
+export function commandLineNames(domain: XmlElement): ReadonlySet<string> {
+  const isFile = (part: string) => /(^|=)\/(?!machine\b)/.test(part);
+  const parts = wordsOf(domain).flatMap(word => word.split(/[\s,"'{}[\]]+/));
+  return new Set(parts.filter(part => !isFile(part)).flatMap(part => part.split(/[^A-Za-z0-9_-]+/)));
+}
+
+function wordsOf(domain: XmlElement): string[] {
+  return domain.children
+    .filter(child => isQemu(child, 'commandline'))
+    .flatMap(commandLine => commandLine.children.filter(child => isQemu(child, 'arg')))
+    .map(argument => argument.attribute('value') ?? '');
 }
 
 /** The aliases of the devices whose properties `<qemu:override>` sets. */

@@ -1,4 +1,4 @@
-import type { Interface } from '../model/interface.ts';
+import { type Interface, isVirtio } from '../model/interface.ts';
 import { type Network, type Portgroup, routedModes } from '../model/network.ts';
 import type { Vlan } from '../model/vlan.ts';
 import { ActualnetError } from '../report/error.ts';
@@ -67,6 +67,8 @@ function hostDeviceRefusal(actual: Actual, hypervisor: string | undefined): stri
 
 const queueTypes = ['network', 'bridge', 'direct', 'ethernet', 'vhostuser', 'vdpa'];
 const tapTypes = ['network', 'bridge', 'ethernet'];
+/** By the type as it is written: what a network makes of it is not asked (qemuDomainNetSupportsMTU). */
+const mtuTypes = [...tapTypes, 'vhostuser'];
 
 function optionRefusals(iface: Interface, actual: Actual): (string | undefined)[] {
   const { type } = actual;
@@ -88,6 +90,13 @@ function optionRefusals(iface: Interface, actual: Actual): (string | undefined)[
       : undefined,
     iface.tapBackend !== undefined && !tapTypes.includes(type)
       ? `a custom tap path is not possible for '${type}'`
+      : undefined,
+    iface.teaming?.type === 'persistent' && iface.model !== undefined && !isVirtio(iface.model)
+      ? `the persistent member of a team must be a virtio card, not '${iface.model}'`
+      : undefined,
+    iface.mtu && iface.type === type && !mtuTypes.includes(type) ? `an <mtu> is not possible for '${type}'` : undefined,
+    iface.element.child('coalesce') !== undefined && iface.type === type && !['network', 'bridge'].includes(type)
+      ? `<coalesce> is not possible for '${type}'`
       : undefined,
     iface.teaming?.type === 'transient' && type !== 'hostdev'
       ? `the transient member of a team must be a host device, not '${type}'`

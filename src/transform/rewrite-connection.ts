@@ -52,15 +52,14 @@ function toNetwork(
   const isPool = isPoolOf(network, context);
   if (isPool === undefined) refuse(`network '${network}' is not known here`, 'define and start it');
   const wasPool = isOfPool(iface, context);
-  if (isPool !== wasPool)
+  if (isPool && !wasPool)
     refuse(
-      isPool
-        ? `network '${network}' is a pool of host devices, and a network card would become one`
-        : `network '${network}' is no pool of host devices, and the guest would get another card instead of its VF`,
+      `network '${network}' is a pool of host devices, and a network card would become one`,
       'choose a network of the same kind',
     );
+  if (!isPool) requireCard(iface, `network '${network}'`, { context, refuse });
   if (iface.type !== 'network') {
-    requireMovable(iface, refuse);
+    requireMovable(iface, 'network', refuse);
     const attributes = { network, ...(portgroup ? { portgroup } : {}) };
     return replaceSource(iface, { type: 'network', attributes }, why);
   }
@@ -92,8 +91,8 @@ function toBridge(iface: Interface, bridge: string, { context, refuse, why }: As
       changes: [`bridge '${source.bridge}' becomes '${bridge}'`],
     };
   }
-  requireMovable(iface, refuse);
-  requireCard(iface, context, refuse);
+  requireMovable(iface, 'bridge', refuse);
+  requireCard(iface, 'a bridge', { context, refuse });
   return replaceSource(iface, { type: 'bridge', attributes: { bridge } }, why);
 }
 
@@ -115,14 +114,24 @@ function toDirect(
       changes: [`macvtap on '${source.dev}' (${source.mode}) becomes one on '${dev}' (${mode})`],
     };
   }
-  requireMovable(iface, refuse);
-  requireCard(iface, context, refuse);
+  requireMovable(iface, 'direct', refuse);
+  requireCard(iface, 'a macvtap', { context, refuse });
   if (iface.filter !== undefined) refuse('it has a <filterref>, and libvirt filters nothing on a macvtap');
   return replaceSource(iface, { type: 'direct', attributes: { dev, mode } }, why);
 }
 
 /** What libvirt accepts on one type of interface only keeps it from becoming another. */
-function requireMovable({ type, target, virtualport, bandwidth, element }: Interface, refuse: Refuse): void {
+function requireMovable(iface: Interface, to: 'network' | 'bridge' | 'direct', refuse: Refuse): void {
+  const { type, target, virtualport, bandwidth, element, mtu } = iface;
+  const port = virtualport?.type;
+  // Its tap would be in no bridge (virNetDevTapAttachBridge is not even called), and QEMU runs all the same.
+  if (to === 'bridge' && (port === '802.1Qbg' || port === '802.1Qbh'))
+    refuse(`its <virtualport> is of type '${port}', with which libvirt plugs a tap into no bridge`);
+  if (to === 'direct' && (port === 'openvswitch' || port === 'midonet'))
+    refuse(`its <virtualport> is of type '${port}', which a macvtap cannot have`);
+  if (to === 'direct' && mtu !== undefined && mtu > 0) refuse('it has an <mtu>, which libvirt refuses on a macvtap');
+  if (to === 'direct' && element.child('coalesce') !== undefined)
+    refuse('it has <coalesce>, which libvirt refuses on a macvtap');
   if (type === 'ethernet' && !target.managed) refuse("its tap is the administrator's (managed='no')");
   if (element.child('script') !== undefined || element.child('downscript') !== undefined)
     refuse('it has a <script>, which only an interface of type ethernet can have');
@@ -134,11 +143,23 @@ function requireMovable({ type, target, virtualport, bandwidth, element }: Inter
     refuse('its bandwidth has a floor, which only a network can give');
 }
 
-/** A VF stays a VF: on a bridge the guest would find another card. */
-function requireCard(iface: Interface, context: Context, refuse: Refuse): void {
+/** A VF stays a VF: elsewhere the guest would find another card. */
+function requireCard(
+  iface: Interface,
+  target: string,
+  { context, refuse }: Pick<Asked<Context>, 'context' | 'refuse'>,
+): void {
+  const { network = '' } = iface.source;
   if (!isOfPool(iface, context)) return;
-  const where = isPoolOf(iface.source.network!, context) ? '' : ' where it comes from, as it has no <model>';
-  refuse(`network '${iface.source.network}' is a pool of host devices${where}, and the guest would get another card`);
+  if (isPoolOf(network, context))
+    refuse(
+      `network '${network}' is a pool of host devices, ${target} is no pool of host devices, and the guest would get another card instead of its VF`,
+      'choose a network of the same kind',
+    );
+  refuse(
+    `${target} is no pool of host devices, and the document has no <model>: if it is a VF where it comes from, the guest would get another card`,
+    "write the card's <model> into its definition",
+  );
 }
 
 /**

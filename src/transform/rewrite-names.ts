@@ -1,4 +1,4 @@
-import { readOverrides } from '../model/command-line.ts';
+import { commandLineNames, readOverrides } from '../model/command-line.ts';
 import type { Domain, Hostdev } from '../model/domain.ts';
 import { type Interface, isUserAlias } from '../model/interface.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
@@ -45,7 +45,7 @@ export function rename(element: XmlElement, { alias, ...asked }: { alias: string
   const partners = devices.filter(device => device.child('teaming')?.attribute('persistent') === before);
   if (before !== undefined && isUserAlias(before) && partners.length > 0)
     refuse(`its alias '${before}' is what its teaming partner knows it by`);
-  requireOverrides(element, alias, asked);
+  requireNames(element, alias, asked);
   const present = element.child('alias');
   return {
     edits:
@@ -57,10 +57,10 @@ export function rename(element: XmlElement, { alias, ...asked }: { alias: string
 }
 
 /**
- * What `<qemu:override>` is for is known by its alias alone, and one that a user gives changes the numbers in those that
- * libvirt gives to the devices behind.
+ * What `<qemu:override>` is for is known by its alias alone, and the command line names devices and their backends; an alias
+ * that a user gives changes the numbers in those that libvirt gives to the devices behind.
  */
-function requireOverrides(element: XmlElement, alias: string, { context, refuse }: Asked<Context>): void {
+function requireNames(element: XmlElement, alias: string, { context, refuse }: Asked<Context>): void {
   const { element: root, interfaces, hostdevs } = context.domain;
   const types = interfaces.map(iface => (isOfPool(iface, context) ? 'hostdev' : iface.type));
   const assign = <T extends Named>(name: (device: Interface | Hostdev) => T) => {
@@ -69,7 +69,17 @@ function requireOverrides(element: XmlElement, alias: string, { context, refuse 
   };
   const before = assign(device => device);
   const after = assign(device => (device.element === element ? { alias } : device));
-  const other = readOverrides(root).find(name => before.indexOf(name) !== after.indexOf(name));
-  if (other !== undefined)
-    refuse(`<qemu:override> is for alias '${other}', which would be another device's, or nobody's`);
+  const ownerOf = (name: string, aliases: readonly string[]) => aliases.findIndex(each => namesOf(each).includes(name));
+  const moves = (name: string) => ownerOf(name, before) !== ownerOf(name, after);
+  const overridden = readOverrides(root).find(moves);
+  if (overridden !== undefined)
+    refuse(`<qemu:override> is for alias '${overridden}', which would be another device's, or nobody's`);
+  const named = [...commandLineNames(root)].find(moves);
+  if (named !== undefined)
+    refuse(`<qemu:commandline> has the name '${named}', which would be another device's, or nobody's`);
+}
+
+/** What QEMU knows a device by: itself, its network backend, and the character device of one (libvirt's qemu_command.c). */
+function namesOf(alias: string): string[] {
+  return [alias, `host${alias}`, `char${alias}`];
 }

@@ -91,14 +91,25 @@ function requireSupported(after: Domain, context: Ruling): void {
   }
 }
 
-/** Names that one rule has given to two devices. */
-function findTwice({ interfaces, hostdevs }: Domain): string[] {
+/** Names and devices that one rule has given to two. */
+function findTwice({ interfaces, hostdevs, commandLine }: Domain): string[] {
   const names = [
     ...interfaces.flatMap(({ target }) => (target.dev === undefined ? [] : `target '${target.dev}'`)),
+    ...commandLine.netdevs.flatMap(({ options }) => {
+      const tap = options.get('ifname');
+      return tap === undefined ? [] : `target '${tap}'`;
+    }),
     ...[...interfaces, ...hostdevs].flatMap(({ alias }) => (alias === undefined ? [] : `alias '${alias}'`)),
   ];
   const twice = names.filter((name, index) => names.indexOf(name) !== index);
-  return twice.map(name => `two devices have the ${name}`);
+  const macvtaps = interfaces.flatMap(({ type, source }) => (type === 'direct' ? source : []));
+  const shared = macvtaps.filter(
+    ({ dev, mode }) => mode === 'passthrough' && macvtaps.filter(other => other.dev === dev).length > 1,
+  );
+  return [
+    ...twice.map(name => `two devices have the ${name}`),
+    ...shared.map(({ dev }) => `two macvtaps are on '${dev}', which is passed through to one of them`),
+  ];
 }
 
 type Ruling = RewriteContext & { readonly domain: Domain; readonly wishes: readonly Wish[] };

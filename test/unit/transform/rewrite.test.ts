@@ -282,6 +282,94 @@ describe('refused, naming the rule and the interface', () => {
     });
   });
 
+  describe('an alias, if the command line has', () => {
+    const commanding = (devices: string, words: readonly string[]) =>
+      domainXml(devices).replace(
+        '</domain>',
+        `<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>${words
+          .map(word => `<q:arg value='${word.replaceAll("'", '&apos;')}'/>`)
+          .join('')}</q:commandline></domain>`,
+      );
+    const card = (last: number, alias = '') =>
+      nic('bridge', `<source bridge='br0'/>${alias}`).replace('00:01', `00:0${last}`);
+    const own = "<alias name='ua-a'/>";
+
+    test.each<[devices: string, words: string[], refused: boolean]>([
+      [card(1), ['-object', 'filter-dump,id=dump0,netdev=hostnet0,file=/x.pcap'], true],
+      [card(1), ['-set', 'device.net0.tx=bh'], true],
+      [card(1), ['-device', 'vfio-pci,host=3b:02.1,failover_pair_id=net0'], true],
+      [card(1), ['-object', '{"qom-type":"filter-mirror","id":"m0","netdev":"hostnet0"}'], true],
+      [card(1), ['-chardev', 'qom,path=/machine/peripheral/net0'], true],
+      [card(1), ['-chardev', 'socket,id=c,server=on', '-object', 'x,chardev=charnet0'], true],
+      [card(1, own), ['-device', '{"driver":"x","bus":"ua-a"}'], true],
+      [card(1, own), ['-set', 'netdev.hostua-a.sndbuf=0'], true],
+      [card(1) + card(2), ['-set', 'device.net1.tx=bh'], true],
+      [card(1), ['-netdev', 'user,id=hostua-b'], true],
+      [card(1), ['-device', 'e1000,id=ua-b'], true],
+      [card(2) + card(1), ['-set', 'device.net0.tx=bh'], false],
+      [card(1), ['-netdev', 'user,id=net01', '-object', 'x,id=mynet0,y=hostnet00'], false],
+      [card(1), ['-chardev', 'file,id=c,path=/var/log/net0.log'], false],
+      [card(1), [], false],
+    ])('%s %j: refused %s', (devices, words, refused) => {
+      const rule = { match: { mac: '52:54:00:aa:00:01' }, alias: 'ua-b' };
+      const result = () => rewrite(commanding(devices, words), [rule]);
+      if (refused) expect(result).toThrow(/interface 52:54:00:aa:00:01: rule 1 of 'rewrite'.*<qemu:commandline> has/);
+      else expect(result().text).toMatch(/name=.ua-b/);
+    });
+  });
+
+  describe('a connection that its settings do not go with', () => {
+    const qbg = `<virtualport type='802.1Qbg'><parameters managerid='1' typeid='2' typeidversion='3' instanceid='6f2c0000-0000-4000-8000-000000000011'/></virtualport>`;
+    const qbh = "<virtualport type='802.1Qbh'><parameters profileid='x'/></virtualport>";
+    const ovs =
+      "<virtualport type='openvswitch'><parameters interfaceid='6f2c0000-0000-4000-8000-000000000011'/></virtualport>";
+    const direct = "<source dev='eno1' mode='vepa'/>";
+    const bridge = "<source bridge='br0'/>";
+
+    test.each<[before: string, rule: Omit<RewriteRule, 'match'>, why: RegExp]>([
+      [nic('direct', direct + qbg), { bridge: 'br0' }, /'802.1Qbg', with which libvirt plugs a tap into no bridge/],
+      [nic('direct', direct + qbh), { bridge: 'br0' }, /'802.1Qbh', with which/],
+      [nic('network', `<source network='macv'/>${qbh}`), { bridge: 'br0' }, /'802.1Qbh', with which/],
+      [nic('direct', direct + qbh), { network: 'prod' }, /virtualport type '802.1Qbh' cannot be used/],
+      [nic('bridge', bridge + ovs), { dev: 'eno1' }, /'openvswitch', which a macvtap cannot have/],
+      [nic('bridge', `${bridge}<mtu size='1400'/>`), { dev: 'eno1' }, /an <mtu>, which libvirt refuses on a macvtap/],
+      [
+        nic('network', "<source network='prod'/><coalesce><rx><frames max='7'/></rx></coalesce>"),
+        { dev: 'eno1' },
+        /<coalesce>, which libvirt refuses/,
+      ],
+    ])('%s %j', (before, rule, why) => expect(() => one(before, rule)).toThrow(why));
+
+    test.each<[before: string, rule: Omit<RewriteRule, 'match'>]>([
+      [nic('bridge', bridge + ovs), { bridge: 'ovs1' }],
+      [nic('direct', direct + qbg), { dev: 'eno2' }],
+      [nic('direct', direct), { bridge: 'br0' }],
+      [nic('ethernet', "<mtu size='1400'/>"), { bridge: 'br0' }],
+      [nic('bridge', `${bridge}<mtu size=''/>`), { dev: 'eno1' }],
+    ])('but %s %j is followed', (before, rule) => expect(one(before, rule).changes).toHaveLength(1));
+
+    test('two macvtaps on one device, which is passed through', () => {
+      const two = nic('direct', direct) + nic('direct', direct).replace('00:01', '00:02');
+      expect(() => one(two, { dev: 'eno3', mode: 'passthrough' })).toThrow(/two macvtaps are on 'eno3'/);
+      expect(one(two, { dev: 'eno3', mode: 'bridge' }).changes).toHaveLength(2);
+    });
+
+    test('the name of a tap that the command line opens', () => {
+      const guest = domainXml(nic('bridge', bridge)).replace(
+        '</domain>',
+        `<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:arg value='-netdev'/><q:arg value='tap,id=n,ifname=tapx'/></q:commandline></domain>`,
+      );
+      expect(() => rewrite(guest, [{ match: {}, target: 'tapx' }])).toThrow(/two devices have the target 'tapx'/);
+    });
+  });
+
+  test('a document without a model is said to have none', () => {
+    const device = nic('network', "<source network='lan'/>").replace(model, '');
+    for (const rule of [{ network: 'prod' }, { bridge: 'br0' }, { dev: 'eno3' }])
+      expect(() => one(device, rule)).toThrow(/the document has no <model>/);
+    expect(() => one(device, { network: 'prod' })).not.toThrow(/its VF/);
+  });
+
   test.each<[rule: Omit<RewriteRule, 'match'>]>([[{ network: 'lan' }], [{ bridge: 'br0' }], [{ dev: 'eno3' }]])(
     'a card for what was a VF elsewhere, although a network of that name has cards here: %j',
     rule => {
