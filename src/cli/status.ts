@@ -16,6 +16,8 @@ export function statusCommand(
     readonly effects: Effects;
     /** What the witness of this host says of itself; undefined if there is none. */
     readonly witness: WitnessState | undefined;
+    /** What is wrong with the configuration of this host. */
+    readonly problem: string | undefined;
   },
   io: CommandIo,
 ): void {
@@ -27,8 +29,10 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  const { format, witness = null } = options;
-  io.write(format === 'json' ? `${JSON.stringify({ guests, witness }, null, 2)}\n` : table(guests) + describe(witness));
+  const { format, witness = null, problem: configuration = null } = options;
+  if (format === 'json') return io.write(`${JSON.stringify({ guests, witness, configuration }, null, 2)}\n`);
+  const problem = configuration === null ? '' : `${printable(`configuration: ${configuration}`)}\n`;
+  io.write(table(guests) + problem + describe(witness));
 }
 
 function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {

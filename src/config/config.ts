@@ -35,6 +35,8 @@ export interface Config {
     /** Devices below macvtaps, and PFs. */
     readonly devices: readonly string[];
   };
+  /** Why this one counts, and not what the files say now: one line. */
+  readonly outdated?: string;
 }
 
 export interface HostdevSettings {

@@ -44,7 +44,9 @@ export async function handleNetwork(
 
 /** Makes what the network stands on and the configuration provides; the network cannot start without it. */
 async function provideFor(network: Network, { config, effects, log }: HookContext): Promise<void> {
-  const changes = planNetworkStart(network, await config());
+  const current = await config();
+  if (current.outdated !== undefined) log.warn(`${network.owner}, start: ${current.outdated}`);
+  const changes = planNetworkStart(network, current);
   // All of it is shared: the ledgers are those of the devices.
   const ledger = { read: () => [], append: () => {}, replace: () => {} };
   const user = userOf(network);

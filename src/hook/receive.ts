@@ -16,6 +16,8 @@ export async function receive(
 ): Promise<string> {
   const { memory, effects, libvirtVersion: version } = context;
   const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
+  const { outdated } = planning.config;
+  if (outdated !== undefined) context.log.warn(`guest '${guest}', ${operation}: ${outdated}`);
   // Two guests that come at once must not be promised the same VF.
   const unlock = await effects.lock(mayPick(planning.config) ? ['vf picks'] : []);
   try {

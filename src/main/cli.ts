@@ -4,7 +4,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import type { CommandIo } from '../cli/io.ts';
 import { hookDrivers } from '../hook/phases.ts';
-import { readConfigFiles } from '../host/config-files.ts';
+import { loadConfig, readConfigFiles } from '../host/config-files.ts';
 import { listDirectory } from '../host/files.ts';
 import {
   findGuestDefinition,
@@ -71,9 +71,25 @@ const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
 
 /** What planning needs of this host. */
 async function planningContext() {
-  const { config, effects, libvirtVersion: version } = hookContext(paths);
-  return { config: await config(), effects, findNetwork: memory.findNetwork, version };
+  const { effects, libvirtVersion: version } = hookContext(paths);
+  const config = await loadConfig(paths);
+  if (config.outdated !== undefined) warnOnce(config.outdated);
+  return { config, effects, findNetwork: memory.findNetwork, version };
 }
+
+const warned = new Set<string>();
+
+function warnOnce(line: string): void {
+  if (!warned.has(line)) process.stderr.write(`warning: ${printable(line)}\n`);
+  warned.add(line);
+}
+
+/** What is wrong with the configuration, if anything is. */
+const configProblem = () =>
+  loadConfig(paths).then(
+    config => config.outdated,
+    error => `no guest can start: ${errorLine(error)}`,
+  );
 
 /** Planning is read anew for each step: a command may wait long for a guest. */
 async function hotplugging() {
@@ -252,7 +268,8 @@ async function main(): Promise<void> {
         const { statusCommand } = await import('../cli/status.ts');
         const witness = (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined;
         const { guest, format } = argv;
-        statusCommand({ guest, format, memory, witness, effects: ownEffects(paths, Date.now) }, io);
+        const problem = await configProblem();
+        statusCommand({ guest, format, memory, witness, problem, effects: ownEffects(paths, Date.now) }, io);
       },
     )
     .command(attachModule(hotplugging, io))
