@@ -110,7 +110,8 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  return [...joining, ...problems, ...findings];
+  const refused = devices.flatMap(device => device.refused.map(line => `${device.name}: ${line}`));
+  return [...joining, ...problems, ...findings, ...(phase === 'prepare' || phase === 'started' ? refused : [])];
 }
 
 /**

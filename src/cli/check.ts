@@ -1,16 +1,33 @@
 import { type ConfigFile, parseConfig } from '../config/config.ts';
+import { findRemarks } from '../config/remarks.ts';
+import { printable } from '../report/error.ts';
+import { jsonText } from '../report/visible.ts';
 import type { CommandIo } from './io.ts';
 
-/** `actualnet check`: every mistake in the configuration. False if there is one. */
+/** `actualnet check`: every mistake in the configuration, and what is hardly meant. False if there is a mistake. */
 export async function checkCommand(
-  options: { readonly files: readonly ConfigFile[]; readonly format: 'text' | 'json' },
+  options: {
+    readonly files: readonly ConfigFile[];
+    /** Files beside them that look like parts of the configuration and are none. */
+    readonly unread: readonly string[];
+    readonly format: 'text' | 'json';
+  },
   io: CommandIo,
 ): Promise<boolean> {
   const result = await parseConfig(options.files);
   const mistakes = 'mistakes' in result ? result.mistakes : [];
+  const remarks = [
+    ...findRemarks(options.files),
+    ...options.unread.map(file => printable(`${file}: is not read: only config.yaml and conf.d/*.yaml are`)),
+  ];
   const files = options.files.map(({ file }) => file);
-  if (options.format === 'json') io.write(`${JSON.stringify({ files, mistakes }, null, 2)}\n`);
-  else if (mistakes.length > 0) io.write(`${mistakes.join('\n')}\n`);
-  else io.write(`configuration is fine: ${files.length} file${files.length === 1 ? '' : 's'}\n`);
+  if (options.format === 'json') io.write(jsonText({ files, mistakes, remarks }));
+  else io.write(lines({ files, mistakes, remarks }));
   return mistakes.length === 0;
+}
+
+function lines({ files, mistakes, remarks }: Record<'files' | 'mistakes' | 'remarks', readonly string[]>): string {
+  const fine = `configuration is fine: ${files.length} file${files.length === 1 ? '' : 's'}`;
+  const told = mistakes.length === 0 ? [fine] : mistakes;
+  return [...told, ...remarks.map(remark => `remark: ${remark}`)].map(line => `${line}\n`).join('');
 }

@@ -7,8 +7,9 @@ import type { Uuid } from '../model/values.ts';
 import { type Change, describeChange } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
-import { ActualnetError, printable } from '../report/error.ts';
+import { ActualnetError } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import type { CommandIo } from './io.ts';
 
 export interface PlanOptions extends Planning {
@@ -43,7 +44,7 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
   const isUndo = operation === 'stopped' || operation === 'release';
   const actions = isUndo ? await planUndo(domain.uuid, options) : await planDo(domain, options);
   const plan = { version: 1, guest: domain.name, phase: operation, actions };
-  io.write(options.format === 'json' ? `${JSON.stringify(plan, null, 2)}\n` : formatPlan(actions));
+  io.write(options.format === 'json' ? jsonText(plan) : formatPlan(actions));
 }
 
 async function planDo(domain: ReturnType<typeof readDomain>, options: PlanOptions): Promise<PlannedAction[]> {
@@ -102,6 +103,6 @@ function commandLine(change: Pick<Change, 'subject' | 'to'>): string {
 
 function formatPlan(actions: readonly PlannedAction[]): string {
   if (actions.length === 0) return 'nothing to do\n';
-  const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why].map(printable));
+  const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why]);
   return `${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;
 }

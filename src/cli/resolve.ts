@@ -1,10 +1,9 @@
 import { readDomain } from '../model/domain.ts';
-import { readNetwork } from '../model/network.ts';
-import { ActualnetError, errorLine, printable } from '../report/error.ts';
+import { errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
 import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
-import type { NetworkState } from '../resolve/network-state.ts';
 import { definitionRefusals } from '../resolve/validate.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
@@ -12,6 +11,7 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 import { editsToStarted } from '../transform/started.ts';
 import { applyEdits } from '../xml/edit.ts';
 import type { CommandIo } from './io.ts';
+import { readNetworkFiles } from './network-files.ts';
 
 export interface ResolveOptions {
   readonly domain: string;
@@ -27,9 +27,11 @@ export interface ResolveOptions {
 export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
   const document = io.readDocument(options.domain);
   const domain = readDomain(document);
-  const files = [...options.network, ...(options.networksDir === undefined ? [] : io.listFiles(options.networksDir))];
-  const given = files.length > 0 || options.networksDir !== undefined ? readNetworks(files, io) : undefined;
-  const findNetwork = given === undefined ? options.hostNetworks : (name: string) => given.get(name);
+  const isGiven = options.network.length > 0 || options.networksDir !== undefined;
+  const given = isGiven
+    ? readNetworkFiles({ named: options.network, directory: options.networksDir }, io)
+    : { find: options.hostNetworks, networks: [], problems: [] };
+  const findNetwork = given.find;
   const resolutions = resolveGuest(domain, { findNetwork, version: options.libvirtVersion });
   const view = viewGuest(domain, resolutions);
   if (options.format === 'xml') {
@@ -39,29 +41,13 @@ export function resolveCommand(options: ResolveOptions, io: CommandIo): void {
   const used = new Set(domain.interfaces.map(iface => iface.source.network));
   const warnings = [
     ...resolutions.flatMap(resolution => resolution.warnings.map(warning => `${resolution.iface.owner}: ${warning}`)),
-    ...[...(given?.values() ?? [])]
-      .filter(({ network }) => used.has(network.name))
-      .flatMap(({ network }) => definitionRefusals(network, options.libvirtVersion())),
+    ...given.networks
+      .filter(network => used.has(network.name))
+      .flatMap(network => definitionRefusals(network, options.libvirtVersion())),
     ...checkHostdevs(view),
+    ...given.problems,
   ].map(printable);
-  io.write(
-    options.format === 'json'
-      ? `${JSON.stringify({ ...view, warnings }, null, 2)}\n`
-      : table(view, resolutions, warnings),
-  );
-}
-
-/** Networks from files count as active and without connections. */
-function readNetworks(files: readonly string[], io: CommandIo): Map<string, NetworkState> {
-  const networks = new Map<string, NetworkState>();
-  for (const file of files) {
-    const network = readNetwork(io.readDocument(file).root);
-    if (networks.has(network.name)) {
-      throw new ActualnetError('USAGE', `${network.owner} is given twice, the second time by '${file}'`);
-    }
-    networks.set(network.name, { network, active: true, ports: [] });
-  }
-  return networks;
+  io.write(options.format === 'json' ? jsonText({ ...view, warnings }) : table(view, resolutions, warnings));
 }
 
 function table(view: GuestView, resolutions: readonly InterfaceResolution[], warnings: readonly string[]): string {
@@ -69,12 +55,12 @@ function table(view: GuestView, resolutions: readonly InterfaceResolution[], war
     const { mac, type, network, alias } = view.interfaces[index]!;
     const { actual, error } = resolution;
     const outcome = actual !== undefined ? describeActual(actual) : error === undefined ? '-' : `none: ${error.code}`;
-    return [alias, mac ?? '-', network === null ? type : `${type} ${network}`, outcome].map(printable);
+    return [alias, mac ?? '-', network === null ? type : `${type} ${network}`, outcome];
   });
   const plain = view.hostdevs.filter(entry => entry.interface === null);
   const hostdevs = plain.map(({ alias, type, address }) => [alias, '-', `hostdev ${type}`, address ?? '-']);
   const reasons = resolutions.flatMap((resolution, index) => [
-    `${view.interfaces[index]!.alias}:`,
+    `${printable(view.interfaces[index]!.alias)}:`,
     ...resolution.because.map(reason => `  ${printable(reason)}`),
     ...(resolution.error === undefined ? [] : [`  ${errorLine(resolution.error)}`]),
   ]);

@@ -3,6 +3,7 @@ import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import type { CommandIo } from './io.ts';
@@ -30,9 +31,10 @@ export function statusCommand(
     });
   }
   const { format, witness = null, problem: configuration = null } = options;
-  if (format === 'json') return io.write(`${JSON.stringify({ guests, witness, configuration }, null, 2)}\n`);
   const problem = configuration === null ? '' : `${printable(`configuration: ${configuration}`)}\n`;
-  io.write(table(guests) + problem + describe(witness));
+  io.write(
+    format === 'json' ? jsonText({ guests, witness, configuration }) : table(guests) + problem + describe(witness),
+  );
 }
 
 function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {
@@ -78,10 +80,7 @@ function table(guests: readonly GuestRecord[]): string {
     changes.map(change => `in force for '${name}': ${change}`),
   );
   return `${[
-    formatTable(
-      ['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'],
-      rows.map(row => row.map(printable)),
-    ),
+    formatTable(['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'], rows),
     ...[...inForce, ...findings].map(printable),
   ].join('\n')}\n`;
 }

@@ -1,6 +1,7 @@
 import type { Planning } from '../apply/guest.ts';
 import { rewriteForHost } from '../apply/rewrite.ts';
 import type { Config } from '../config/config.ts';
+import { listChoices } from '../config/guest-policy.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -28,7 +29,7 @@ export async function receive(
 }
 
 function mayPick({ rewrite, guests }: Config): boolean {
-  return guests.allow.includes('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
+  return listChoices(guests).has('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
 }
 
 async function rewriteAndAnnounce(

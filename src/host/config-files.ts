@@ -62,7 +62,10 @@ async function lastGood(paths: HostPaths, cache: GoodConfig | undefined): Promis
 }
 
 function outdatedBy(error: unknown, { accepted, config }: GoodConfig): Config {
-  return { ...config, outdated: `the configuration counts as it was read at ${accepted}, for now: ${errorLine(error)}` };
+  return {
+    ...config,
+    outdated: `the configuration counts as it was read at ${accepted}, for now: ${errorLine(error)}`,
+  };
 }
 
 /** The files that make up the configuration, in the order in which they are merged. */
@@ -86,6 +89,19 @@ function listConfigFiles(paths: HostPaths): string[] {
     const isThere = fs.lstatSync(main, { throwIfNoEntry: false }) !== undefined;
     return [...(isThere ? [main] : []), ...parts.map(name => path.join(directory, name))];
   });
+}
+
+/** Files beside them that look like parts of the configuration, and that nobody reads. */
+export function listUnreadConfigFiles(paths: HostPaths): string[] {
+  const read = new Set(listConfigFiles(paths));
+  return reading(paths.config, () =>
+    [paths.config, path.join(paths.config, 'conf.d')].flatMap(directory =>
+      listDirectory(directory)
+        .filter(name => /^[^.].*\.ya?ml$/i.test(name))
+        .map(name => path.join(directory, name))
+        .filter(file => !read.has(file)),
+    ),
+  );
 }
 
 /** What a file looked like: path, mtimeMs, size, ino. */

@@ -1,6 +1,7 @@
 import type { Config, InterfaceSettings } from '../config/config.ts';
-import { findSettings, type Matchable } from '../config/match.ts';
-import { findWish, type Wish } from '../config/wishes.ts';
+import { refusedSettings } from '../config/guest-policy.ts';
+import { findFinalSettings, findSettings, type Matchable } from '../config/match.ts';
+import { findWhole, type Wish } from '../config/wishes.ts';
 import { type CommandLine, type CommandLineObject, commandLineHostdevs } from '../model/command-line.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
@@ -38,6 +39,8 @@ export interface GuestDevice {
   /** The VLAN that libvirt sets on a VF. */
   readonly vlan: number | undefined;
   readonly settings: InterfaceSettings;
+  /** A line for each wish of the guest's that does not count. */
+  readonly refused: readonly string[];
 }
 
 /** A PCI device that the guest gets. */
@@ -146,6 +149,7 @@ const nothingKnown = {
   macvtap: undefined,
   hostdev: undefined,
   vlan: undefined,
+  refused: [],
 } as const;
 
 function ofInterface(iface: Interface, view: GuestView, context: Context): GuestDevice {
@@ -158,7 +162,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
       : undefined;
   const plugged = actual?.type === 'bridge' || actual?.type === 'network' ? actual.bridge : undefined;
   const isOwnTap = iface.type === 'ethernet' && !iface.target.managed && dev !== undefined;
-  const settings = settingsOf(context, {
+  const subject: Subject = {
     ...(iface.mac && { mac: iface.mac }),
     ...(network && { network }),
     ...(portgroup && { portgroup }),
@@ -166,7 +170,8 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
     ...(iface.type === 'ethernet' && dev && { tap: dev }),
     ...(macvtap && { dev: macvtap.physdev }),
     ...hostdevMatch(address ?? (macvtap && context.host.link(macvtap.physdev)?.pci) ?? undefined, context.host),
-  });
+  };
+  const settings = settingsOf(context, subject);
   const isPlain = actual?.virtualport !== undefined;
   return {
     name: `interface ${iface.mac ?? iface.index}`,
@@ -201,6 +206,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
       iface.mtu === undefined ? settings : { ...settings, mtu: settings.mtu ?? iface.mtu },
       actual?.trustGuestRxFilters,
     ),
+    refused: refusalsOf(context, subject),
   };
 }
 
@@ -223,7 +229,8 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
   if (kind !== 'tap' || dev === '' || dev.includes('%') || isForeign) return undefined;
   const device = commandLine.devices.find(({ options: of }) => of.get('netdev') === id);
   const mac = device?.options.get('mac')?.toLowerCase().replaceAll('-', ':');
-  const settings = settingsOf(context, { ...(mac && { mac }), tap: dev });
+  const subject: Subject = { ...(mac && { mac }), tap: dev };
+  const settings = settingsOf(context, subject);
   return {
     ...nothingKnown,
     name: `tap '${dev}' of the command line`,
@@ -235,6 +242,7 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
     bridge: settings.bridge,
     chosen: true,
     settings,
+    refused: refusalsOf(context, subject),
   };
 }
 
@@ -255,18 +263,29 @@ function withTrust(settings: InterfaceSettings, trustGuestRxFilters: boolean | u
   return trust === undefined ? settings : { ...settings, trust };
 }
 
-/** The bridge's own settings, then the first rule that fits, then what the guest asks for. */
-function settingsOf(
-  { guest, config, wishes }: Context,
-  device: Omit<Matchable, 'guest'> & { mac?: string; bridge?: string; tap?: string },
-): InterfaceSettings {
+type Subject = Omit<Matchable, 'guest'> & { mac?: string; bridge?: string; tap?: string };
+
+/** The bridge's own settings, then the first rule that fits, then what the guest asks for and may have. */
+function settingsOf(context: Context, device: Subject): InterfaceSettings {
+  const { configured, wished, refused } = weigh(context, device);
+  const heeded = Object.entries(wished).filter(([name]) => !refused.has(name));
+  return { ...configured, ...Object.fromEntries(heeded) };
+}
+
+/** A line for each thing that the guest asks for and may not have. */
+function refusalsOf(context: Context, device: Subject): string[] {
+  return [...weigh(context, device).refused].map(([name, why]) => `'${name}' stays as it is configured: ${why}`);
+}
+
+function weigh({ guest, config, wishes }: Context, device: Subject) {
   const ruled = findSettings(config, { guest, ...device });
-  const wished = findWish(wishes, device) ?? {};
-  const bridge = device.bridge ?? wished.bridge ?? ruled.bridge;
+  const final = findFinalSettings(config, { guest, ...device });
+  const wish = findWhole(wishes, device) ?? { settings: {} };
+  const bridge = device.bridge ?? final.bridge ?? wish.settings.bridge ?? ruled.bridge;
   const ofBridge = bridge === undefined || !Object.hasOwn(config.bridges, bridge) ? undefined : config.bridges[bridge];
-  return {
+  const configured: InterfaceSettings = {
     ...(ofBridge && { keepForwardingTable: ofBridge.keepForwardingTable, isolated: ofBridge.isolated }),
     ...ruled,
-    ...wished,
   };
+  return { configured, wished: wish.settings, refused: refusedSettings({ settings: configured, final }, wish) };
 }

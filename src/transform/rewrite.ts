@@ -1,4 +1,5 @@
 import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
+import { listChoices } from '../config/guest-policy.ts';
 import { fits } from '../config/match.ts';
 import { findPlace, findWish, type GuestPlace, readWishes, type Wish } from '../config/wishes.ts';
 import { commandLineHostdevs } from '../model/command-line.ts';
@@ -44,7 +45,8 @@ export interface Rewrite {
  * refuse, or take and then fail on, and `POOL_EXHAUSTED` without a free VF.
  */
 export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
-  const mayChoose = [...guestPlaces, 'bridge' as const].some(place => context.guests.allow.includes(place));
+  const choices = listChoices(context.guests);
+  const mayChoose = [...guestPlaces, 'bridge' as const].some(place => choices.has(place));
   if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [] };
   const domain = readDomain(document);
   const { wishes } = readWishes(domain, context.guests);
@@ -127,7 +129,7 @@ function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
     address,
     pf: (address && context.pfOf(address)) ?? undefined,
   });
-  const place = placeOf(iface, context.wishes);
+  const place = withoutFinal(placeOf(iface, context.wishes), found?.rule);
   if (Object.keys(place).length === 0) return found;
   // One connection in the place of the other; what is said of something else is followed beside it.
   const { network, portgroup, bridge, dev, mode, ...others } = found?.rule ?? { match: {} };
@@ -140,6 +142,17 @@ function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
           ? { network, portgroup }
           : { network, portgroup, bridge, dev, mode };
   return { rule: { ...others, ...dropUndefined(beside), ...place }, source: 'what its <metadata> asks for' };
+}
+
+const connecting = ['network', 'portgroup', 'bridge', 'dev', 'mode'] as const;
+
+/** What a final rule says of a connection, a VF, a name stands against what the guest asks for. */
+function withoutFinal(place: GuestPlace, rule: RewriteRule | undefined): GuestPlace {
+  if (!rule?.final) return place;
+  const connects = connecting.some(key => rule[key] !== undefined);
+  const isFixed = (key: string) =>
+    rule[key as keyof GuestPlace] !== undefined || (connects && (connecting as readonly string[]).includes(key));
+  return Object.fromEntries(Object.entries(place).filter(([key]) => !isFixed(key)));
 }
 
 /** The bridge of an ethernet interface is no matter of its document. */

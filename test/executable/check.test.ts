@@ -26,7 +26,7 @@ describe('check', () => {
     const { status, stdout } = host.cli(['check', '--format', 'json']);
     expect({ status, answer: JSON.parse(stdout) }).toEqual({
       status: 0,
-      answer: { files: [inConfig('config.yaml'), inConfig('conf.d/a.yaml')], mistakes: [] },
+      answer: { files: [inConfig('config.yaml'), inConfig('conf.d/a.yaml')], mistakes: [], remarks: [] },
     });
   });
 

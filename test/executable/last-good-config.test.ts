@@ -71,7 +71,8 @@ describe('a configuration that has become bad', () => {
     expect(statSync(path.dirname(copy())).mode & 0o777).toBe(0o700);
     spoil();
     forget();
-    for (const operation of ['prepare', 'start', 'started', 'release']) expect(call(operation), operation).toEqual(fine);
+    for (const operation of ['prepare', 'start', 'started', 'release'])
+      expect(call(operation), operation).toEqual(fine);
     for (const operation of ['migrate', 'restore']) expect(call(operation), operation).toEqual(fine);
     expect(status().configuration).toMatch(/counts as it was read at/);
     rmSync(file(), { recursive: true });
