@@ -25,7 +25,8 @@ function findUnreachable(whole: Located): Mistake[] {
     { rules: itemsOf(entryOf(whole, 'rewrite')), isMeantFor: coversDevices },
     { rules: itemsOf(entryOf(entryOf(whole, 'guests'), 'rules')), isMeantFor: () => true },
   ];
-  return lists.flatMap(({ rules, isMeantFor }) => {
+  return lists.flatMap(({ rules: written, isMeantFor }) => {
+    const rules = written.filter(rule => entryOf(rule, 'match')?.content instanceof Map);
     const matches = rules.map(rule => new Map(entriesOf(entryOf(rule, 'match')).map(([key, at]) => [key, textOf(at)])));
     return rules.flatMap((rule, index) => {
       const first = rules.findIndex(
@@ -57,10 +58,10 @@ function covers(earlier: Match, later: Match): boolean {
 
 /** A rule with `vfs` is for host devices only, one for connections for no plain host device that it does not name. */
 function coversDevices(earlier: Located, later: Located): boolean {
-  const has = (rule: Located, key: string) => entryOf(rule, key) !== undefined;
+  const has = (rule: Located | undefined, key: string) => entryOf(rule, key) !== undefined;
   const isForPlain = (rule: Located) =>
     !['network', 'portgroup', 'bridge', 'dev', 'mode', 'target'].some(key => has(rule, key)) ||
-    ['address', 'pf'].some(key => has(entryOf(rule, 'match')!, key));
+    ['address', 'pf'].some(key => has(entryOf(rule, 'match'), key));
   return (!has(earlier, 'vfs') || has(later, 'vfs')) && (isForPlain(earlier) || !isForPlain(later));
 }
 

@@ -38,13 +38,19 @@ async function rewriteAndAnnounce(
   document: XmlDocument,
   { planning, context }: { planning: Planning; context: HookContext },
 ): Promise<string> {
-  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, {
+  const {
+    changes,
+    picks,
+    refused: findings,
+    ...rewritten
+  } = await rewriteForHost(document, planning, {
     usersBeside: context.deviceUsers,
     arrives: true,
   });
   const domain = readDomain(rewritten.document);
   const view = viewOf(domain, context);
-  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));
+  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks, findings }));
+  for (const finding of findings) context.log.warn(`${domain.owner}, ${operation}: ${finding}`);
   for (const change of changes) context.log.info(`${domain.owner}, ${operation}: ${change}`);
   return rewritten.document === document ? '' : rewritten.document.text;
 }

@@ -42,6 +42,34 @@ describe('check', () => {
     expect({ status, found: JSON.parse(stdout).mistakes }).toEqual({ status: 1, found: mistakes });
   });
 
+  test('remarks on what is hardly meant, and on files that nobody reads, and finds no mistake in that', () => {
+    writeFileSync(inConfig('config.yaml'), 'interfaces: [{ match: {} }, { match: { guest: web } }]\n');
+    for (const name of [
+      'conf.d/20-lab.yml',
+      'conf.d/A.YAML',
+      'conf.d/.swp.yml',
+      'conf.d/old.yaml~',
+      'config.yml',
+      'net.yaml',
+    ])
+      writeFileSync(inConfig(name), 'nonsense: 1\n');
+    const remarks = [
+      `${inConfig('config.yaml')}:1: interfaces[1]: never counts: the rule before it, interfaces[0] in ${inConfig('config.yaml')}:1, fits everything that it fits`,
+      ...['config.yml', 'net.yaml', 'conf.d/20-lab.yml', 'conf.d/A.YAML'].map(
+        name => `${inConfig(name)}: is not read: only config.yaml and conf.d/*.yaml are`,
+      ),
+    ];
+    const text = ['configuration is fine: 1 file', ...remarks.map(remark => `remark: ${remark}`)];
+    expect(host.cli(['check'])).toEqual({ status: 0, stdout: `${text.join('\n')}\n`, stderr: '' });
+    const { status, stdout } = host.cli(['check', '--format', 'json']);
+    expect({ status, ...JSON.parse(stdout) }).toEqual({
+      status: 0,
+      files: [inConfig('config.yaml')],
+      mistakes: [],
+      remarks,
+    });
+  });
+
   test('says which file it cannot read', () => {
     mkdirSync(inConfig('config.yaml'));
     expect(host.cli(['check'])).toEqual({
