@@ -109,7 +109,8 @@ async function noteCreated(
 
 async function setUp(port: NetworkPort, network: Network, { config: read, effects }: HookContext): Promise<string[]> {
   const config = await read();
-  return isPassive(config) ? [] : actOnPort(port, network, { config, effects });
+  const outdated = config.outdated === undefined ? [] : [config.outdated];
+  return [...outdated, ...(isPassive(config) ? [] : await actOnPort(port, network, { config, effects }))];
 }
 
 /** libvirt has given the device back by now, as it does it. */
