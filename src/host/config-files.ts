@@ -64,7 +64,7 @@ async function lastGood(paths: HostPaths, cache: GoodConfig | undefined): Promis
 function outdatedBy(error: unknown, { accepted, config }: GoodConfig): Config {
   return {
     ...config,
-    outdated: `the configuration counts as it was read at ${accepted}, for now: ${errorLine(error)}`,
+    outdated: `the configuration read at ${accepted} goes on counting, as it cannot be used as it is now: ${errorLine(error)}`,
   };
 }
 

@@ -11,7 +11,7 @@ export interface GoodConfigFiles {
 
 /**
  * Keeps a good configuration beyond the next boot, for whoever finds a bad one then. As text, so that another version of
- * actualnet can read it. Whoever may not write it is not kept from anything: the next one does.
+ * actualnet can read it. Whoever may not write it goes on without: the configuration counts all the same.
  */
 export function keepGoodConfig(paths: HostPaths, { accepted, files }: GoodConfigFiles): void {
   const content: GoodConfigFiles = { accepted, files: files.map(({ file, text }) => ({ file, text })) };

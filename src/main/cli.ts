@@ -258,13 +258,8 @@ async function main(): Promise<void> {
         y.option('format', { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'output format' }),
       async argv => {
         const { checkCommand } = await import('../cli/check.ts');
-        if (
-          !(await checkCommand(
-            { files: readConfigFiles(paths), unread: listUnreadConfigFiles(paths), format: argv.format },
-            io,
-          ))
-        )
-          process.exitCode = 1;
+        const files = { files: readConfigFiles(paths), unread: listUnreadConfigFiles(paths) };
+        if (!(await checkCommand({ ...files, format: argv.format }, io))) process.exitCode = 1;
       },
     )
     .demandCommand(1, 'a command is needed')
