@@ -8,7 +8,7 @@ import { type AccessRules, accessNodes, compareAccess, findMissingAccess } from 
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
-import { guestDevices, portDevice } from '../plan/guest-devices.ts';
+import { guestDevices, portDevice, refusedWishes } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { findObstacles } from '../plan/hostdevs.ts';
 import {
@@ -110,8 +110,8 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  const refused = devices.flatMap(device => device.refused.map(line => `${device.name}: ${line}`));
-  return [...joining, ...problems, ...findings, ...(phase === 'prepare' || phase === 'started' ? refused : [])];
+  const refused = phase === 'prepare' || phase === 'started' ? refusedWishes(devices) : [];
+  return [...joining, ...problems, ...findings, ...refused];
 }
 
 /**

@@ -51,7 +51,15 @@ export async function pretendedPort(text: string) {
   const host = { dev: 'vnet1', vlans: [] as PortVlan[], isolated: false, refuses: '', ran: [] as string[] };
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];
-  const state = { xml: '', halted: false, holds: true, ended: false, asked: text, ports: [] as KnownPort[] };
+  const state = {
+    metadata: '',
+    xml: '',
+    halted: false,
+    holds: true,
+    ended: false,
+    asked: text,
+    ports: [] as KnownPort[],
+  };
   const ledgerOf = (own: object[]): LedgerFile => ({
     read: () => own,
     append: more => void own.push(...more),
@@ -99,7 +107,8 @@ export async function pretendedPort(text: string) {
       ),
     version: () => oldestLibvirtVersion,
   });
-  const liveXml = () => `<domain id='1'><name>g</name><uuid>${uuid}</uuid><devices>${state.xml}</devices></domain>`;
+  const liveXml = () =>
+    `<domain id='1'><name>g</name><uuid>${uuid}</uuid>${state.metadata}<devices>${state.xml}</devices></domain>`;
   const findGuest = () => readDomain(parseXml(`<domstatus state='running' pid='1'>${liveXml()}</domstatus>`));
   const findRecord = () => foldRecord(uuid, lines.record);
   const following: DeviceFollowing = {
