@@ -102,6 +102,45 @@ describe('bounds', () => {
   });
 });
 
+describe('bounds are written', () => {
+  const isSound = async (guests: string) =>
+    !('mistakes' in (await parseConfig([{ file: 'test', text: `guests: { ${guests} }` }])));
+
+  test.each(['5', '4094', '1-4094', '100-100'])('vlans: %s', async vlan => {
+    expect(await isSound(`vlans: [${vlan}]`)).toBe(true);
+  });
+  test.each(['0', '4095', '1-4095', '0-5', '5-', '-5', '05-6', 'a-b', '5-6-7', "'5'"])('not vlans: %s', async vlan => {
+    expect(await isSound(`vlans: [${vlan}]`)).toBe(false);
+  });
+  test.each(['192.0.2.0', '192.0.2.0/24', '0.0.0.0/0', '255.255.255.255/32'])('addresses: %s', async address => {
+    expect(await isSound(`addresses: ['${address}']`)).toBe(true);
+  });
+  test.each([
+    '192.0.2',
+    '192.0.2.0/33',
+    '192.0.2.0/',
+    '192.0.2.256',
+    '192.0.2.0.1',
+    '1.2.3./4',
+    '::1',
+    '192.0.2.0/024',
+  ])('not addresses: %s', async address => {
+    expect(await isSound(`addresses: ['${address}']`)).toBe(false);
+  });
+  test.each([
+    'modes: [hostdev]',
+    'most: { mtu: 10 }',
+    'most: { trust: 1 }',
+    'loosen: [trust]',
+    'rules: [{ allow: [mtu] }]',
+    'rules: [{ match: { mac: x } }]',
+    'rules: [{ match: {}, rules: [] }]',
+    "rules: [{ match: { uuid: 'xyz' } }]",
+  ])('not %s', async guests => {
+    expect(await isSound(guests)).toBe(false);
+  });
+});
+
 describe('of several rules for guests', () => {
   test.each([
     {
