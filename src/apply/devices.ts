@@ -1,6 +1,6 @@
 import type { PciAddress } from '../model/pci-address.ts';
 import { type Change, keyOf } from '../plan/change.ts';
-import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
+import { type GuestDevice, pluggedDevice, refusedWishes } from '../plan/guest-devices.ts';
 import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
 import type { Obstacle } from '../plan/obstacle.ts';
 import {
@@ -74,7 +74,7 @@ export async function actOnDevices(
     device.unsettable.some(({ code }) => code === 'VLAN_UNSUPPORTED') ||
     unmet.some(change => own.includes(change) || change.subject.dev === device.dev);
   return {
-    told: [...told, ...failures],
+    told: [...told, ...failures, ...refusedWishes(came)],
     inForce: undone.flatMap(({ problems }) => problems),
     unset: plans.filter(isUnset).map(({ device }) => nameOf(device)),
   };

@@ -8,7 +8,7 @@ import { type AccessRules, accessNodes, compareAccess } from '../plan/access.ts'
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
-import { guestDevices, portDevice } from '../plan/guest-devices.ts';
+import { guestDevices, portDevice, refusedWishes } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import {
   type PlanContext,
@@ -114,7 +114,8 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  return [...joining, ...problems, ...findings, ...without];
+  const refused = phase === 'prepare' || phase === 'started' ? refusedWishes(devices) : [];
+  return [...joining, ...problems, ...findings, ...without, ...refused];
 }
 
 /**

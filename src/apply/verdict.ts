@@ -34,7 +34,19 @@ export function decideUndo<E extends { readonly entry: LedgerEntry }>(undoings: 
     else finished.push(undoing);
     if (verdict.is === 'theirs') left.push(`${describeChange(entry)}: ${verdict.why}`);
   }
-  return { steps, finished, left, waiting };
+  return { steps: topFirst(steps, host), finished, left, waiting };
+}
+
+/** Ledgers of several devices have no order among them, and with a link the kernel takes away the VLANs that are on it. */
+function topFirst<S extends { readonly change: Pick<Change, 'subject'> }>(steps: readonly S[], host: HostView): S[] {
+  const going = new Set(steps.flatMap(({ change: { subject } }) => (subject.kind === 'link' ? subject.dev : [])));
+  const heightOf = (dev: string): number => {
+    const { uppers, master } = host.link(dev)!;
+    const above = uppers.filter(upper => upper !== master && going.has(upper));
+    return above.length === 0 ? 0 : 1 + Math.max(...above.map(heightOf));
+  };
+  const placeOf = ({ change: { subject } }: S) => (subject.kind === 'link' ? heightOf(subject.dev) : 0);
+  return going.size < 2 ? [...steps] : [...steps].sort((a, b) => placeOf(a) - placeOf(b));
 }
 
 /** `theirs` is given up; what is `in use` stays in the ledger, to be undone when nobody uses it any more. */

@@ -3,6 +3,7 @@ import { checkGuest } from '../hotplug/check.ts';
 import { detach } from '../hotplug/detach.ts';
 import type { HotplugHost, Where } from '../hotplug/host.ts';
 import { ActualnetError, printable } from '../report/error.ts';
+import { jsonText } from '../report/visible.ts';
 import type { CommandIo } from './io.ts';
 
 interface Options {
@@ -52,7 +53,7 @@ export async function checkGuestCommand(
 ): Promise<void> {
   const guest = host.nameOf(given);
   const findings = await checkGuest(guest, host);
-  if (format === 'json') io.write(`${JSON.stringify({ guest, findings }, null, 2)}\n`);
+  if (format === 'json') io.write(jsonText({ guest, findings }));
   else io.write(findings.length === 0 ? 'everything agrees\n' : findings.map(line => `${printable(line)}\n`).join(''));
   if (findings.length > 0)
     throw new ActualnetError('CHECK_FAILED', `guest '${guest}': ${findings.length} things do not agree`, {

@@ -1,6 +1,7 @@
 import type { Memory } from '../host/memory.ts';
-import { ActualnetError, printable } from '../report/error.ts';
+import { ActualnetError } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import { joinCutOvers, type Migration, readCutOvers } from '../witness/cut-over.ts';
 import type { CommandIo } from './io.ts';
 
@@ -16,7 +17,7 @@ export function migrationsCommand({ format, peer, memory }: MigrationsOptions, i
   const here = readCutOvers(memory.readCutOvers());
   const there = peer === undefined ? [] : readPeer(io.readText(peer), peer);
   const migrations = joinCutOvers(here, there);
-  io.write(format === 'json' ? `${JSON.stringify({ cutOvers: here, migrations }, null, 2)}\n` : table(migrations));
+  io.write(format === 'json' ? jsonText({ cutOvers: here, migrations }) : table(migrations));
 }
 
 function readPeer(text: string, file: string) {
@@ -33,7 +34,7 @@ function table(migrations: readonly Migration[]): string {
   const rows = migrations.map(({ name, mac, closed, opened, gapMs }) => {
     const gap = gapMs === undefined ? '-' : `${gapMs.least.toFixed(0)} to ${gapMs.most.toFixed(0)} ms`;
     const verdict = gapMs !== undefined && gapMs.least < 0 ? 'open on both at once' : '';
-    return [name, mac, time(closed?.doneMs), time(opened?.doneMs), gap, verdict].map(printable);
+    return [name, mac, time(closed?.doneMs), time(opened?.doneMs), gap, verdict];
   });
   return `${formatTable(['GUEST', 'MAC', 'UNREACHABLE AT SOURCE', 'REACHABLE AT DESTINATION', 'GAP', ''], rows)}\n`;
 }

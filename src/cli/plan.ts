@@ -18,6 +18,7 @@ import { commandFor } from '../plan/command.ts';
 import { type HostView, isSame, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import { viewError } from '../transform/error-view.ts';
 import type { CommandIo } from './io.ts';
@@ -74,7 +75,7 @@ export async function planCommand(options: PlanOptions, io: CommandIo): Promise<
   const plan = { version: 1, guest: domain.name, phase: operation, actions, ...told };
   io.write(
     options.format === 'json'
-      ? `${JSON.stringify(plan, null, 2)}\n`
+      ? jsonText(plan)
       : `${formatPlan({ actions, refused, findings })}${findings.map(line => `finding: ${printable(line)}\n`).join('')}`,
   );
   const [refusal] = refused;
@@ -169,6 +170,6 @@ function commandLine(change: Pick<Change, 'subject' | 'to'>): string {
 function formatPlan({ actions, refused }: Planned): string {
   if (refused.length > 0) return refused.map(error => `would be refused: ${errorLine(error)}\n`).join('');
   if (actions.length === 0) return 'nothing to do\n';
-  const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why].map(printable));
+  const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why]);
   return `${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;
 }

@@ -7,6 +7,7 @@ import { findUse, linksToAsk, takenUses } from '../plan/device-uses.ts';
 import type { HostView, VfState } from '../plan/host-view.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import type { CommandIo } from './io.ts';
 
 export interface PoolOptions extends UserSources {
@@ -59,7 +60,7 @@ export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<
   const pfs = host.pfs().flatMap(pf => describePf(pf, { host, users, options }) ?? []);
   io.write(
     options.format === 'json'
-      ? `${JSON.stringify({ pfs, problems }, null, 2)}\n`
+      ? jsonText({ pfs, problems })
       : `${[...table(pfs), ...problems.map(problem => `problem: ${printable(problem)}`)].join('\n')}\n`,
   );
 }
@@ -147,12 +148,7 @@ function table(pfs: readonly PfRow[]): string[] {
       [...new Set(row.usedBy.map(({ who }) => who))].join(', ') || '-',
     ]);
   });
-  return [
-    formatTable(
-      head,
-      rows.map(row => row.map(printable)),
-    ),
-  ];
+  return [formatTable(head, rows)];
 }
 
 /** What differs from a fresh VF. */

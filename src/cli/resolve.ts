@@ -1,13 +1,12 @@
 import { obstaclesOf } from '../apply/foresee.ts';
 import { contextOf, type Planning } from '../apply/guest.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
-import { readNetwork } from '../model/network.ts';
 import { ActualnetError, type ErrorCode, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
 import { structureRefusals } from '../resolve/definition.ts';
 import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
-import type { NetworkState } from '../resolve/network-state.ts';
 import { findTeamFaults } from '../resolve/team.ts';
 import { definitionRefusals } from '../resolve/validate.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
@@ -17,6 +16,7 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 import { editsToStarted } from '../transform/started.ts';
 import { applyEdits } from '../xml/edit.ts';
 import type { CommandIo } from './io.ts';
+import { readNetworkFiles } from './network-files.ts';
 
 export interface ResolveOptions {
   readonly domain: string;
@@ -37,11 +37,12 @@ export interface ResolveOptions {
 export async function resolveCommand(options: ResolveOptions, io: CommandIo): Promise<void> {
   const document = io.readDocument(options.domain);
   const domain = readDomain(document, options.libvirtVersion);
-  const files = [...options.network, ...(options.networksDir === undefined ? [] : io.listFiles(options.networksDir))];
-  const given = files.length > 0 || options.networksDir !== undefined ? readNetworks(files, options, io) : undefined;
-  const findNetwork = given === undefined ? options.thisHost.findNetwork : (name: string) => given.get(name);
-  const resolved = resolveGuest(domain, { findNetwork, version: options.libvirtVersion });
-  const foreseen = given === undefined ? await lookAtHost(domain, resolved, options) : nothing;
+  const isGiven = options.network.length > 0 || options.networksDir !== undefined;
+  const given = isGiven
+    ? readNetworkFiles({ named: options.network, directory: options.networksDir }, options.libvirtVersion, io)
+    : { find: options.thisHost.findNetwork, networks: [], problems: [] };
+  const resolved = resolveGuest(domain, { findNetwork: given.find, version: options.libvirtVersion });
+  const foreseen = isGiven ? nothing : await lookAtHost(domain, resolved, options);
   const resolutions = resolved.map((each, index) => ({ ...foreseen.errors[index], ...each }));
   const view = viewGuest(domain, resolutions);
   if (options.format === 'xml') {
@@ -51,21 +52,18 @@ export async function resolveCommand(options: ResolveOptions, io: CommandIo): Pr
   const used = new Set(domain.interfaces.map(iface => iface.source.network));
   const warnings = [
     ...resolutions.flatMap(resolution => resolution.warnings.map(warning => `${resolution.iface.owner}: ${warning}`)),
-    ...[...(given?.values() ?? [])]
-      .filter(({ network }) => used.has(network.name))
-      .flatMap(({ network }) => [
+    ...given.networks
+      .filter(network => used.has(network.name))
+      .flatMap(network => [
         ...structureRefusals(network, options.libvirtVersion()),
         ...definitionRefusals(network, options.libvirtVersion()),
       ]),
     ...checkHostdevs(view),
     ...foreseen.warnings,
     ...findTeamFaults(domain),
+    ...given.problems,
   ].map(printable);
-  io.write(
-    options.format === 'json'
-      ? `${JSON.stringify({ ...view, warnings }, null, 2)}\n`
-      : table(view, resolutions, warnings),
-  );
+  io.write(options.format === 'json' ? jsonText({ ...view, warnings }) : table(view, resolutions, warnings));
 }
 
 interface AtHost {
@@ -106,23 +104,6 @@ function ownedBy({ owner }: Domain, { code, message, hint }: ActualnetError): Ac
   return new ActualnetError(code, `${owner}, ${message}`, { hint });
 }
 
-/** Networks from files count as active and without connections. */
-function readNetworks(
-  files: readonly string[],
-  { libvirtVersion }: ResolveOptions,
-  io: CommandIo,
-): Map<string, NetworkState> {
-  const networks = new Map<string, NetworkState>();
-  for (const file of files) {
-    const network = readNetwork(io.readDocument(file).root, libvirtVersion);
-    if (networks.has(network.name)) {
-      throw new ActualnetError('USAGE', `${network.owner} is given twice, the second time by '${file}'`);
-    }
-    networks.set(network.name, { network, active: true, ports: [] });
-  }
-  return networks;
-}
-
 function lineOfView({ code, message, hint }: ErrorView): string {
   return errorLine(new ActualnetError(code as ErrorCode, message, { hint: hint ?? undefined }));
 }
@@ -132,12 +113,12 @@ function table(view: GuestView, resolutions: readonly InterfaceResolution[], war
     const { mac, type, network, alias } = view.interfaces[index]!;
     const { actual, error } = resolution;
     const outcome = actual !== undefined ? describeActual(actual) : error === undefined ? '-' : `none: ${error.code}`;
-    return [alias, mac ?? '-', network === null ? type : `${type} ${network}`, outcome].map(printable);
+    return [alias, mac ?? '-', network === null ? type : `${type} ${network}`, outcome];
   });
   const plain = view.hostdevs.filter(entry => entry.interface === null);
   const hostdevs = plain.map(({ alias, type, address }) => [alias, '-', `hostdev ${type}`, address ?? '-']);
   const reasons = resolutions.flatMap((resolution, index) => [
-    `${view.interfaces[index]!.alias}:`,
+    `${printable(view.interfaces[index]!.alias)}:`,
     ...resolution.because.map(reason => `  ${printable(reason)}`),
     ...(resolution.error === undefined ? [] : [`  ${errorLine(resolution.error)}`]),
   ]);

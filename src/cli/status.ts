@@ -3,6 +3,7 @@ import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
+import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import type { CommandIo } from './io.ts';
@@ -16,6 +17,8 @@ export function statusCommand(
     readonly effects: Effects;
     /** What the witness of this host says of itself; undefined if there is none. */
     readonly witness: WitnessState | undefined;
+    /** What is wrong with the configuration of this host. */
+    readonly problem: string | undefined;
   },
   io: CommandIo,
 ): void {
@@ -27,8 +30,11 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  const { format, witness = null } = options;
-  io.write(format === 'json' ? `${JSON.stringify({ guests, witness }, null, 2)}\n` : table(guests) + describe(witness));
+  const { format, witness = null, problem: configuration = null } = options;
+  const problem = configuration === null ? '' : `${printable(`configuration: ${configuration}`)}\n`;
+  io.write(
+    format === 'json' ? jsonText({ guests, witness, configuration }) : table(guests) + problem + describe(witness),
+  );
 }
 
 function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {
@@ -74,10 +80,7 @@ function table(guests: readonly GuestRecord[]): string {
     changes.map(change => `in force for '${name}': ${change}`),
   );
   return `${[
-    formatTable(
-      ['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'],
-      rows.map(row => row.map(printable)),
-    ),
+    formatTable(['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'], rows),
     ...[...inForce, ...findings].map(printable),
   ].join('\n')}\n`;
 }

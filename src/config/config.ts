@@ -1,4 +1,5 @@
 import type { DirectMode } from '../model/interface.ts';
+import { type GuestMatch, type GuestPolicy, readPolicy, type WrittenPolicy } from './guest-policy.ts';
 
 /** What the administrator wants of actualnet. The defaults change nothing on the host. */
 export interface Config {
@@ -37,14 +38,12 @@ export interface Config {
   readonly interfaces: readonly InterfaceRule[];
   /** How documents of guests that come to this host are rewritten: the first rule that fits. */
   readonly rewrite: readonly RewriteRule[];
-  /** What guests may ask for in their `<metadata>`. */
-  readonly guests: {
-    readonly allow: readonly GuestChoice[];
-    readonly bridges: readonly string[];
-    readonly networks: readonly string[];
-    /** Devices below macvtaps, and PFs. */
-    readonly devices: readonly string[];
+  /** What guests may ask for in their `<metadata>`; of `rules` the first that fits a guest, in place of all the rest. */
+  readonly guests: GuestPolicy & {
+    readonly rules?: readonly (GuestPolicy & { readonly match: GuestMatch })[];
   };
+  /** Why this one counts, and not what the files say now: one line. */
+  readonly outdated?: string;
 }
 
 export interface HostdevSettings {
@@ -84,6 +83,8 @@ export interface ProvidedVfs {
 
 export interface InterfaceRule {
   readonly match: InterfaceMatch;
+  /** No wish of a guest overrides it. */
+  readonly final?: boolean;
   readonly settings: InterfaceSettings;
 }
 
@@ -105,6 +106,8 @@ export interface InterfaceMatch {
 /** The host side that an interface or host device gets here; what is not named stays. */
 export interface RewriteRule {
   readonly match: InterfaceMatch;
+  /** No wish of a guest overrides it. */
+  readonly final?: boolean;
   readonly network?: string;
   /** Null takes it away. */
   readonly portgroup?: string | null;
@@ -198,18 +201,16 @@ interface WrittenConfig {
   } | null;
   readonly interfaces?: readonly WrittenRule[] | null;
   readonly rewrite?: readonly RewriteRule[] | null;
-  readonly guests?: {
-    readonly allow?: readonly GuestChoice[] | null;
-    readonly networks?: readonly string[] | null;
-    readonly bridges?: readonly string[] | null;
-    readonly devices?: readonly string[] | null;
-  } | null;
+  readonly guests?:
+    | (WrittenPolicy & { readonly rules?: readonly (WrittenPolicy & { match: GuestMatch })[] | null })
+    | null;
 }
 
 type ByName<T> = Readonly<Record<string, T | null>> | null;
 type WrittenBridge = { readonly ports?: readonly string[] | null; readonly mtu?: number; vlanFiltering?: boolean };
 type WrittenRule = Omit<InterfaceSettings, 'vlan' | 'announce'> & {
   readonly match: InterfaceMatch;
+  readonly final?: boolean;
   readonly vlan?: number | readonly number[];
   readonly announce?: string | readonly string[];
 };
@@ -244,8 +245,9 @@ function withDefaults(written: WrittenConfig | null): Config {
       vlans: mapByName(provide?.vlans, vlan => vlan!),
       vfs: mapByName(provide?.vfs, vfs => ({ count: vfs!.count, unmanaged: vfs!.unmanaged ?? false })),
     },
-    interfaces: (interfaces ?? []).map(({ match, vlan, announce, ...settings }) => ({
+    interfaces: (interfaces ?? []).map(({ match, final, vlan, announce, ...settings }) => ({
       match,
+      ...(final && { final }),
       settings: {
         ...settings,
         ...(vlan !== undefined && { vlan: [vlan].flat() }),
@@ -254,10 +256,8 @@ function withDefaults(written: WrittenConfig | null): Config {
     })),
     rewrite: rewrite ?? [],
     guests: {
-      allow: [...new Set(guests?.allow)],
-      bridges: [...new Set(guests?.bridges)],
-      networks: [...new Set(guests?.networks)],
-      devices: [...new Set(guests?.devices)],
+      ...readPolicy(guests ?? {}),
+      ...(guests?.rules && { rules: guests.rules.map(({ match, ...policy }) => ({ match, ...readPolicy(policy) })) }),
     },
   };
 }

@@ -48,6 +48,31 @@ export function childOf(parent: Located, key: string): Located {
   return child ?? parent;
 }
 
+/** What a mapping has under a key; undefined if it is no mapping, or has none. */
+export function entryOf(at: Located | undefined, key: string): Located | undefined {
+  return at?.content instanceof Map ? at.content.get(key) : undefined;
+}
+
+/** What a mapping has, key by key; nothing if it is no mapping. */
+export function entriesOf(at: Located | undefined): readonly [string, Located][] {
+  return at?.content instanceof Map ? [...at.content] : [];
+}
+
+/** What a list has; nothing if it is no list. */
+export function itemsOf(at: Located | undefined): readonly Located[] {
+  return at !== undefined && isList(at.content) ? at.content : [];
+}
+
+/** A text; undefined if it is none. */
+export function textOf(at: Located | undefined): string | undefined {
+  return typeof at?.content === 'string' ? at.content : undefined;
+}
+
+/** A number; undefined if it is none. */
+export function numberOf(at: Located | undefined): number | undefined {
+  return typeof at?.content === 'number' ? at.content : undefined;
+}
+
 export function pathOfKey(parent: string, key: string): string {
   if (!/^[A-Za-z0-9_-]+$/.test(key)) return `${parent}[${JSON.stringify(key)}]`;
   return parent === '' ? key : `${parent}.${key}`;
@@ -56,12 +81,13 @@ export function pathOfKey(parent: string, key: string): string {
 export interface Mistake {
   readonly line: number;
   readonly file: string;
+  readonly path: string;
   /** `FILE:LINE: PATH: what is wrong`, without the path where it is the whole file. */
   readonly text: string;
 }
 
 export function mistakeAt({ file, line, path }: Omit<Located, 'content'>, what: string): Mistake {
-  return { file, line, text: printable(`${file}:${line}: ${path === '' ? '' : `${path}: `}${what}`) };
+  return { file, line, path, text: printable(`${file}:${line}: ${path === '' ? '' : `${path}: `}${what}`) };
 }
 
 function isList(content: Content): content is readonly Located[] {

@@ -1,11 +1,21 @@
-import type { Config, InterfaceMatch, InterfaceSettings } from './config.ts';
+import type { Config, InterfaceMatch, InterfaceRule, InterfaceSettings } from './config.ts';
 
 /** What is known of an interface or tap; a rule that asks for something unknown does not fit. */
 export type Matchable = { readonly [K in keyof InterfaceMatch]?: string | undefined };
 
 /** The settings of the first rule that fits; none if no rule does. */
 export function findSettings(config: Pick<Config, 'interfaces'>, subject: Matchable): InterfaceSettings {
-  return config.interfaces.find(({ match }) => fits(match, subject))?.settings ?? {};
+  return findRule(config, subject)?.settings ?? {};
+}
+
+/** Those of them that no wish overrides. */
+export function findFinalSettings(config: Pick<Config, 'interfaces'>, subject: Matchable): InterfaceSettings {
+  const rule = findRule(config, subject);
+  return rule?.final ? rule.settings : {};
+}
+
+function findRule({ interfaces }: Pick<Config, 'interfaces'>, subject: Matchable): InterfaceRule | undefined {
+  return interfaces.find(({ match }) => fits(match, subject));
 }
 
 /** Whether every pattern given fits what is known. */

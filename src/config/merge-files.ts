@@ -1,4 +1,6 @@
 import type { ConfigFile } from './config.ts';
+import { findContradictions } from './contradictions.ts';
+import { findUnboundedChoices } from './guest-mistakes.ts';
 import {
   childOf,
   type Located,
@@ -10,14 +12,15 @@ import {
   toPlain,
 } from './located.ts';
 import { findNearest } from './nearest.ts';
+import { findProvideMistakes } from './provided.ts';
 import { readYaml } from './read-yaml.ts';
 import { type SchemaError, validateConfig } from './validator.generated.js';
 
 /**
  * The files as one value that follows the schema, later files over earlier ones, or every mistake in them.
  *
- * Each file is judged by itself, so that what another one overrides is judged as well. Only whether something is missing
- * is asked of the whole: a part may be described in several files.
+ * Each file is judged by itself, so that what another one overrides is judged as well. Only whether something is missing,
+ * or in the way of another part, is asked of the whole: it may be described in several files.
  */
 export function mergeFiles(
   files: readonly ConfigFile[],
@@ -30,10 +33,19 @@ export function mergeFiles(
   ];
   const whole = roots.length === files.length ? roots.reduce(mergeLocated) : undefined;
   if (whole !== undefined) mistakes.push(...findMistakes(whole, error => error.keyword === 'required'));
+  // What is no value of its kind is told once.
+  const told = new Set(mistakes.map(({ file, path }) => `${file} ${path}`));
+  const meant = [...roots.flatMap(findContradictions), ...(whole === undefined ? [] : findConflicts(whole))];
+  mistakes.push(...meant.filter(({ file, path }) => !told.has(`${file} ${path}`)));
   if (whole !== undefined && mistakes.length === 0) return { value: toPlain(whole) };
   const place = new Map(files.map(({ file }, index) => [file, index]));
   mistakes.sort((a, b) => place.get(a.file)! - place.get(b.file)! || a.line - b.line);
   return { mistakes: [...new Set(mistakes.map(({ text }) => text))] };
+}
+
+/** What is wrong between parts, which may be in several files. */
+function findConflicts(whole: Located): Mistake[] {
+  return [...findProvideMistakes(whole), ...findUnboundedChoices(whole)];
 }
 
 function findMistakes(root: Located, isWanted: (error: SchemaError) => boolean): Mistake[] {

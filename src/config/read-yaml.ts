@@ -68,7 +68,12 @@ class YamlReader {
     for (const { code, message, pos } of [...errors, ...warnings]) {
       const line = this.#lineAt(pos[0]);
       if (/call stack/.test(message)) this.#stop({ line }, 'nested too deeply');
-      const what = code === 'MULTIPLE_DOCS' ? 'a second document begins here' : message.split('\n')[0]!;
+      const what =
+        code === 'MULTIPLE_DOCS'
+          ? 'a second document begins here'
+          : message.startsWith('Alias cannot be an empty')
+            ? "a pattern that begins with '*' needs quotes: '*'"
+            : message.split('\n')[0]!;
       this.#mistakes.push(mistake(this.#file, { line }, what));
     }
     if (this.#mistakes.length > 0) return { root: undefined, mistakes: this.#mistakes };
@@ -109,7 +114,9 @@ class YamlReader {
     this.#aliases += 1;
     if (this.#aliases > limits.maxAliasCount) this.#stop(at, `more than ${limits.maxAliasCount} aliases`);
     const target = alias.resolve(this.#document);
-    if (target === undefined) this.#stop(at, `there is no anchor '&${alias.source}' before this alias`);
+    // A section is no pattern.
+    const hint = /[.[]/.test(at.path ?? '') ? `; a pattern that begins with '*' needs quotes: '*${alias.source}'` : '';
+    if (target === undefined) this.#stop(at, `there is no anchor '&${alias.source}' before this alias${hint}`);
     return target as ParsedNode;
   }
 

@@ -1,5 +1,5 @@
 import type { Domain } from '../model/domain.ts';
-import { directModes, isUserAlias } from '../model/interface.ts';
+import { directModes, isKeptByLibvirt, isUserAlias } from '../model/interface.ts';
 import {
   checkListLength,
   dropUndefined,
@@ -22,6 +22,7 @@ import {
   type RewriteRule,
   vlanProtocols,
 } from './config.ts';
+import { boundOf, findPolicy, type GuestPolicy } from './guest-policy.ts';
 import { matchesPattern } from './match.ts';
 import { findNearest } from './nearest.ts';
 
@@ -34,6 +35,8 @@ export interface Wish {
   readonly settings: InterfaceSettings;
   /** Where it is to be connected on a host that the guest comes to. */
   readonly place?: GuestPlace;
+  /** The settings that it may make weaker than configured. */
+  readonly loosen?: GuestPolicy['loosen'];
 }
 
 export type GuestPlace = Pick<RewriteRule, (typeof guestPlaces)[number] | 'bridge'>;
@@ -51,7 +54,11 @@ export interface Wishes {
  *
  * What is not allowed is not even read. Nothing is thrown, except for a list that no guest has.
  */
-export function readWishes(domain: Pick<Domain, 'element' | 'owner'>, guests: Config['guests']): Wishes {
+export function readWishes(
+  domain: Pick<Domain, 'element' | 'owner' | 'name' | 'uuid'>,
+  guests: Config['guests'],
+): Wishes {
+  const policy = findPolicy(guests, domain);
   const elements = domain.element
     .childrenNamed('metadata')
     .flatMap(metadata => metadata.children)
@@ -65,7 +72,7 @@ export function readWishes(domain: Pick<Domain, 'element' | 'owner'>, guests: Co
     const refuse = (line: string) => void refusals.push(printable(line));
     const name = element.attribute('mac') ?? element.attribute('tap') ?? index;
     const owner = `${domain.owner}, interface ${name} in <metadata>`;
-    const wish = attempt(refuse, () => readWish(owner, element, { guests, refuse }));
+    const wish = attempt(refuse, () => readWish(owner, element, { policy, refuse }));
     if (wish === undefined) continue;
     if (findWish(wishes, wish) === undefined) wishes.push(wish);
     else refuse(`${owner}: it is there twice, the second time in line ${element.line}`);
@@ -80,39 +87,47 @@ interface Which {
 
 /** The settings wished for an interface: by its MAC address, else by the name of its tap. */
 export function findWish(wishes: readonly Wish[], which: Which): InterfaceSettings | undefined {
-  return find(wishes, which)?.settings;
+  return findWhole(wishes, which)?.settings;
 }
 
 /** Where an interface is to be connected on a host that its guest comes to. */
 export function findPlace(wishes: readonly Wish[], which: Which): GuestPlace {
-  return find(wishes, which)?.place ?? {};
+  return findWhole(wishes, which)?.place ?? {};
 }
 
-function find(wishes: readonly Wish[], { mac, tap }: Which): Wish | undefined {
+/** The whole wish for an interface. */
+export function findWhole(wishes: readonly Wish[], { mac, tap }: Which): Wish | undefined {
   const wanted = mac?.toLowerCase();
   const byMac = wanted === undefined ? undefined : wishes.find(wish => wish.mac === wanted);
   return byMac ?? (tap === undefined ? undefined : wishes.find(wish => wish.mac === undefined && wish.tap === tap));
 }
 
 interface Context {
-  readonly guests: Config['guests'];
+  readonly policy: GuestPolicy;
   readonly refuse: (line: string) => void;
 }
 
-function readWish(owner: Owner, element: XmlElement, { guests, refuse }: Context): Wish {
+function readWish(owner: Owner, element: XmlElement, { policy, refuse }: Context): Wish {
   const which = readWhich(owner, element);
   const granted: Record<string, unknown> = {};
   for (const name of element.attributes.keys()) {
     if (name === 'mac' || name === 'tap' || name === 'xmlns' || name.includes(':')) continue;
     if (!isSetting(name)) refuse(`${owner}: ${unknownAttribute(name)}`);
-    else if (!guests.allow.includes(name)) refuse(`${owner}: the configuration does not let guests choose '${name}'`);
-    else granted[name] = attempt(refuse, () => readSetting(owner, element, { name, guests }));
+    else if (!policy.allow.includes(name)) refuse(`${owner}: the configuration does not let guests choose '${name}'`);
+    else granted[name] = attempt(refuse, () => readBounded(owner, element, { name, policy }));
   }
   const isPlace = ([name]: [string, unknown]) => (guestPlaces as readonly string[]).includes(name);
   const entries = Object.entries(dropUndefined(granted));
   const place = Object.fromEntries(entries.filter(isPlace)) as GuestPlace;
   const settings = Object.fromEntries(entries.filter(entry => !isPlace(entry))) as InterfaceSettings;
-  return { ...which, settings, ...(Object.keys(place).length > 0 && { place }) };
+  const { loosen } = policy;
+  return { ...which, settings, ...(Object.keys(place).length > 0 && { place }), ...(loosen && { loosen }) };
+}
+
+function readBounded(owner: Owner, element: XmlElement, asked: { name: GuestChoice; policy: GuestPolicy }): unknown {
+  const value = readSetting(owner, element, asked);
+  const expected = boundOf(asked.policy, asked.name, value);
+  return expected === undefined ? value : wrongValue(owner, element, { place: `@${asked.name}`, expected });
 }
 
 /** By MAC address or by tap, not both: two answers to one question could differ. */
@@ -134,22 +149,23 @@ function readWhich(owner: Owner, element: XmlElement): { mac: MacAddress } | { t
 function readSetting(
   owner: Owner,
   element: XmlElement,
-  { name, guests }: { name: GuestChoice; guests: Config['guests'] },
+  { name, policy }: { name: GuestChoice; policy: GuestPolicy },
 ): unknown {
   switch (name) {
     case 'bridge':
-      return readChoice(owner, element, { name, among: guests.bridges, isName: isLinkName });
+      return readChoice(owner, element, { name, among: policy.bridges, isName: isLinkName });
     case 'network':
-      return readChoice(owner, element, { name, among: guests.networks });
+      return readChoice(owner, element, { name, among: policy.networks });
     case 'dev':
-      return readChoice(owner, element, { name, among: guests.devices, isName: isLinkName });
+      return readChoice(owner, element, { name, among: policy.devices, isName: isLinkName });
     case 'vfs':
-      return readChoice(owner, element, { name, among: guests.devices, isName: isLinkName }).split(',');
+      return readChoice(owner, element, { name, among: policy.devices, isName: isLinkName }).split(',');
     case 'mode':
       return readOneOf(owner, element, name, directModes);
     case 'target': {
       const target = element.attribute('target')!;
       if (!isLinkName(target)) wrongValue(owner, element, { place: '@target', expected: 'a link name' });
+      if (isKeptByLibvirt(target)) wrongValue(owner, element, { place: '@target', expected: "none of libvirt's own" });
       return target;
     }
     case 'alias': {

@@ -17,9 +17,10 @@ export async function act(
   { config: readConfig, effects }: HookContext,
 ): Promise<string[]> {
   const config = await readConfig();
-  if (isPassive(config)) return [];
+  const outdated = config.outdated === undefined ? [] : [config.outdated];
+  if (isPassive(config)) return outdated;
   const { wishes, refusals } = readWishes(guest.domain, config.guests);
-  return [...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
+  return [...outdated, ...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
 }
 
 /** More findings of one call than anybody reads in a log; all of them are in the record. */

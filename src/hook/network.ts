@@ -46,7 +46,9 @@ export async function handleNetwork(
 
 /** Makes what the network stands on and the configuration provides; the network cannot start without it. */
 async function provideFor(network: Network, { config, effects, log }: HookContext): Promise<void> {
-  const changes = planNetworkStart(network, await config());
+  const current = await config();
+  if (current.outdated !== undefined) log.warn(`${network.owner}, start: ${current.outdated}`);
+  const changes = planNetworkStart(network, current);
   // All of it is shared: the ledgers are those of the devices.
   const ledger = { read: () => [], append: () => {}, replace: () => {} };
   const user = userOf(network);
@@ -133,7 +135,8 @@ async function refuseUsed(
 
 async function setUp(port: NetworkPort, network: Network, { config: read, effects }: HookContext): Promise<string[]> {
   const config = await read();
-  return isPassive(config) ? [] : actOnPort(port, network, { config, effects });
+  const outdated = config.outdated === undefined ? [] : [config.outdated];
+  return [...outdated, ...(isPassive(config) ? [] : await actOnPort(port, network, { config, effects }))];
 }
 
 /** libvirt has given the device back by now, as it does it. */

@@ -15,6 +15,8 @@ export async function receive(
 ): Promise<string> {
   const { memory, effects, libvirtVersion: version } = context;
   const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
+  const { outdated } = planning.config;
+  if (outdated !== undefined) context.log.warn(`guest '${guest}', ${operation}: ${outdated}`);
   // Two guests that come at once must not be promised the same VF.
   const unlock = await effects.lock(mayPick(planning.config) ? ['vf picks'] : []);
   try {
@@ -30,13 +32,19 @@ async function rewriteAndAnnounce(
   document: XmlDocument,
   { planning, context }: { planning: Planning; context: HookContext },
 ): Promise<string> {
-  const { changes, picks, ...rewritten } = await rewriteForHost(document, planning, {
+  const {
+    changes,
+    picks,
+    refused: findings,
+    ...rewritten
+  } = await rewriteForHost(document, planning, {
     usersBeside: context.deviceUsers,
     arrives: true,
   });
   const domain = readDomain(rewritten.document);
   const view = viewOf(domain, context);
-  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks }));
+  context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks, findings }));
+  for (const finding of findings) context.log.warn(`${domain.owner}, ${operation}: ${finding}`);
   for (const change of changes) context.log.info(`${domain.owner}, ${operation}: ${change}`);
   return rewritten.document === document ? '' : rewritten.document.text;
 }

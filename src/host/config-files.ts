@@ -1,8 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Config, type ConfigFile, defaultConfig, parseConfig, reviveConfig } from '../config/config.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
 import { listDirectory, readFileIfAny, writeFileAtomically } from './files.ts';
+import { keepGoodConfig, readGoodConfig } from './good-config.ts';
 import type { HostPaths } from './paths.ts';
 
 /** A cache made by another version of actualnet, whose `Config` has another form, is not used. */
@@ -12,22 +13,59 @@ const cacheVersion = JSON.stringify(defaultConfig);
 const maxBytes = 1024 * 1024 + 1;
 
 /**
- * The configuration of this host; the defaults if there is none.
+ * The configuration of this host; the defaults if there is none. One that has become bad does not count: the last good one
+ * goes on, and says so in `outdated`. Throws `CONFIG` with the first mistake, or `FILE`, if no good one is known.
  *
  * What was parsed is kept as `config.json` in the state directory, together with what the files looked like, so that a
- * hook call need not load the YAML parser. Throws `CONFIG` with the first mistake.
+ * hook call need not load the YAML parser.
  */
 export async function loadConfig(paths: HostPaths): Promise<Config> {
-  const names = listConfigFiles(paths);
-  if (names.length === 0) return defaultConfig;
   const cacheFile = path.join(paths.state, 'config.json');
-  const cached = readCache(cacheFile, names.flatMap(identifyFile));
-  if (cached !== undefined) return cached;
-  const read = readAll(names);
-  const result = await parseConfig(read);
-  if ('mistakes' in result) throw configError(result.mistakes);
-  writeCache(cacheFile, { identities: read.map(({ identity }) => identity), config: result.config });
-  return result.config;
+  let cache: Cache | undefined;
+  let identities: readonly Identity[] | undefined;
+  try {
+    const names = listConfigFiles(paths);
+    if (names.length === 0) return defaultConfig;
+    cache = readCache(cacheFile);
+    if (cache !== undefined && JSON.stringify(cache.files) === JSON.stringify(names.flatMap(identifyFile)))
+      return cache.config;
+    const read = readAll(names);
+    identities = read.map(({ identity }) => identity);
+    const result = await parseConfig(read);
+    if ('mistakes' in result) throw configError(result.mistakes);
+    const good = { accepted: new Date().toISOString(), config: result.config };
+    writeCache(cacheFile, { ...good, version: cacheVersion, files: identities });
+    keepGoodConfig(paths, { accepted: good.accepted, files: read });
+    return good.config;
+  } catch (error) {
+    const last = await lastGood(paths, cache ?? readCache(cacheFile));
+    if (last === undefined) throw error;
+    const config = outdatedBy(error, last);
+    if (identities !== undefined)
+      writeCache(cacheFile, { accepted: last.accepted, config, version: cacheVersion, files: identities });
+    return config;
+  }
+}
+
+interface GoodConfig {
+  /** When it was first read. */
+  readonly accepted: string;
+  readonly config: Config;
+}
+
+/** What a cache holds is always the last good one; it ends with the next boot, and with another version of actualnet. */
+async function lastGood(paths: HostPaths, cache: GoodConfig | undefined): Promise<GoodConfig | undefined> {
+  const kept = cache === undefined ? readGoodConfig(paths) : undefined;
+  if (kept === undefined) return cache;
+  const result = await parseConfig(kept.files);
+  return 'config' in result ? { accepted: kept.accepted, config: result.config } : undefined;
+}
+
+function outdatedBy(error: unknown, { accepted, config }: GoodConfig): Config {
+  return {
+    ...config,
+    outdated: `the configuration read at ${accepted} goes on counting, as it cannot be used as it is now: ${errorLine(error)}`,
+  };
 }
 
 /** The files that make up the configuration, in the order in which they are merged. */
@@ -51,6 +89,19 @@ function listConfigFiles(paths: HostPaths): string[] {
     const isThere = fs.lstatSync(main, { throwIfNoEntry: false }) !== undefined;
     return [...(isThere ? [main] : []), ...parts.map(name => path.join(directory, name))];
   });
+}
+
+/** Files beside them that look like parts of the configuration, and that nobody reads. */
+export function listUnreadConfigFiles(paths: HostPaths): string[] {
+  const read = new Set(listConfigFiles(paths));
+  return reading(paths.config, () =>
+    [paths.config, path.join(paths.config, 'conf.d')].flatMap(directory =>
+      listDirectory(directory)
+        .filter(name => /^[^.].*\.ya?ml$/i.test(name))
+        .map(name => path.join(directory, name))
+        .filter(file => !read.has(file)),
+    ),
+  );
 }
 
 /** What a file looked like: path, mtimeMs, size, ino. */
@@ -99,26 +150,25 @@ function readConfigFile(file: string): ReadFile {
   }
 }
 
-interface Cache {
+interface Cache extends GoodConfig {
   readonly version: string;
+  /** What is in force while the files look like this. */
   readonly files: readonly Identity[];
-  readonly config: unknown;
 }
 
-/** A cache that cannot be read or was made of other files is none. */
-function readCache(file: string, identities: readonly Identity[]): Config | undefined {
+/** A cache that cannot be read is none. */
+function readCache(file: string): Cache | undefined {
   try {
     const cache = JSON.parse(readFileIfAny(file)?.toString('utf8') ?? 'null') as Cache | null;
-    if (cache?.version !== cacheVersion || JSON.stringify(cache.files) !== JSON.stringify(identities)) return undefined;
-    return reviveConfig(cache.config);
+    if (cache?.version !== cacheVersion) return undefined;
+    return { ...cache, config: reviveConfig(cache.config) };
   } catch {
     return undefined;
   }
 }
 
 /** Without a cache everything works, only slower: whoever may not write it needs none. */
-function writeCache(file: string, { identities, config }: { identities: readonly Identity[]; config: Config }): void {
-  const cache: Cache = { version: cacheVersion, files: identities, config };
+function writeCache(file: string, cache: Cache): void {
   try {
     writeFileAtomically(file, `${JSON.stringify(cache)}\n`);
   } catch {}

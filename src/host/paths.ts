@@ -8,6 +8,8 @@ export interface HostPaths {
   readonly config: string;
   /** Ours: what the hooks remember, until the next boot. */
   readonly state: string;
+  /** Ours: what outlives the next boot. */
+  readonly lasting: string;
   /** Ours: the log file. */
   readonly log: string;
   /** libvirt's: run-time network status and ports. Read only. */
@@ -38,6 +40,7 @@ export function hostPaths(root: string): HostPaths {
     root,
     config: path.join(root, 'etc/actualnet'),
     state: path.join(root, 'run/actualnet'),
+    lasting: path.join(root, 'var/lib/actualnet'),
     log: path.join(root, 'var/log/actualnet.log'),
     libvirtNetworkStatus: path.join(root, 'run/libvirt/network'),
     libvirtNetworkConfig: path.join(root, 'etc/libvirt/qemu/networks'),

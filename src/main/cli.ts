@@ -1,11 +1,7 @@
-import fs from 'node:fs';
-import path from 'node:path';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import type { CommandIo } from '../cli/io.ts';
 import { hookDrivers } from '../hook/phases.ts';
-import { readConfigFiles } from '../host/config-files.ts';
-import { listDirectory } from '../host/files.ts';
+import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
 import {
   findGuestDefinition,
   findLibvirtVersion,
@@ -16,12 +12,11 @@ import {
 import { fileMemory } from '../host/memory.ts';
 import { hasWitness } from '../host/one-witness.ts';
 import { tryReadRunState } from '../host/run-states.ts';
-import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
-import { parseXml } from '../xml/document.ts';
+import { commandIo } from './command-io.ts';
 import { ownEffects } from './effects.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { attachModule, detachModule } from './hotplug-commands.ts';
@@ -34,39 +29,7 @@ const memory = fileMemory(paths, Date.now);
 const dash = '/dev/stdin';
 const words = wordsFor(hideBin(process.argv), dash);
 
-const readInput = (file: string) => (file === dash ? readStdin() : fs.readFileSync(file));
-
-const io: CommandIo = {
-  readText(file) {
-    try {
-      return Buffer.from(readInput(file)).toString();
-    } catch (cause) {
-      throw new ActualnetError('FILE', `cannot read '${file}': ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
-        cause,
-      });
-    }
-  },
-  readDocument(file) {
-    try {
-      return parseXml(readInput(file));
-    } catch (cause) {
-      const name = file === dash ? 'stdin' : `'${file}'`;
-      if (cause instanceof ActualnetError) {
-        throw new ActualnetError(cause.code, `${name}: ${cause.message}`, { hint: cause.hint, cause });
-      }
-      throw new ActualnetError('FILE', `cannot read ${name}: ${(cause as NodeJS.ErrnoException).code ?? cause}`, {
-        cause,
-      });
-    }
-  },
-  listFiles(directory) {
-    if (!fs.existsSync(directory)) throw new ActualnetError('FILE', `there is no directory '${directory}'`);
-    return listDirectory(directory)
-      .filter(name => name.endsWith('.xml'))
-      .map(name => path.join(directory, name));
-  },
-  write: text => writeAll(1, text),
-};
+const io = commandIo(dash);
 
 const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
 
@@ -74,9 +37,25 @@ const runsHere = (guest: string) => tryReadRunState(paths, guest) !== undefined;
 
 /** What planning needs of this host. */
 async function planningContext() {
-  const { config, effects, libvirtVersion: version } = hookContext(paths);
-  return { config: await config(), effects, findNetwork: memory.findNetwork, version };
+  const { effects, libvirtVersion: version } = hookContext(paths);
+  const config = await loadConfig(paths);
+  if (config.outdated !== undefined) warnOnce(config.outdated);
+  return { config, effects, findNetwork: memory.findNetwork, version };
 }
+
+const warned = new Set<string>();
+
+function warnOnce(line: string): void {
+  if (!warned.has(line)) process.stderr.write(`warning: ${printable(line)}\n`);
+  warned.add(line);
+}
+
+/** What is wrong with the configuration, if anything is. */
+const configProblem = () =>
+  loadConfig(paths).then(
+    config => config.outdated,
+    error => `no guest can start: ${errorLine(error)}`,
+  );
 
 /** Planning is read anew for each step: a command may wait long for a guest. */
 async function hotplugging() {
@@ -257,7 +236,8 @@ async function main(): Promise<void> {
         const { statusCommand } = await import('../cli/status.ts');
         const witness = (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined;
         const { guest, format } = argv;
-        statusCommand({ guest, format, memory, witness, effects: ownEffects(paths, Date.now) }, io);
+        const problem = await configProblem();
+        statusCommand({ guest, format, memory, witness, problem, effects: ownEffects(paths, Date.now) }, io);
       },
     )
     .command(attachModule(hotplugging, io))
@@ -283,7 +263,8 @@ async function main(): Promise<void> {
         y.option('format', { choices: ['text', 'json'] as const, default: 'text' as const, describe: 'output format' }),
       async argv => {
         const { checkCommand } = await import('../cli/check.ts');
-        if (!(await checkCommand({ files: readConfigFiles(paths), format: argv.format }, io))) process.exitCode = 1;
+        const files = { files: readConfigFiles(paths), unread: listUnreadConfigFiles(paths) };
+        if (!(await checkCommand({ ...files, format: argv.format }, io))) process.exitCode = 1;
       },
     )
     .demandCommand(1, 'a command is needed')

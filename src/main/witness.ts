@@ -57,17 +57,20 @@ export async function runWitness(
   const uuids = new Map<string, Uuid>();
   let config: Config | undefined;
   let mistake = '';
+  const tellMistake = (line: string) => {
+    if (line !== mistake && line !== '') log.warn(line);
+    mistake = line;
+  };
   /** The last one without a mistake: whoever mends it must not leave guests where they are not. */
   const reload = async () => {
     try {
       const before = config;
       config = await loadConfig(paths);
-      mistake = '';
+      tellMistake(config.outdated ?? '');
       // What was not asked for before is due now, for guests that run already.
       if (before !== undefined && isPassive(before) && !isPassive(config)) witness.again();
     } catch (error) {
-      if (mistake !== errorLine(error)) log.warn(errorLine(error));
-      mistake = errorLine(error);
+      tellMistake(errorLine(error));
     }
   };
   const planning = async () => {

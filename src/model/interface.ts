@@ -185,6 +185,14 @@ export function isUserAlias(alias: string): boolean {
   return /^ua-[A-Za-z0-9_-]*$/.test(alias);
 }
 
+/**
+ * Whether libvirt takes a target's name in a definition for one that it has given itself, and forgets it
+ * (VIR_NET_GENERATED_VNET_PREFIX and its like).
+ */
+export function isKeptByLibvirt(name: string): boolean {
+  return /^(vnet|macvtap|macvlan)/.test(name);
+}
+
 /** Where a host device is and what libvirt does with it, wherever it stands. */
 export function readHostDevice(
   owner: Owner,
@@ -225,7 +233,7 @@ function readTarget(owner: Owner, element: XmlElement, form: DocumentForm): Inte
   const target = element.child('target');
   const managed = readYesNo(owner, target, 'managed') ?? true;
   const dev = readText(target, 'dev');
-  const isGenerated = form === 'inactive' && managed && /^(vnet|macvtap|macvlan)/.test(dev ?? '');
+  const isGenerated = form === 'inactive' && managed && isKeptByLibvirt(dev ?? '');
   return dropUndefined({ dev: isGenerated ? undefined : dev, managed });
 }
 

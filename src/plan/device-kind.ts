@@ -47,7 +47,7 @@ export function kindOfVf(device: Plugged, host: HostView): DeviceKind {
  */
 export function placeOfTap(
   tap: { readonly dev: string | undefined; readonly isOwn: boolean; hasScript?: boolean; postponed?: boolean },
-  { bridge }: InterfaceSettings,
+  { bridge }: { readonly bridge: string | undefined },
   { config, host }: { readonly config: Config; readonly host: HostView },
 ): { readonly bridge: string | undefined; readonly kind: DeviceKind } {
   const { dev, isOwn, hasScript = false, postponed = false } = tap;

@@ -1,6 +1,5 @@
 import type { Config, InterfaceSettings } from '../config/config.ts';
-import { findSettings, type Matchable } from '../config/match.ts';
-import { findWish, type Wish } from '../config/wishes.ts';
+import type { Wish } from '../config/wishes.ts';
 import { type CommandLine, type CommandLineObject, commandLineHostdevs } from '../model/command-line.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
@@ -10,6 +9,7 @@ import type { PciAddress } from '../model/pci-address.ts';
 import type { Vlan } from '../model/vlan.ts';
 import { recordedActual } from '../resolve/actual.ts';
 import type { GuestView } from '../transform/guest-view.ts';
+import { type Asked, askedOf, weigh } from './asked.ts';
 import { kindOfActual, kindOfVf, placeOfTap } from './device-kind.ts';
 import type { HostView } from './host-view.ts';
 import { whyAtOnce } from './postponed-taps.ts';
@@ -50,6 +50,8 @@ export interface GuestDevice {
   /** What is asked for and can be had. */
   readonly settings: InterfaceSettings;
   readonly unsettable: readonly Unsettable[];
+  /** A line for each wish of the guest's that does not count. */
+  readonly refused: readonly string[];
 }
 
 /** A PCI device that the guest gets. */
@@ -136,7 +138,13 @@ export function pluggedDevice(plug: NonNullable<NetworkPort['plug']>): GuestDevi
     chosen: true,
     settings: {},
     unsettable: [],
+    refused: [],
   };
+}
+
+/** A line for each wish that does not count. */
+export function refusedWishes(devices: readonly GuestDevice[]): string[] {
+  return devices.flatMap(({ name, refused }) => refused.map(line => `${name}: ${line}`));
 }
 
 interface Context {
@@ -274,23 +282,21 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
   return judged(device, { asked, kind, trust: undefined }, context);
 }
 
-type Connection = Omit<GuestDevice, 'kind' | 'settings' | 'unsettable'>;
+type Connection = Omit<GuestDevice, 'kind' | 'settings' | 'unsettable' | 'refused'>;
 
 /** With what is asked for it: its bridge's own settings below the rule's and the guest's, parted into what it can have and what not. */
 function judged(
   device: Connection,
-  { asked, kind, trust }: { asked: InterfaceSettings; kind: DeviceKind; trust: boolean | undefined },
+  { asked, kind, trust }: { asked: Asked; kind: DeviceKind; trust: boolean | undefined },
   { config, host }: Pick<Context, 'config' | 'host'>,
 ): GuestDevice {
   const { bridge } = device;
   const ofBridge = bridge === undefined || !Object.hasOwn(config.bridges, bridge) ? undefined : config.bridges[bridge];
-  const all = {
-    ...(ofBridge && { keepForwardingTable: ofBridge.keepForwardingTable, isolated: ofBridge.isolated }),
-    ...asked,
-  };
+  const own = ofBridge ? { keepForwardingTable: ofBridge.keepForwardingTable, isolated: ofBridge.isolated } : {};
+  const { settings: all, refused } = weigh(own, asked);
   const { settings, unsettable } = judgeSettings(all, kind, { ...device, config, host });
   const isVf = kind === 'VF' || kind === 'macvtap on a VF';
-  return { ...device, kind, settings: isVf ? withTrust(settings, trust) : settings, unsettable };
+  return { ...device, kind, settings: isVf ? withTrust(settings, trust) : settings, unsettable, refused };
 }
 
 /** What rules can go by for a host device. */
@@ -308,9 +314,4 @@ function singleVlan(vlan: Vlan | undefined): number | undefined {
 function withTrust(settings: InterfaceSettings, trustGuestRxFilters: boolean | undefined): InterfaceSettings {
   const trust = settings.trust ?? trustGuestRxFilters;
   return trust === undefined ? settings : { ...settings, trust };
-}
-
-/** The first rule that fits, then what the guest asks for. */
-function askedOf({ guest, config, wishes }: Context, device: Matchable): InterfaceSettings {
-  return { ...findSettings(config, { ...device, guest }), ...findWish(wishes, device) };
 }

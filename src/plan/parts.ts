@@ -20,6 +20,7 @@ export function provideParts(names: readonly string[], config: Config): Change[]
     visited.add(name);
     if (Object.hasOwn(config.provide.vlans, name)) {
       const { link, id } = config.provide.vlans[name]!;
+      provide(link);
       changes.set(name, part(name, [{ subject: { kind: 'link', dev: name }, to: { type: 'vlan', link, id } }]));
     } else if (Object.hasOwn(config.provide.vfs, name)) {
       const { count, unmanaged } = config.provide.vfs[name]!;

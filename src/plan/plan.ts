@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { listChoices } from '../config/guest-policy.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import { forwardingEntries, quietPort } from './forwarding.ts';
@@ -21,7 +22,7 @@ export function isPassive({ bridges, taps, macvtap, hostdevs, provide, interface
   const sections = [bridges, provide.bridges, provide.vlans, provide.vfs];
   const named = sections.some(section => Object.keys(section).length > 0);
   const switched = taps.create || macvtap.manage || hostdevs.restore || hostdevs.bind;
-  return !named && !switched && interfaces.length === 0 && guests.allow.length === 0;
+  return !named && !switched && interfaces.length === 0 && listChoices(guests).size === 0;
 }
 
 /** `prepare`: missing bridges, the taps that libvirt does not make, and what it will change on devices that are known by now. */

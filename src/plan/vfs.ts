@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { listChoices } from '../config/guest-policy.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { formatVfRate, formatVfVlan } from '../model/vf-values.ts';
 import { type Change, type Value, type VfSetting, vfSettings } from './change.ts';
@@ -107,7 +108,8 @@ export function asksForVf({ settings }: GuestDevice): boolean {
 
 /** Whether guests may ask for such things in their metadata. */
 export function guestsMayAskForVf({ guests }: Config): boolean {
-  return settingsOfVfs.some(name => guests.allow.includes(name));
+  const choices = listChoices(guests);
+  return settingsOfVfs.some(name => choices.has(name));
 }
 
 /** libvirt's VLAN with the priority and protocol it cannot set, or ours where it sets none. Without a VLAN neither means anything. */

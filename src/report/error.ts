@@ -1,3 +1,5 @@
+import { visible } from './visible.ts';
+
 /**
  * Every code an administrator can meet, in the order of `docs/errors.md`, which explains each one.
  */
@@ -71,11 +73,8 @@ export function asActualnetError(error: unknown): ActualnetError {
 
 const maxLineLength = 2000;
 
-/** `text` on one line: control characters are escaped as in JSON, and an overlong line is cut. */
+/** `text` on one line, with everything in it to be seen; an overlong line is cut. */
 export function printable(text: string): string {
-  const line = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, character => {
-    const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character];
-    return short ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+  const line = visible(text);
   return line.length <= maxLineLength ? line : `${line.slice(0, maxLineLength)}...`;
 }

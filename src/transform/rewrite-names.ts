@@ -1,6 +1,6 @@
 import { commandLineNames, readOverrides } from '../model/command-line.ts';
 import type { Domain, Hostdev } from '../model/domain.ts';
-import { type Interface, isUserAlias } from '../model/interface.ts';
+import { type Interface, isKeptByLibvirt, isUserAlias } from '../model/interface.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import type { XmlElement } from '../xml/document.ts';
 import { assignAliases, type Named } from './aliases.ts';
@@ -21,7 +21,7 @@ export function retarget(
   const { element, target, type } = iface;
   if (target.dev === dev) return nothing;
   if (type === 'hostdev') refuse('a host device has no target');
-  if (/^(vnet|macvtap|macvlan)/.test(dev))
+  if (isKeptByLibvirt(dev))
     refuse(`libvirt takes '${dev}' for a name of its own and forgets it`, 'choose another prefix');
   const present = element.child('target');
   return {

@@ -1,4 +1,5 @@
 import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
+import { listChoices } from '../config/guest-policy.ts';
 import { fits } from '../config/match.ts';
 import { findPlace, findWish, type GuestPlace, readWishes, type Wish } from '../config/wishes.ts';
 import { commandLineHostdevs } from '../model/command-line.ts';
@@ -36,6 +37,8 @@ export interface Rewrite {
   readonly document: XmlDocument;
   readonly changes: readonly string[];
   readonly picks: readonly PciAddress[];
+  /** A line for each thing that the guest asks for against a final rule. */
+  readonly refused: readonly string[];
 }
 
 /**
@@ -44,8 +47,9 @@ export interface Rewrite {
  * refuse, or take and then fail on, and `POOL_EXHAUSTED` without a free VF.
  */
 export function rewriteGuest(document: XmlDocument, context: RewriteContext): Rewrite {
-  const mayChoose = [...guestPlaces, 'bridge' as const].some(place => context.guests.allow.includes(place));
-  if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [] };
+  const choices = listChoices(context.guests);
+  const mayChoose = [...guestPlaces, 'bridge' as const].some(place => choices.has(place));
+  if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [], refused: [] };
   const domain = readDomain(document, context.version);
   const { wishes } = readWishes(domain, context.guests);
   const ruling = { domain, wishes, ...context };
@@ -65,7 +69,12 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
     if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: after 'rewrite': ${broken}`);
     requireSupported(after, ruling);
   }
-  return { document: rewritten, changes: results.flatMap(({ changes }) => changes), picks: [...picks] };
+  return {
+    document: rewritten,
+    changes: results.flatMap(({ changes }) => changes),
+    picks: [...picks],
+    refused: domain.interfaces.flatMap(iface => refusedPlaces(iface, ruling)),
+  };
 }
 
 /** What no state of the host can mend. */
@@ -121,13 +130,13 @@ type Context = Ruling & {
 /** A rule, and where it comes from. */
 type Ruled = { readonly rule: RewriteRule; readonly source: string };
 
-/** The first rule that fits; what the guest may choose of its connection goes before what the rule says of it. */
-function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
+/** The first rule that fits. */
+function writtenRuleOf(iface: Interface, context: Ruling): Ruled | undefined {
   const { source, target, hostDevice } = iface;
   const address = hostDevice?.address;
   // VFs are for host devices only.
   const isMeant = ({ vfs }: RewriteRule) => vfs === undefined || iface.type === 'hostdev';
-  const found = findRule(context, isMeant, {
+  return findRule(context, isMeant, {
     guest: context.domain.name,
     mac: iface.mac,
     network: source.network,
@@ -138,7 +147,12 @@ function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
     address,
     pf: (address && context.pfOf(address)) ?? undefined,
   });
-  const place = placeOf(iface, context.wishes);
+}
+
+/** That rule; what the guest may choose of its connection goes before what the rule says of it, unless it is final. */
+function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
+  const found = writtenRuleOf(iface, context);
+  const place = withoutFinal(placeOf(iface, context.wishes), found?.rule);
   if (Object.keys(place).length === 0) return found;
   // One connection in the place of the other; what is said of something else is followed beside it.
   const { network, portgroup, bridge, dev, mode, ...others } = found?.rule ?? { match: {} };
@@ -151,6 +165,29 @@ function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
           ? { network, portgroup }
           : { network, portgroup, bridge, dev, mode };
   return { rule: { ...others, ...dropUndefined(beside), ...place }, source: 'what its <metadata> asks for' };
+}
+
+const connecting = ['network', 'portgroup', 'bridge', 'dev', 'mode'] as const;
+
+/** What a final rule says of a connection, a VF, a name stands against what the guest asks for. */
+function withoutFinal(place: GuestPlace, rule: RewriteRule | undefined): GuestPlace {
+  if (!rule?.final) return place;
+  const connects = connecting.some(key => rule[key] !== undefined);
+  const isFixed = (key: string) =>
+    rule[key as keyof GuestPlace] !== undefined || (connects && (connecting as readonly string[]).includes(key));
+  return Object.fromEntries(Object.entries(place).filter(([key]) => !isFixed(key)));
+}
+
+function refusedPlaces(iface: Interface, context: Ruling): string[] {
+  const found = writtenRuleOf(iface, context);
+  const place = placeOf(iface, context.wishes);
+  const heeded = withoutFinal(place, found?.rule);
+  return Object.keys(place)
+    .filter(key => !(key in heeded))
+    .map(
+      key =>
+        `interface ${iface.mac ?? iface.index}: '${key}' in its <metadata> does not count: ${found?.source} is final`,
+    );
 }
 
 /** The bridge of an ethernet interface is no matter of its document. */

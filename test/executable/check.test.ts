@@ -26,7 +26,7 @@ describe('check', () => {
     const { status, stdout } = host.cli(['check', '--format', 'json']);
     expect({ status, answer: JSON.parse(stdout) }).toEqual({
       status: 0,
-      answer: { files: [inConfig('config.yaml'), inConfig('conf.d/a.yaml')], mistakes: [] },
+      answer: { files: [inConfig('config.yaml'), inConfig('conf.d/a.yaml')], mistakes: [], remarks: [] },
     });
   });
 
@@ -52,6 +52,34 @@ describe('check', () => {
     expect(JSON.parse(host.cli(['check', '--format', 'json']).stdout)).toMatchObject({
       mistakes: [],
       inert: [expect.stringContaining(line)],
+    });
+  });
+
+  test('remarks on what is hardly meant, and on files that nobody reads, and finds no mistake in that', () => {
+    writeFileSync(inConfig('config.yaml'), 'interfaces: [{ match: {} }, { match: { guest: web } }]\n');
+    for (const name of [
+      'conf.d/20-lab.yml',
+      'conf.d/A.YAML',
+      'conf.d/.swp.yml',
+      'conf.d/old.yaml~',
+      'config.yml',
+      'net.yaml',
+    ])
+      writeFileSync(inConfig(name), 'nonsense: 1\n');
+    const remarks = [
+      `${inConfig('config.yaml')}:1: interfaces[1]: never counts: the rule before it, interfaces[0] in ${inConfig('config.yaml')}:1, fits everything that it fits`,
+      ...['config.yml', 'net.yaml', 'conf.d/20-lab.yml', 'conf.d/A.YAML'].map(
+        name => `${inConfig(name)}: is not read: only config.yaml and conf.d/*.yaml are`,
+      ),
+    ];
+    const text = ['configuration is fine: 1 file', ...remarks.map(remark => `remark: ${remark}`)];
+    expect(host.cli(['check'])).toEqual({ status: 0, stdout: `${text.join('\n')}\n`, stderr: '' });
+    const { status, stdout } = host.cli(['check', '--format', 'json']);
+    expect({ status, ...JSON.parse(stdout) }).toEqual({
+      status: 0,
+      files: [inConfig('config.yaml')],
+      mistakes: [],
+      remarks,
     });
   });
 

@@ -8,7 +8,7 @@ import { commandFor } from '../../../src/plan/command.ts';
 import { guestDevices } from '../../../src/plan/guest-devices.ts';
 import type { HostView, LinkState } from '../../../src/plan/host-view.ts';
 import { wantedBy } from '../../../src/plan/leftovers.ts';
-import { planNetworkStart } from '../../../src/plan/parts.ts';
+import { planNetworkStart, provideParts } from '../../../src/plan/parts.ts';
 import {
   hostSideMac,
   isPassive,
@@ -238,9 +238,9 @@ function parse(text: string) {
 }
 
 describe('parts to provide', () => {
-  test('come with what they stand on, and a circle ends', async () => {
+  test('come with what they stand on', async () => {
     const asked = await config(
-      'provide: { bridges: { br7: { ports: [eth0.5, br7], vlanFiltering: true } }, vlans: { eth0.5: { link: eth0, id: 5 } } }',
+      'provide: { bridges: { br7: { ports: [eth0.5], vlanFiltering: true } }, vlans: { eth0.5: { link: eth0, id: 5 } } }',
     );
     const changes = planNetworkStart(
       network("<network><name>n</name><forward mode='bridge'/><bridge name='br7'/></network>"),
@@ -252,6 +252,33 @@ describe('parts to provide', () => {
       'link add name br7 type bridge vlan_filtering 1',
     ]);
     expect(changes.every(({ shared }) => shared)).toBe(true);
+  });
+
+  test.each([
+    { name: 'in the order of the file', vlans: 'q1: { link: eth0, id: 5 }, q2: { link: q1, id: 6 }' },
+    { name: 'against it', vlans: 'q2: { link: q1, id: 6 }, q1: { link: eth0, id: 5 }' },
+  ])('a VLAN on a VLAN on a link: $name', async ({ vlans }) => {
+    const asked = await config(`provide: { bridges: { br7: { ports: [q2] } }, vlans: { ${vlans} } }`);
+    const made = commands(provideParts(['br7'], asked));
+    expect(made.slice(0, 5)).toEqual([
+      'link add link eth0 name q1 type vlan id 5',
+      'link set dev q1 up',
+      'link add link q1 name q2 type vlan id 6',
+      'link set dev q2 up',
+      expect.stringContaining('link add name br7 type bridge'),
+    ]);
+  });
+
+  test('a VLAN on a bridge, and on a PF with its VFs', async () => {
+    const onBridge = await config('provide: { bridges: { br7: }, vlans: { v: { link: br7, id: 5 } } }');
+    expect(commands(provideParts(['v'], onBridge))[0]).toContain('link add name br7 type bridge');
+    const onPf = await config('provide: { vfs: { pf0: { count: 2 } }, vlans: { v: { link: pf0, id: 5 } } }');
+    expect(commands(provideParts(['v'], onPf))[0]).toBe('link set dev pf0 up');
+  });
+
+  test('a circle, which no configuration has, ends', () => {
+    const vlans = { a: { link: 'b', id: 1 }, b: { link: 'a', id: 1 } };
+    expect(provideParts(['a'], { ...defaultConfig, provide: { bridges: {}, vlans, vfs: {} } })).toHaveLength(4);
   });
 
   test('are nothing for a network that needs none of them', async () => {

@@ -565,6 +565,24 @@ describe('what the guest asks for in its metadata', () => {
     expect(text).not.toContain('br7');
   });
 
+  test.each<{ asks: string; rule: Omit<RewriteRule, 'match'>; shows: RegExp; refused: readonly string[] }>([
+    { asks: "network='prod'", rule: { bridge: 'br7' }, shows: /bridge='br7'/, refused: ['network'] },
+    { asks: "bridge='br8' target='web0'", rule: { bridge: 'br7' }, shows: /br7.*web0/s, refused: ['bridge'] },
+    { asks: "dev='eth1' mode='private'", rule: { network: 'prod' }, shows: /prod/, refused: ['dev', 'mode'] },
+    { asks: "target='web0'", rule: { target: 'fixed0' }, shows: /fixed0/, refused: ['target'] },
+    { asks: "alias='ua-web'", rule: { bridge: 'br7' }, shows: /br7.*ua-web/s, refused: [] },
+    { asks: "bridge='br8'", rule: { alias: 'ua-fixed' }, shows: /br8.*ua-fixed/s, refused: [] },
+    { asks: "portgroup='red' network='prod'", rule: {}, shows: /prod.*red/, refused: [] },
+  ])('does not override a final rule: $asks', ({ asks, rule, shows, refused }) => {
+    const result = rewrite(xml(asks), [{ match: {}, final: true, ...rule }], { chosen: ['*'] });
+    expect(result.text.replaceAll('"', "'")).toMatch(shows);
+    expect(result.refused).toEqual(
+      refused.map(
+        key => `interface 52:54:00:aa:00:01: '${key}' in its <metadata> does not count: rule 1 of 'rewrite' is final`,
+      ),
+    );
+  });
+
   test('is refused as a rule is', () => {
     expect(() => rewrite(xml("network='vf'"), [], { chosen: ['*'] })).toThrow(
       /what its <metadata> asks for cannot be followed: network 'vf' is a pool/,

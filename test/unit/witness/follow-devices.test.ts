@@ -73,6 +73,15 @@ describe('a port that gets another connection has nothing of the one before', ()
   });
 });
 
+test('a wish of a device that comes, against what is configured, is told once', async () => {
+  const guest = await pretendedPort(`${rules}guests: { allow: [isolated] }\n`);
+  guest.state.metadata = `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='${mac}' isolated='no'/></interfaces></metadata>`;
+  guest.set(onBridge({ network: 'A' }));
+  expect([await guest.follow(), await guest.follow()]).toEqual([true, true]);
+  expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
+  expect(guest.log.filter(line => line.includes("'isolated' stays as it is configured"))).toHaveLength(1);
+});
+
 describe('a device that cannot be set', () => {
   test('is not settled, is told of once and tried until it is', async () => {
     const guest = await pretendedPort(rules);

@@ -52,6 +52,7 @@ export async function pretendedPort(text: string) {
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];
   const state = {
+    metadata: '',
     xml: '',
     halted: false,
     reason: 'user',
@@ -107,7 +108,8 @@ export async function pretendedPort(text: string) {
       ),
     version: () => oldestLibvirtVersion,
   });
-  const liveXml = () => `<domain id='1'><name>g</name><uuid>${uuid}</uuid><devices>${state.xml}</devices></domain>`;
+  const liveXml = () =>
+    `<domain id='1'><name>g</name><uuid>${uuid}</uuid>${state.metadata}<devices>${state.xml}</devices></domain>`;
   const findGuest = () => readDomain(parseXml(`<domstatus state='running' pid='1'>${liveXml()}</domstatus>`));
   const findRecord = () => foldRecord(uuid, lines.record);
   const following: DeviceFollowing = {
