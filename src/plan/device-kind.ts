@@ -1,4 +1,4 @@
-import type { Config, InterfaceSettings } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { VirtualPort } from '../model/virtual-port.ts';
 import type { Actual } from '../resolve/actual.ts';
 import type { GuestDevice } from './guest-devices.ts';

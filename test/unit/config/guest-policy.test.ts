@@ -3,11 +3,10 @@ import { type Config, parseConfig } from '../../../src/config/config.ts';
 import { refusedSettings } from '../../../src/config/guest-policy.ts';
 import { readWishes } from '../../../src/config/wishes.ts';
 import { readDomain } from '../../../src/model/domain.ts';
-import { guestDevices } from '../../../src/plan/guest-devices.ts';
+import { askedOf, weigh } from '../../../src/plan/asked.ts';
 import { isPassive } from '../../../src/plan/plan.ts';
 import { parseXml } from '../../../src/xml/document.ts';
-import { domainXml, guestUuid, resolve } from '../../helpers/documents.ts';
-import { hostView, link } from '../../helpers/host-view.ts';
+import { domainXml, guestUuid } from '../../helpers/documents.ts';
 
 const mac = '52:54:00:00:00:01';
 
@@ -187,14 +186,12 @@ describe('of several rules for guests', () => {
 
 /** The settings of one bridge interface, and what was refused. */
 async function settle(text: string, attributes: string) {
-  const asked = await config(text);
-  const devices = `<interface type='bridge'><mac address='${mac}'/><source bridge='br0'/></interface>`;
-  const { view } = resolve(devices, [], '11.0.0');
-  const domain = readDomain(parseXml(domainXml(devices).replace('<devices>', `${metadata(attributes)}<devices>`)));
-  const { wishes } = readWishes(domain, asked.guests);
-  const host = hostView([link('br0', { isBridge: true })]);
-  const [device] = guestDevices(domain, view, { config: asked, wishes, host, incoming: false });
-  return { settings: device!.settings, refused: device!.refused };
+  const configured = await config(text);
+  const domain = readDomain(parseXml(domainXml('').replace('<devices>', `${metadata(attributes)}<devices>`)));
+  const { wishes } = readWishes(domain, configured.guests);
+  const { isolated } = configured.bridges.br0 ?? {};
+  const asked = askedOf({ guest: domain.name, config: configured, wishes }, { mac, bridge: 'br0' });
+  return weigh(isolated === undefined ? {} : { isolated }, asked);
 }
 
 const stricter = 'stays as it is configured: the configuration lets guests make it stricter only';

@@ -28,7 +28,6 @@ test.each<[match: string, settings: string, inert: string[]]>([
   ["dev: 'eno*'", 'isolated: false, keepForwardingTable: false', []],
   ['guest: web1', 'vlan: 5, isolated: true, mtu: 1400, trust: true', []],
   ['network: prod', 'isolated: true, trust: true', []],
-  ["tap: 'x*', pf: ens1f0", 'trust: true', []],
   ['{}', 'queryRss: true', []],
 ])('a rule for %s with %s', async (match, settings, expected) => {
   const rule = `interfaces: [{ match: ${match === '{}' ? match : `{ ${match} }`}, ${settings} }]`;
