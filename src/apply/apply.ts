@@ -108,7 +108,7 @@ function decide(
   const joins: Join[] = [];
   const problems: string[] = [];
   const made = new Set<string>();
-  const joining = new Set<string>();
+  const joining = new Map<string, string>();
   const sealed = new Set<string>();
   for (const change of changes) {
     const { subject, to } = change;
@@ -117,7 +117,8 @@ function decide(
     // What is a port's comes with its bridge, whatever it had without one.
     const isNew = made.has(subject.dev) || (joining.has(subject.dev) && isOfPort(subject));
     const observed = isNew ? null : observe(subject, host);
-    const problem = findProblem(change, observed, host);
+    const bridge = joining.get(subject.dev) ?? host.link(subject.dev)?.master ?? undefined;
+    const problem = findProblem(change, observed, { bridge, host });
     const known = foldLedger(file.read()).get(key);
     const entry = change.shared ? known : undefined;
     if (problem !== undefined) {
@@ -136,7 +137,7 @@ function decide(
       if (!entry.users.includes(context.user)) joins.push({ file, key });
     } else if (isNew || !isMet(change, observed)) {
       if (subject.kind === 'link' && to !== null) made.add(subject.dev);
-      if (subject.kind === 'master' && to !== null) joining.add(subject.dev);
+      if (subject.kind === 'master' && to !== null) joining.set(subject.dev, String(to));
       const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
       steps.push({ change, before, known, file, command: change.byLibvirt ? undefined : commandFor(change) });
     } else if (!change.shared && known !== undefined && !isSame(known.to, to)) {
@@ -159,7 +160,11 @@ export function isMet(
   return isSame(observed, to);
 }
 
-function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
+function findProblem(
+  { subject, to }: Change,
+  observed: Value | undefined,
+  { bridge, host }: { readonly bridge: string | undefined; readonly host: HostView },
+): string | undefined {
   const { dev } = subject;
   if (observed === undefined) {
     if (isVfSubject(subject)) return `there is no VF ${subject.vf} of '${dev}'`;
@@ -167,7 +172,7 @@ function findProblem({ subject, to }: Change, observed: Value | undefined, host:
       ? `'${dev}' is no port of a Linux bridge`
       : `there is no device '${dev}'`;
   }
-  return subject.kind === 'fdb' && to === true ? whoHasMac(subject, host) : undefined;
+  return subject.kind === 'fdb' && to === true ? whoHasMac(subject, bridge, host) : undefined;
 }
 
 function isOfPort({ kind }: Subject): boolean {
