@@ -1,19 +1,9 @@
-import {
-  type Change,
-  describeChange,
-  describeDoing,
-  isVfSubject,
-  keyOf,
-  portFlags,
-  type Subject,
-  sharedNameOf,
-  type Value,
-} from '../plan/change.ts';
+import { type Change, describeChange, describeDoing, isVfSubject, keyOf, sharedNameOf } from '../plan/change.ts';
 import { type Command, commandFor } from '../plan/command.ts';
-import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
-import { whoHasMac } from '../plan/mac-holders.ts';
+import { type HostView, isSame, type Needs } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
+import { isMet, observeInTurn } from './in-turn.ts';
 import { foldLedger, intend } from './ledger.ts';
 import { forget, rollBack, type Step } from './roll-back.ts';
 import { hindranceFor } from './verdict.ts';
@@ -146,8 +136,7 @@ function decide(
     const { subject, to } = change;
     const { file, entries } = knownIn(change);
     const key = keyOf(subject);
-    const { observed, isNew } = observeNext(change);
-    const problem = findProblem(change, observed, host);
+    const { observed, isNew, problem } = observeNext(change);
     const known = entries.get(key);
     const entry = change.shared ? known : undefined;
     const before = { value: observed ?? null, index: host.link(subject.dev)?.index };
@@ -174,25 +163,6 @@ function decide(
   return { steps, joins, problems };
 }
 
-/**
- * Observes what changes are about that are carried out one after the other: a link that is going to be made has nothing yet,
- * and what is a port's comes with its bridge, whatever it had without one.
- */
-export function observeInTurn(host: HostView): (change: Change) => { observed: Value | undefined; isNew: boolean } {
-  const made = new Set<string>();
-  const joining = new Set<string>();
-  return change => {
-    const { subject, to } = change;
-    const isNew = made.has(subject.dev) || (joining.has(subject.dev) && isOfPort(subject));
-    const observed = isNew ? null : observe(subject, host);
-    if (to !== null && (isNew || !isMet(change, observed))) {
-      if (subject.kind === 'link') made.add(subject.dev);
-      if (subject.kind === 'master') joining.add(subject.dev);
-    }
-    return { observed, isNew };
-  };
-}
-
 /** The ledger that a change belongs to, each read once. */
 function ledgersOf({ effects, ledger }: Applying) {
   const known = new Map<string, { readonly file: LedgerFile; readonly entries: ReturnType<typeof foldLedger> }>();
@@ -204,33 +174,6 @@ function ledgersOf({ effects, ledger }: Applying) {
     }
     return known.get(name)!;
   };
-}
-
-/** A VLAN that several guests need is there in whatever way the port carries it: how is for the administrator to say. */
-export function isMet(
-  { subject, to, shared }: Pick<Change, 'subject' | 'to' | 'shared'>,
-  observed: Value | undefined,
-): boolean {
-  // More VFs than are needed are somebody else's, and are let be.
-  if (subject.kind === 'vfs') return Number(observed) >= Number(to);
-  if (shared && subject.kind === 'vlan' && to !== null) return observed !== null && observed !== undefined;
-  return isSame(observed, to);
-}
-
-/** Why a change cannot be carried out on the host as it is: what it is about is not there, or its place is taken. */
-export function findProblem({ subject, to }: Change, observed: Value | undefined, host: HostView): string | undefined {
-  const { dev } = subject;
-  if (observed === undefined) {
-    if (isVfSubject(subject)) return `there is no VF ${subject.vf} of '${dev}'`;
-    return isOfPort(subject) && host.link(dev) !== undefined
-      ? `'${dev}' is no port of a Linux bridge`
-      : `there is no device '${dev}'`;
-  }
-  return subject.kind === 'fdb' && to === true ? whoHasMac(subject, host) : undefined;
-}
-
-function isOfPort({ kind }: Subject): boolean {
-  return kind === 'vlan' || (portFlags as readonly string[]).includes(kind);
 }
 
 function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {

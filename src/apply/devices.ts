@@ -30,6 +30,8 @@ export interface DevicesNow {
   readonly ports: readonly PortView[];
   /** The devices that came or changed: interfaces by MAC, host devices by address. */
   readonly fresh: ReadonlySet<string>;
+  /** Nobody has looked at them before: all of them are to be set. */
+  readonly isFirst: boolean;
   /** Nobody makes ready for a device that comes: what there is no device for was left by one that is gone. */
   readonly takesBack: boolean;
 }
@@ -50,11 +52,11 @@ export interface ActedOnDevices {
  */
 export async function actOnDevices(
   guest: GuestAtHand,
-  { ports, fresh, takesBack }: DevicesNow,
+  { ports, fresh, isFirst, takesBack }: DevicesNow,
 ): Promise<ActedOnDevices> {
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
-  const came = context.devices.filter(device => fresh.has(nameOf(device)));
+  const came = context.devices.filter(device => isFirst || fresh.has(nameOf(device)));
   const plans = came.map(device => ({ device, changes: planAttached({ ...context, devices: [device] }) }));
   const undone = [
     await takeBackOutdated(guest, came, [...plans.flatMap(({ changes }) => changes), ...planReachable(context)]),

@@ -94,14 +94,11 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
  */
 export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
   const { effects, uuid, domain } = guest;
+  const without = await judgeStart(phase, guest);
   const joining = await actOnPostponedTaps(phase, guest);
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
-  const { devices, config } = contextOf(guest, host);
-  const starts = phase === 'prepare' ? 'foreseen' : phase === 'start' ? 'starts' : undefined;
-  const [refusal] = starts === undefined ? [] : settingRefusals(devices, config, starts);
-  if (refusal !== undefined) throw refusal;
-  const without = starts === undefined ? [] : settingFindings(devices, config, starts);
+  const { devices } = contextOf(guest, host);
   const chosen = devices.filter(device => device.chosen).flatMap(device => vfOf(device, host) ?? []);
   const findings = phase === 'prepare' ? await clearStale(chosen, uuid, effects) : [];
   const verifies = phase === 'started' && !guest.halted && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
@@ -116,6 +113,16 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
   const refused = phase === 'prepare' || phase === 'started' ? refusedWishes(devices) : [];
   return [...joining, ...problems, ...findings, ...without, ...refused];
+}
+
+/** A line for each setting that the guest starts without. Throws for one that it must have, before anything is done. */
+async function judgeStart(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
+  if (phase !== 'prepare' && phase !== 'start') return [];
+  const moment = phase === 'prepare' ? 'foreseen' : 'starts';
+  const { devices, config } = contextOf(guest, await guest.effects.view({}));
+  const [refusal] = settingRefusals(devices, config, moment);
+  if (refusal !== undefined) throw refusal;
+  return settingFindings(devices, config, moment);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { findProblem, needsOf, observeInTurn } from '../apply/apply.ts';
+import { needsOf } from '../apply/apply.ts';
 import { foreseeStart, type StartHost } from '../apply/foresee.ts';
 import {
   type GuestAtHand,
@@ -8,6 +8,7 @@ import {
   planGuest,
   plannedPhases,
 } from '../apply/guest.ts';
+import { observeInTurn } from '../apply/in-turn.ts';
 import { foldLedger } from '../apply/ledger.ts';
 import { refusedSettings, startFindings } from '../apply/refusals.ts';
 import { decideUndo } from '../apply/verdict.ts';
@@ -126,7 +127,7 @@ function planOrSay(operation: PlannedPhase, guest: GuestAtHand, host: HostView) 
 function problemsOf(changes: readonly Change[], host: HostView): ActualnetError[] {
   const observeNext = observeInTurn(host);
   return changes.flatMap(change => {
-    const problem = findProblem(change, observeNext(change).observed, host);
+    const { problem } = observeNext(change);
     return problem === undefined ? [] : new ActualnetError('DEVICE_MISSING', `${problem} (${change.why})`);
   });
 }

@@ -78,7 +78,8 @@ async function follow(
   const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
   const due = operation === 'reconnect' ? [...missed.fresh, ...(before?.unset ?? [])] : [];
   // What has yet to be acted on is not noted as it is before that is done.
-  const isDone = isNew && due.length === 0;
+  const isFirst = operation === 'reconnect' && !before?.chosen;
+  const isDone = isNew && due.length === 0 && !isFirst;
   write(guest, lineOf(operation, domain, context, isDone ? { view, findings } : { findings }), context);
   const { incoming = false } = before ?? {};
   const halted = await isHalted(operation, domain, { incoming, context });
@@ -86,7 +87,7 @@ async function follow(
   await leaveToWitness(operation, atHand, context);
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
   const ports = before?.ports ?? [];
-  const made = due.length === 0 ? undefined : await actOnMissed(atHand, { ports, due }, context);
+  const made = due.length === 0 && !isFirst ? undefined : await actOnMissed(atHand, { ports, due, isFirst }, context);
   const problems =
     operation === 'reconnect'
       ? await repairGuest({ uuid: guest, domain, effects: context.effects })
@@ -112,20 +113,27 @@ async function isHalted(
 
 const nothingMissed: DeviceNews = { news: [], findings: [], fresh: new Set() };
 
+/** What nobody has followed, by MAC or address; or all, if nobody has ever looked. */
+interface Missed {
+  readonly ports: GuestRecord['ports'];
+  readonly due: readonly string[];
+  readonly isFirst: boolean;
+}
+
 /**
  * Devices came or were connected to something else, and nobody was there to follow: they are set before what is in force is
  * repaired, since that may be of what they were before. Those that are gone are the witness's, who knows if somebody is at it.
  */
 async function actOnMissed(
   guest: AtHand,
-  { ports, due }: { readonly ports: GuestRecord['ports']; readonly due: readonly string[] },
+  { ports, due, isFirst }: Missed,
   { config: readConfig, effects }: HookContext,
 ): Promise<{ readonly told: readonly string[]; readonly unset: readonly string[] }> {
   try {
     const config = await readConfig();
     if (isPassive(config)) return { told: [], unset: [] };
     const { wishes } = readWishes(guest.domain, config.guests);
-    const now = { ports, fresh: new Set(due), takesBack: false };
+    const now = { ports, fresh: new Set(due), isFirst, takesBack: false };
     const { told, inForce, unset } = await actOnDevices({ ...guest, config, wishes, effects }, now);
     return { told: [...told, ...inForce], unset };
   } catch (error) {

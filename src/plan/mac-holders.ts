@@ -6,14 +6,19 @@ import { pfsBelow } from './uplinks.ts';
 import { vfOf } from './vfs.ts';
 
 /**
- * Who has the MAC for which an entry is to be made; undefined if nobody has. The kernel's own entry of a bridge or port, or
- * one that somebody has made, would be replaced by ours without a word, and be gone when ours goes.
+ * Who has the MAC for which an entry is to be made in `bridge`; undefined if nobody has. The kernel's own entry of a bridge
+ * or port, or one that somebody has made, would be replaced by ours without a word, and be gone when ours goes.
  */
-export function whoHasMac({ dev, mac, table }: Subject & { kind: 'fdb' }, host: HostView): string | undefined {
-  const bridge = table === 'bridge' ? host.link(dev)?.master : undefined;
-  const isSame = (other: string) => bridge === undefined || bridgeOf(other, host) === bridge;
+export function whoHasMac(
+  { dev, mac, table }: Subject & { kind: 'fdb' },
+  bridge: string | undefined,
+  host: HostView,
+): string | undefined {
+  // The table of a card has no bridge of its own.
+  const isSame = (other: string) => table === 'self' || bridgeOf(other, host) === bridge;
   const entries = host.fdb.filter(each => each.mac === mac && each.table === 'bridge' && isSame(each.dev));
-  const local = entries.find(each => each.local)?.dev ?? (bridge ? ownerAbove(bridge, mac, host) : undefined);
+  const local =
+    entries.find(each => each.local)?.dev ?? (bridge === undefined ? undefined : ownerAbove(bridge, mac, host));
   if (local !== undefined) return `${mac} is the MAC address of '${local}', which would get nothing any more`;
   const taken = table === 'bridge' ? entries.find(({ dev: other, fixed }) => fixed && other !== dev) : undefined;
   return taken && `${mac} has a fixed entry on '${taken.dev}' already`;

@@ -78,7 +78,7 @@ async function follow(
   const due = [...fresh, ...before];
   const { told, inForce, unset } = isPassive(guest.config)
     ? { told: [], inForce: [], unset: [] }
-    : await actOnDevices(guest, { ports, fresh: new Set(due), takesBack });
+    : await actOnDevices(guest, { ports, fresh: new Set(due), isFirst, takesBack });
   // What failed has failed because its devices went with it, and its end undoes everything.
   if (told.length + inForce.length > 0 && host.hasEnded(domain.name)) return true;
   const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));

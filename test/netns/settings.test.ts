@@ -227,6 +227,14 @@ describe.skipIf(!inNamespace)('a guest that ran before anybody recorded it', () 
     expect(hostState().includes(`${mac(1)} static on vnet0 of br0`)).toBe(open);
   });
 
+  test('also on a tap of its command line', async () => {
+    begin('interfaces: [{ match: {}, isolated: true }]');
+    makeTap('tapx0', mac(8), 'br0');
+    for (const _ of [1, 2]) await world.qemu('reconnect', guest([], 'start', { tap: 'tapx0' }));
+    expect(lineOf('tapx0')).toContain('isolated true');
+    expect(world.records()[0]).toMatchObject({ unset: [], findings: [] });
+  });
+
   test('and what it cannot have is told, once', async () => {
     begin('interfaces: [{ match: {}, isolated: true }]');
     const connection = macvtap(mac(1), 'eth8', 'bridge');
