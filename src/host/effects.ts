@@ -10,6 +10,7 @@ import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
 import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
+import { once } from './once.ts';
 import type { HostPaths } from './paths.ts';
 import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
@@ -105,15 +106,6 @@ async function viewHost(
       const device = pci(address);
       return device === undefined ? [] : vfioNodes(device).flatMap(node => allHolders().get(node) ?? []);
     },
-  };
-}
-
-/** Asks at most once, and only when it is wanted. */
-export function once<V>(read: () => V): () => V {
-  let known: { value: V } | undefined;
-  return () => {
-    known ??= { value: read() };
-    return known.value;
   };
 }
 

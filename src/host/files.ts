@@ -1,11 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { ActualnetError } from '../report/error.ts';
+import { xmlLimits } from '../xml/well-formed.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = fs.constants;
 
-/** The largest file of ours or of libvirt's that is read. */
-const maxFileBytes = 16 * 1024 * 1024;
+/** The largest file of ours or of libvirt's that is read: as large as a document may be. */
+const maxFileBytes = xmlLimits.whole;
 
 /** The content of a regular file, or undefined if there is none. Links are not followed. */
 export function readFileIfAny(file: string): Buffer | undefined {

@@ -4,7 +4,7 @@ import { listUsers } from '../apply/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
-import { once, ownPrograms, type Programs } from '../host/effects.ts';
+import { ownPrograms, type Programs } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
 import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
@@ -17,6 +17,7 @@ import {
 } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
+import { once } from '../host/once.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
 import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';

@@ -166,7 +166,7 @@ export async function runWitness(
     try {
       await reload();
       keepWatching();
-      witness.catchUp(readStates());
+      witness.catchUp(await readStates());
       await lookAtUnfinished();
       void tidy();
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();

@@ -192,7 +192,12 @@ function endOfName(text: string, from: number): number {
   for (let at = from; ; at++) {
     const code = text.charCodeAt(at);
     const isName =
-      code !== space && code !== lineFeed && code !== tab && code !== carriageReturn && code !== slash && code !== greater;
+      code !== space &&
+      code !== lineFeed &&
+      code !== tab &&
+      code !== carriageReturn &&
+      code !== slash &&
+      code !== greater;
     if (!isName || at >= text.length) return at;
   }
 }
