@@ -76,8 +76,10 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
   const atMs = writtenMs(file);
   const content = readFileIfAny(file);
   if (content === undefined || atMs === undefined) return undefined;
-  const { attribute, devices } = outlineStatus(content);
+  const { attribute, devices: shown, isWhole } = outlineStatus(content);
   if (attribute === undefined) return undefined;
+  // Nobody knows what is missing: any writing of it may be about a device.
+  const devices = isWhole ? shown : `not readable, written ${atMs}`;
   return { guest, state: attribute('state'), reason: attribute('reason'), pid: attribute('pid'), atMs, devices };
 }
 
@@ -112,6 +114,12 @@ export function runningGuests(paths: HostPaths): (guest: Uuid, name: string | un
     const named = file === undefined ? 'none' : uuidIn(file);
     return named === undefined || named === guest || uuids().has(guest);
   };
+}
+
+/** The uuid in a guest's status file, if that much of it can be read. */
+export function statusUuid(paths: HostPaths, guest: string): Uuid | undefined {
+  const file = statusFile(paths, guest);
+  return file === undefined ? undefined : uuidIn(file);
 }
 
 function uuidIn(statusFile: string): Uuid | undefined {

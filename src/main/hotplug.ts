@@ -18,6 +18,7 @@ import { readDomain } from '../model/domain.ts';
 import { type MacAddress, parseUuid } from '../model/values.ts';
 import type { Log } from '../report/log.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
+import { guestByTaps } from './unreadable.ts';
 
 /** This host, for following its guests' devices. */
 export function deviceFollowing(
@@ -26,6 +27,7 @@ export function deviceFollowing(
 ): DeviceFollowing {
   return {
     findGuest: name => readRunningGuest(paths, name),
+    findByTaps: name => guestByTaps(paths, memory, name),
     hasEnded: name => hasEnded(paths, name),
     isOwn: false,
     planning,
@@ -35,6 +37,9 @@ export function deviceFollowing(
       if (uuid === undefined) return;
       const told = findings.length > 0 && { findings };
       memory.appendRecord(uuid, { at: new Date().toISOString(), op: 'devices', name, view, ...told, unset });
+    },
+    noteFinding(guest, name, finding) {
+      memory.appendRecord(guest, { at: new Date().toISOString(), op: 'devices', name, findings: [finding] });
     },
     hold: async guest => (await tryBeginHotplug(paths, guest))?.end,
   };
