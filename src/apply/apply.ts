@@ -3,7 +3,7 @@ import { type Command, commandFor } from '../plan/command.ts';
 import { type HostView, isSame, type Needs, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
-import { foldLedger, intend } from './ledger.ts';
+import { foldLedger, intend, type LedgerEntry } from './ledger.ts';
 import { forget, rollBack, type Step } from './roll-back.ts';
 import { hindranceFor } from './verdict.ts';
 
@@ -99,13 +99,18 @@ function decide(
   const problems: string[] = [];
   const made = new Set<string>();
   const sealed = new Set<string>();
+  const ledgers = new Map<LedgerFile, ReadonlyMap<string, LedgerEntry>>();
+  const knownOf = (file: LedgerFile, key: string) => {
+    if (!ledgers.has(file)) ledgers.set(file, foldLedger(file.read()));
+    return ledgers.get(file)!.get(key);
+  };
   for (const change of changes) {
     const { subject, to } = change;
     const file = context.fileOf(change);
     const key = keyOf(subject);
     const observed = made.has(subject.dev) ? null : observe(subject, host);
     const problem = findProblem(change, observed, host);
-    const known = foldLedger(file.read()).get(key);
+    const known = knownOf(file, key);
     const entry = change.shared ? known : undefined;
     if (problem !== undefined) {
       const error = new ActualnetError('DEVICE_MISSING', `${context.owner}: ${problem} (${change.why})`);

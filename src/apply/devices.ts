@@ -15,7 +15,8 @@ import {
 import { type ActualnetError, asActualnetError } from '../report/error.ts';
 import { carryOut, needsOf } from './apply.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
-import { foldLedger, type LedgerEntry } from './ledger.ts';
+import type { LedgerEntry } from './ledger.ts';
+import { tryEntriesOf } from './ledgers.ts';
 import type { PortView } from './record.ts';
 import { leaveShared, type Undone, undoGuest } from './undo.ts';
 import { findUnmet } from './unmet.ts';
@@ -182,9 +183,9 @@ async function contextOfDevice({ guest, device }: Coming): Promise<{ context: Pl
 
 /** What is in force for a guest, alone or with others. */
 export function inForceFor({ uuid, effects }: Pick<GuestAtHand, 'uuid' | 'effects'>): LedgerEntry[] {
-  const shared = effects.sharedNames().flatMap(name => [...foldLedger(effects.sharedLedger(name).read()).values()]);
-  return [
-    ...foldLedger(effects.guestLedger(uuid).read()).values(),
-    ...shared.filter(({ users }) => users.includes(uuid)),
-  ];
+  const shared = effects.sharedNames().flatMap(name => {
+    const file = effects.sharedLedger(name);
+    return file.mentions?.([uuid]) === false ? [] : tryEntriesOf(file).entries;
+  });
+  return [...tryEntriesOf(effects.guestLedger(uuid)).entries, ...shared.filter(({ users }) => users.includes(uuid))];
 }

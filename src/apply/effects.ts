@@ -7,6 +7,8 @@ import type { HostView, Needs } from '../plan/host-view.ts';
 export interface LedgerFile {
   /** Throws when there is a file that cannot be read: what it says must not be forgotten. */
   readonly read: () => readonly unknown[];
+  /** Whether any of these texts is in it as it is written, told without reading its lines; true for one that cannot be read. */
+  readonly mentions?: (texts: readonly string[]) => boolean;
   /** The lines are on disk before this returns; throws otherwise. */
   readonly append: (lines: readonly object[]) => void;
   /** All lines at once, or the file removed if there are none. */

@@ -1,6 +1,8 @@
 import type { Effects } from '../apply/effects.ts';
+import { ledgerProblems } from '../apply/ledgers.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
+import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { describeActual } from '../resolve/actual.ts';
@@ -27,14 +29,28 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  const { format, witness = null } = options;
-  io.write(format === 'json' ? `${JSON.stringify({ guests, witness }, null, 2)}\n` : table(guests) + describe(witness));
+  const { format, witness = null, memory, effects } = options;
+  const unreadable = [...ledgerProblems(effects), ...memory.listUnreadable()];
+  const lines = unreadable.map(line => `not readable: ${printable(line)}\n`);
+  io.write(
+    format === 'json'
+      ? `${JSON.stringify({ guests, witness, unreadable }, null, 2)}\n`
+      : table(guests) + describe(witness) + lines.join(''),
+  );
 }
 
 function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {
+  const ledgerOf = (guest: Uuid) => {
+    try {
+      return effects.guestLedger(guest).read();
+    } catch {
+      // It is told of with all others that cannot be read.
+      return [];
+    }
+  };
   const recorded = memory
     .listRecords()
-    .flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid), effects.guestLedger(uuid).read()) ?? []);
+    .flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid), ledgerOf(uuid)) ?? []);
   const expected = memory.listAnnouncements().flatMap(({ guest, line }) => foldRecord(guest, [line]) ?? []);
   return [...recorded, ...expected].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

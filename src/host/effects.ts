@@ -5,7 +5,15 @@ import { parseUuid } from '../model/values.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { type Batches, ownBatches } from './commands.ts';
-import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
+import {
+  appendLine,
+  exists,
+  fileMentions,
+  listDirectory,
+  readFileIfAny,
+  removeFile,
+  writeFileAtomically,
+} from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
@@ -147,6 +155,7 @@ function ledgerFile(file: string): LedgerFile {
   const textOf = (lines: readonly object[]) => lines.map(line => JSON.stringify(line)).join('\n');
   return {
     read: () => parseJsonLines(readFileIfAny(file)?.toString() ?? ''),
+    mentions: texts => fileMentions(file, texts),
     append: lines => {
       if (lines.length > 0) appendLine(file, textOf(lines));
     },

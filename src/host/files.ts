@@ -27,6 +27,16 @@ export function readFileIfAny(file: string): Buffer | undefined {
   }
 }
 
+/** Whether any of `texts` is in a file, as it is written; true for one that cannot be read: whoever asks then reads it and learns why. */
+export function fileMentions(file: string, texts: readonly string[]): boolean {
+  try {
+    const content = readFileIfAny(file);
+    return content !== undefined && texts.some(text => content.includes(text));
+  } catch {
+    return true;
+  }
+}
+
 /** Replaces a file in one step: a reader sees the old content or the new, and a kill leaves one of the two. */
 export function writeFileAtomically(file: string, content: string): void {
   makePrivateDirectory(path.dirname(file));
@@ -136,9 +146,11 @@ export function listDirectory(directory: string): string[] {
   }
 }
 
+/** Removes a file of ours. What is no regular file was put there by somebody else, and is left. */
 export function removeFile(file: string): void {
   if (!exists(file)) return;
   try {
+    if (!fs.lstatSync(file).isFile()) throw new ActualnetError('FILE', `'${file}' is not a regular file`);
     fs.unlinkSync(file);
   } catch (cause) {
     if (!isMissing(cause)) throw fileError('remove', file, cause);

@@ -6,9 +6,10 @@ import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
 import { type LibvirtVersion, oldestLibvirtVersion, parseLibvirtVersion } from '../resolve/version.ts';
-import { parseXml, type XmlDocument } from '../xml/document.ts';
+import type { XmlDocument } from '../xml/document.ts';
 import { listDirectory, readFileIfAny, readLinkIfAny } from './files.ts';
 import type { HostPaths } from './paths.ts';
+import { parseLibvirtFile } from './status-file.ts';
 
 /**
  * A network as libvirt's own files describe it: the run-time status (and the ports beside it) if it is running, else
@@ -64,7 +65,7 @@ function readXmlFiles<T>(directory: string, read: (file: string) => T | undefine
 }
 
 function parseFile(file: string): XmlDocument {
-  return parseXml(readFileIfAny(file) ?? '');
+  return parseLibvirtFile(readFileIfAny(file) ?? Buffer.alloc(0));
 }
 
 /** The definition that a guest starts from; undefined if it has none. */
@@ -112,7 +113,7 @@ function readNetworkFile(directory: string, name: string): Network | undefined {
   const content = readFileIfAny(file);
   if (content === undefined) return undefined;
   try {
-    return readNetwork(parseXml(content).root);
+    return readNetwork(parseLibvirtFile(content).root);
   } catch (cause) {
     const { code, message } = asActualnetError(cause);
     throw new ActualnetError(code, `'${file}': ${message}`, { cause });

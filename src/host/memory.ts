@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { type Network, readNetwork } from '../model/network.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
+import { asActualnetError } from '../report/error.ts';
 import type { CountedPort, NetworkState } from '../resolve/network-state.ts';
 import { parseXml } from '../xml/document.ts';
 import {
@@ -32,6 +33,8 @@ export interface Memory {
   appendRecord(guest: Uuid, line: object): void;
   removeRecord(guest: Uuid): void;
   listRecords(): readonly Uuid[];
+  /** A line for each record and announcement that is there and cannot be read: it counts as empty, and is kept. */
+  listUnreadable(): readonly string[];
   /** A guest that `migrate` or `restore` told us to expect; it has no record yet and may never come. */
   announce(guest: Uuid, line: object): void;
   takeAnnouncement(guest: Uuid): unknown;
@@ -115,6 +118,10 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     appendRecord: (guest, line) => appendLine(recordFile(guest), JSON.stringify(line)),
     removeRecord: guest => removeFile(recordFile(guest)),
     listRecords: () => uuidsIn('guests'),
+    listUnreadable: () => [
+      ...uuidsIn('guests').flatMap(guest => whyUnreadable(recordFile(guest)) ?? []),
+      ...uuidsIn('announced').flatMap(guest => whyUnreadable(announcementFile(guest)) ?? []),
+    ],
 
     announce(guest, line) {
       memory.listAnnouncements();
@@ -128,7 +135,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     listAnnouncements() {
       return uuidsIn('announced').flatMap(guest => {
         const file = announcementFile(guest);
-        if ((fileAgeMs(file, clock()) ?? 0) > announcementLifeMs) removeFile(file);
+        if ((fileAgeMs(file, clock()) ?? 0) > announcementLifeMs && whyUnreadable(file) === undefined) removeFile(file);
         const line = parseJson(readOwn(file));
         return line === undefined ? [] : [{ guest, line }];
       });
@@ -202,6 +209,15 @@ function readOwn(file: string): string {
     return readFileIfAny(file)?.toString() ?? '';
   } catch {
     return '';
+  }
+}
+
+function whyUnreadable(file: string): string | undefined {
+  try {
+    readFileIfAny(file);
+    return undefined;
+  } catch (error) {
+    return asActualnetError(error).message;
   }
 }
 

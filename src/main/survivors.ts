@@ -12,6 +12,7 @@ export function survivors(paths: HostPaths, memory: Memory, graceMs: number): Su
     guests: memory.listRecords(),
     readRecord: memory.readRecord,
     removeRecord: memory.removeRecord,
+    unreadable: memory.listUnreadable(),
     isRunning,
     isNetworkActive: name => memory.findNetwork(name)?.active ?? false,
     graceMs,
