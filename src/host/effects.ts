@@ -18,7 +18,7 @@ import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
 import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
-import { once } from './once.ts';
+import { once, remember } from './once.ts';
 import type { HostPaths } from './paths.ts';
 import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
@@ -114,14 +114,6 @@ async function viewHost(
       const device = pci(address);
       return device === undefined ? [] : vfioNodes(device).flatMap(node => allHolders().get(node) ?? []);
     },
-  };
-}
-
-function remember<K, V>(read: (key: K) => V): (key: K) => V {
-  const known = new Map<K, V>();
-  return key => {
-    if (!known.has(key)) known.set(key, read(key));
-    return known.get(key)!;
   };
 }
 

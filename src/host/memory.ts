@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { type Network, readNetwork } from '../model/network.ts';
+import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { asActualnetError } from '../report/error.ts';
 import type { CountedPort, NetworkState } from '../resolve/network-state.ts';
@@ -8,6 +9,7 @@ import {
   appendLine,
   createMarker,
   fileAgeMs,
+  fileMentions,
   listDirectory,
   readFileIfAny,
   removeDirectory,
@@ -28,6 +30,8 @@ export interface Memory {
   forgetNetwork(name: string): void;
   rememberPort(network: string, port: { uuid: Uuid; xml: string }): void;
   forgetPort(network: string, uuid: Uuid): void;
+  /** Whether any of these texts is in a guest's record as it is written. */
+  recordMentions(guest: Uuid, texts: readonly string[]): boolean;
   /** The lines of a guest's record; empty when there is none. */
   readRecord(guest: Uuid): readonly unknown[];
   appendRecord(guest: Uuid, line: object): void;
@@ -57,7 +61,7 @@ const keptCutOvers = 1000;
 /**
  * Memory in files below `/run/actualnet`:
  *
- *     networks/NAME/network.json, networks/NAME/UUID.xml   a network and its ports
+ *     networks/NAME/network.json, networks/NAME/UUID.port  a network and its ports, as they are counted
  *     guests/UUID.jsonl                                    a guest's record, one line for each call
  *     announced/UUID.json                                  an expected guest
  *     migrations.jsonl                                     when guests that migrated were opened and closed here
@@ -69,7 +73,8 @@ const keptCutOvers = 1000;
 export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   const inState = (...parts: string[]) => path.join(paths.state, ...parts);
   const networkDirectory = (name: string) => inState('networks', fileNameOf(name));
-  const portFile = (network: string, uuid: Uuid) => path.join(networkDirectory(network), `${uuid}.xml`);
+  const portFile = (network: string, uuid: Uuid, kind = 'port') =>
+    path.join(networkDirectory(network), `${uuid}.${kind}`);
   const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
   const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
   const cutOverFile = inState('migrations.jsonl');
@@ -93,7 +98,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
         active: true,
         // Only pools and floors are counted; a bridge network with hundreds of ports need not read them.
         get ports() {
-          ports ??= readPortFiles(networkDirectory(name));
+          ports ??= readOwnPorts(networkDirectory(name));
           return ports;
         },
       };
@@ -103,15 +108,20 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       // Installed while the network was running: its earlier ports are in libvirt's files only.
       if (readRemembered(name) === undefined) {
         for (const port of readLibvirtPorts(paths, name)) {
-          writeFileAtomically(portFile(name, port.uuid), port.element.outerXml);
+          writeFileAtomically(portFile(name, port.uuid), textOfPort(port));
         }
       }
       writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, xml }));
     },
     forgetNetwork: name => removeDirectory(networkDirectory(name)),
-    rememberPort: (network, port) => writeFileAtomically(portFile(network, port.uuid), port.xml),
-    forgetPort: (network, uuid) => removeFile(portFile(network, uuid)),
+    rememberPort: (network, port) =>
+      writeFileAtomically(portFile(network, port.uuid), textOfPort(readNetworkPort(parseXml(port.xml).root))),
+    forgetPort(network, uuid) {
+      removeFile(portFile(network, uuid));
+      removeFile(portFile(network, uuid, 'xml'));
+    },
 
+    recordMentions: (guest, texts) => fileMentions(recordFile(guest), texts),
     readRecord(guest) {
       return parseJsonLines(readOwn(recordFile(guest)));
     },
@@ -191,6 +201,22 @@ export function parseJsonLines(text: string): unknown[] {
 
 function textOfLines(lines: readonly unknown[]): string {
   return lines.map(line => `${JSON.stringify(line)}\n`).join('');
+}
+
+/** There may be a thousand: what is counted of a port is kept so that counting need not read libvirt's document again. */
+function textOfPort({ element: _, ...counted }: NetworkPort): string {
+  return JSON.stringify(counted);
+}
+
+/** One that cannot be read is not counted. Those that were remembered before are libvirt's documents. */
+function readOwnPorts(directory: string): CountedPort[] {
+  const files = listDirectory(directory).filter(entry => entry.endsWith('.port'));
+  const counted = files.map(entry => parseJson(readOwn(path.join(directory, entry))));
+  return [...counted.filter(isCountedPort), ...readPortFiles(directory)];
+}
+
+function isCountedPort(value: unknown): value is CountedPort {
+  return typeof value === 'object' && value !== null && typeof (value as CountedPort).uuid === 'string';
 }
 
 interface RememberedNetwork {

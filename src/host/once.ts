@@ -6,3 +6,12 @@ export function once<V>(read: () => V): () => V {
     return known.value;
   };
 }
+
+/** Asks at most once for each. */
+export function remember<K, V>(read: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return key => {
+    if (!known.has(key)) known.set(key, read(key));
+    return known.get(key)!;
+  };
+}

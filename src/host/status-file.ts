@@ -1,4 +1,6 @@
+import { type Domain, readDomain } from '../model/domain.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
+import { ActualnetError } from '../report/error.ts';
 import { parseXml, type Span, type XmlDocument } from '../xml/document.ts';
 import { findForeign, walkElements, withoutSpans } from '../xml/foreign.ts';
 
@@ -7,7 +9,8 @@ export interface StatusOutline {
   /** Of `<domstatus>`; undefined for any other document. */
   readonly attribute: ((name: string) => string) | undefined;
   readonly uuid: Uuid | undefined;
-  /** Its interfaces and host devices as they stand there. */
+  /** Its `<name>`, `<uuid>`, interfaces and host devices as they stand there. */
+  readonly identity: string;
   readonly devices: string;
   /** False for a document that is cut off or not well nested. */
   readonly isWhole: boolean;
@@ -22,7 +25,7 @@ export function outlineStatus(content: Buffer): StatusOutline {
   const text = content.toString('latin1');
   const decode = ({ start, end }: Span) => content.toString('utf8', start, end);
   let head: string | undefined;
-  let uuid: string | undefined;
+  const identity: string[] = [];
   const devices: string[] = [];
   const isWhole = walkElements(text, {
     enters({ path, tag }) {
@@ -31,17 +34,31 @@ export function outlineStatus(content: Buffer): StatusOutline {
       return place === 'domstatus' || place === 'domstatus/domain' || place === 'domstatus/domain/devices';
     },
     passed({ path }, span) {
-      if (path.length === 3 && path[1] === 'domain' && path[2] === 'uuid') uuid ??= decode(span);
+      const isIdentity = path.length === 3 && path[1] === 'domain' && (path[2] === 'uuid' || path[2] === 'name');
+      if (isIdentity) identity.push(decode(span));
       const isDevice = path.length === 4 && (path[3] === 'interface' || path[3] === 'hostdev');
       if (isDevice) devices.push(decode(span));
     },
   });
   return {
     attribute: head === undefined ? undefined : name => new RegExp(`\\s${name}=(['"])(.*?)\\1`).exec(head!)?.[2] ?? '',
-    uuid: parseUuid(/^<uuid>([^<]*)</.exec(uuid ?? '')?.[1] ?? ''),
+    uuid: parseUuid(/^<uuid>([^<]*)</.exec(identity.find(each => each.startsWith('<uuid>')) ?? '')?.[1] ?? ''),
+    identity: identity.join(''),
     devices: devices.join('\n'),
     isWhole,
   };
+}
+
+/**
+ * A running guest as far as its identity and its devices go, without the rest of its file: there may be a thousand. Throws as
+ * `readDomain` does.
+ */
+export function readDevices(content: Buffer): Domain {
+  const { identity, devices, isWhole } = outlineStatus(content);
+  if (!isWhole) throw new ActualnetError('XML_SYNTAX', 'the document is cut off or not well nested');
+  return readDomain(
+    parseXml(`<domstatus><domain id='1'>${identity}<devices>${devices}</devices></domain></domstatus>`),
+  );
 }
 
 /** One of libvirt's files that is only read: what is foreign in it is not kept. Throws as `parseXml` does. */

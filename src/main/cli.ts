@@ -6,13 +6,7 @@ import type { CommandIo } from '../cli/io.ts';
 import { hookDrivers } from '../hook/phases.ts';
 import { readConfigFiles } from '../host/config-files.ts';
 import { listDirectory } from '../host/files.ts';
-import {
-  findGuestDefinition,
-  findLibvirtVersion,
-  listKeptByLibvirt,
-  readRunningGuests,
-  readRunningNetworks,
-} from '../host/libvirt-files.ts';
+import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import { hasWitness } from '../host/one-witness.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
@@ -21,7 +15,7 @@ import { ActualnetError, asActualnetError, errorLine, printable } from '../repor
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import { parseXml } from '../xml/document.ts';
-import { ownEffects } from './effects.ts';
+import { deviceSources, ownEffects } from './effects.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { attachModule, detachModule } from './hotplug-commands.ts';
 import { survivors } from './survivors.ts';
@@ -242,9 +236,7 @@ async function main(): Promise<void> {
           const { poolCommand } = await import('../cli/pool.ts');
           const sources = {
             effects: ownEffects(paths, Date.now),
-            memory,
-            running: () => readRunningGuests(paths),
-            networks: () => readRunningNetworks(paths),
+            ...deviceSources(paths, memory),
             keptByLibvirt: () => listKeptByLibvirt(paths),
           };
           return poolCommand({ format: argv.format, ...sources }, io);

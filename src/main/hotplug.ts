@@ -7,7 +7,7 @@ import {
   findGuestDefinition,
   readGuestDefinitions,
   readRunningGuests,
-  readRunningNetworks,
+  readRunningPorts,
 } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
@@ -72,10 +72,8 @@ export function hotplugHost(
       return found && readDomain(found.document);
     },
     libvirtPorts: guest =>
-      readRunningNetworks(paths).flatMap(({ network: { name: network }, ports }) =>
-        ports.flatMap(({ ownerUuid, uuid, mac }) =>
-          ownerUuid === guest && uuid !== undefined && mac !== undefined ? { uuid, mac, network } : [],
-        ),
+      readRunningPorts(paths, content => content.includes(guest)).flatMap(
+        ({ network, port: { ownerUuid, uuid, mac } }) => (ownerUuid === guest ? { uuid, mac, network } : []),
       ),
     forgetPort(guest, { network, uuid }) {
       memory.forgetPort(network, uuid);
