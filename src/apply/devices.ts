@@ -18,7 +18,7 @@ import { contextOf, type GuestAtHand } from './guest.ts';
 import type { LedgerEntry } from './ledger.ts';
 import { tryEntriesOf } from './ledgers.ts';
 import type { PortView } from './record.ts';
-import { leaveShared, type Undone, undoGuest } from './undo.ts';
+import { leaveShared, sharedNamesFor, type Undone, undoGuest } from './undo.ts';
 import { findUnmet } from './unmet.ts';
 
 /** What is known of the devices that a guest has now. */
@@ -183,9 +183,6 @@ async function contextOfDevice({ guest, device }: Coming): Promise<{ context: Pl
 
 /** What is in force for a guest, alone or with others. */
 export function inForceFor({ uuid, effects }: Pick<GuestAtHand, 'uuid' | 'effects'>): LedgerEntry[] {
-  const shared = effects.sharedNames().flatMap(name => {
-    const file = effects.sharedLedger(name);
-    return file.mentions?.([uuid]) === false ? [] : tryEntriesOf(file).entries;
-  });
+  const shared = sharedNamesFor(uuid, effects).flatMap(name => tryEntriesOf(effects.sharedLedger(name)).entries);
   return [...tryEntriesOf(effects.guestLedger(uuid)).entries, ...shared.filter(({ users }) => users.includes(uuid))];
 }

@@ -23,9 +23,6 @@ export interface Undoing {
 
 const nothing: Undone = { left: [], problems: [] };
 
-/** How a ledger spells that somebody has left an entry: it may have no user any more. */
-const unused = ['"leave":', '"users":[]'];
-
 /** Takes back all that a guest has in force, or some of it. A second call finds nothing to do. */
 export async function undoGuest(
   guest: Uuid,
@@ -59,11 +56,8 @@ export async function leaveShared(
   const concerns = (entry: LedgerEntry) => (entry.users.length === 0 || entry.users.includes(user)) && only(entry);
   // One that cannot be read may be about the user or not: it is told of, and the others are gone through.
   const unread: string[] = [];
-  const spelt = [JSON.stringify(user).slice(1, -1), ...unused];
-  const devices = effects.sharedNames().filter(dev => {
-    const file = effects.sharedLedger(dev);
-    if (file.mentions?.(spelt) === false) return false;
-    const { entries, problem } = tryEntriesOf(file);
+  const devices = sharedNamesFor(user, effects).filter(dev => {
+    const { entries, problem } = tryEntriesOf(effects.sharedLedger(dev));
     if (problem !== undefined) unread.push(problem);
     return entries.some(concerns);
   });
@@ -82,15 +76,27 @@ export async function leaveShared(
     const undone = await undoTogether(undoings, effects);
     for (const dev of devices) {
       const file = effects.sharedLedger(dev);
-      leave(
-        entriesOf(file).filter(entry => entry.users.includes(user) && only(entry)),
-        { file, user, effects },
-      );
+      const entries = entriesOf(file);
+      const isLeft = (entry: LedgerEntry) => entry.users.includes(user) && only(entry);
+      const isUnused = ({ users }: LedgerEntry) => users.every(each => each === user);
+      if (entries.some(entry => isLeft(entry) && isUnused(entry))) effects.sharedIndex?.note('', dev);
+      leave(entries.filter(isLeft), { file, user, effects });
+      if (!entries.some(entry => entry.users.includes(user) && !isLeft(entry))) effects.sharedIndex?.forget(user, dev);
+      if (!entries.some(isUnused)) effects.sharedIndex?.forget('', dev);
     }
     return { ...undone, problems: [...undone.problems, ...unread] };
   } finally {
     unlock();
   }
+}
+
+/** The ledgers that may have a part of a user's, or one that nobody needs any more. Nobody's is looked for everywhere. */
+export function sharedNamesFor(
+  user: string,
+  { sharedIndex, sharedNames }: Pick<Effects, 'sharedIndex' | 'sharedNames'>,
+) {
+  if (sharedIndex === undefined || user === '') return sharedNames();
+  return [...new Set([...sharedIndex.namesOf(user), ...sharedIndex.namesOf('')])];
 }
 
 /**

@@ -5,24 +5,18 @@ import { parseUuid } from '../model/values.ts';
 import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { type Batches, ownBatches } from './commands.ts';
-import {
-  appendLine,
-  exists,
-  fileMentions,
-  listDirectory,
-  readFileIfAny,
-  removeFile,
-  writeFileAtomically,
-} from './files.ts';
+import { fileNameOf, nameOfFile } from './file-names.ts';
+import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
-import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
+import { parseJsonLines } from './memory.ts';
 import { once, remember } from './once.ts';
 import type { HostPaths } from './paths.ts';
 import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
 import { readQemuAccess } from './qemu-access.ts';
+import { sharedIndex } from './shared-index.ts';
 import { readVfs } from './vfs.ts';
 
 /** The programs through which a host is read and set. */
@@ -51,7 +45,12 @@ export function hostEffects(
     guests = nothingWritten,
   }: { readonly programs?: Programs; readonly guests?: GuestKnowledge } = {},
 ): Effects {
-  const sharedFile = (dev: string) => path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`);
+  const sharedFile = (dev: string) => ledgerFile(path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`));
+  const sharedNames = () =>
+    listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, '')));
+  const index = sharedIndex(path.join(paths.state, 'shared-by'), () =>
+    sharedNames().map(name => ({ name, users: usersNamedIn(tryRead(sharedFile(name))) })),
+  );
   return {
     view: needs => viewHost(paths, needs, { programs, guests }),
     run: (tool, lines, options) =>
@@ -60,13 +59,39 @@ export function hostEffects(
     guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
     guestsWithLedger: () =>
       listDirectory(path.join(paths.state, 'ledgers')).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []),
-    sharedLedger: dev => ledgerFile(sharedFile(dev)),
-    sharedNames: () =>
-      listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
+    sharedLedger(dev) {
+      const file = sharedFile(dev);
+      return {
+        ...file,
+        append(lines) {
+          for (const user of usersNamedIn(lines)) index.note(user, dev);
+          file.append(lines);
+        },
+      };
+    },
+    sharedNames,
+    sharedIndex: index,
     isGone: guests.isGone,
     qemuAccess: guest => readQemuAccess(paths, guest),
     now: clock,
   };
+}
+
+/** A line of a ledger, as far as it names users. */
+interface NamingLine {
+  readonly intend?: { readonly user?: string };
+  readonly join?: string;
+  readonly user?: string;
+  readonly entry?: { readonly users?: readonly string[] };
+}
+
+/** The users that lines of a ledger name; '' stands for those that entries without one have. */
+function usersNamedIn(lines: readonly unknown[]): string[] {
+  const named = (lines as readonly NamingLine[]).flatMap(({ intend, join, user, entry }) => {
+    if (entry?.users !== undefined) return entry.users.length === 0 ? [''] : entry.users;
+    return (join === undefined ? intend?.user : user) ?? [];
+  });
+  return [...new Set(named)];
 }
 
 /** Links and devices are read when they are asked for and then kept; tables at once, each tool's in one process. */
@@ -143,11 +168,19 @@ function readVlans(table: unknown): PortVlan[] {
   );
 }
 
+/** One that cannot be read is told of by whoever looks at all of them. */
+function tryRead(file: LedgerFile): readonly unknown[] {
+  try {
+    return file.read();
+  } catch {
+    return [];
+  }
+}
+
 function ledgerFile(file: string): LedgerFile {
   const textOf = (lines: readonly object[]) => lines.map(line => JSON.stringify(line)).join('\n');
   return {
     read: () => parseJsonLines(readFileIfAny(file)?.toString() ?? ''),
-    mentions: texts => fileMentions(file, texts),
     append: lines => {
       if (lines.length > 0) appendLine(file, textOf(lines));
     },

@@ -10,7 +10,11 @@ const maxFileBytes = xmlLimits.whole;
 
 /** The content of a regular file, or undefined if there is none. Links are not followed. */
 export function readFileIfAny(file: string): Buffer | undefined {
-  if (!exists(file)) return undefined;
+  return exists(file) ? readListedFile(file) : undefined;
+}
+
+/** The same for a file that was there a moment ago: there may be a thousand, and each look at one counts. */
+export function readListedFile(file: string): Buffer | undefined {
   let fd: number;
   try {
     fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -21,16 +25,28 @@ export function readFileIfAny(file: string): Buffer | undefined {
   try {
     const { size } = regularFile(fd, file);
     if (size > maxFileBytes) throw new ActualnetError('FILE', `'${file}' is larger than ${maxFileBytes} bytes`);
-    return fs.readFileSync(fd);
+    return readToEnd(fd, size);
+  } catch (cause) {
+    throw fileError('read', file, cause);
   } finally {
     fs.closeSync(fd);
   }
 }
 
-/** Whether any of `texts` is in a file, as it is written; true for one that cannot be read: whoever asks then reads it and learns why. */
+/** In one read, unless the file has grown meanwhile. */
+function readToEnd(fd: number, size: number): Buffer {
+  const content = Buffer.allocUnsafe(size + 1);
+  const length = fs.readSync(fd, content, 0, size + 1, null);
+  return length <= size ? content.subarray(0, length) : Buffer.concat([content, fs.readFileSync(fd)]);
+}
+
+/**
+ * Whether any of `texts` is in a file that was there a moment ago, as it is written; true for one that cannot be read: whoever
+ * asks then reads it and learns why.
+ */
 export function fileMentions(file: string, texts: readonly string[]): boolean {
   try {
-    const content = readFileIfAny(file);
+    const content = readListedFile(file);
     return content !== undefined && texts.some(text => content.includes(text));
   } catch {
     return true;
@@ -163,6 +179,13 @@ export function removeDirectory(directory: string): void {
   } catch (cause) {
     if (!isMissing(cause)) throw fileError('remove', directory, cause);
   }
+}
+
+/** One in which there is something stays. */
+export function removeEmptyDirectory(directory: string): void {
+  try {
+    fs.rmdirSync(directory);
+  } catch {}
 }
 
 /** Age of a file in milliseconds; undefined if it is gone. */

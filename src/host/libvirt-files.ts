@@ -7,7 +7,7 @@ import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { NetworkState } from '../resolve/network-state.ts';
 import { type LibvirtVersion, oldestLibvirtVersion, parseLibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument } from '../xml/document.ts';
-import { exists, listDirectory, readFileIfAny, readLinkIfAny } from './files.ts';
+import { exists, listDirectory, readFileIfAny, readLinkIfAny, readListedFile } from './files.ts';
 import type { HostPaths } from './paths.ts';
 import { parseLibvirtFile, readDevices } from './status-file.ts';
 
@@ -71,7 +71,7 @@ function readXmlFiles<T>(directory: string, isWanted: Wanted | undefined, read: 
     .filter(entry => entry.endsWith('.xml'))
     .flatMap(entry => {
       try {
-        const content = readFileIfAny(path.join(directory, entry));
+        const content = readListedFile(path.join(directory, entry));
         return content === undefined || isWanted?.(content) === false ? [] : read(content);
       } catch {
         return [];

@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { type Network, readNetwork } from '../model/network.ts';
-import { type NetworkPort, readNetworkPort } from '../model/network-port.ts';
+import { readNetworkPort } from '../model/network-port.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { asActualnetError } from '../report/error.ts';
 import type { CountedPort, NetworkState } from '../resolve/network-state.ts';
 import { parseXml } from '../xml/document.ts';
+import { fileNameOf } from './file-names.ts';
 import {
   appendLine,
   createMarker,
@@ -16,7 +17,8 @@ import {
   removeFile,
   writeFileAtomically,
 } from './files.ts';
-import { findNetworkInLibvirtFiles, readLibvirtPorts, readPortFiles } from './libvirt-files.ts';
+import { findNetworkInLibvirtFiles, readLibvirtPorts } from './libvirt-files.ts';
+import { forgetOwnPort, readOwnPorts, rememberOwnPort } from './own-ports.ts';
 import type { HostPaths } from './paths.ts';
 
 /** What the hooks remember between calls. */
@@ -61,7 +63,7 @@ const keptCutOvers = 1000;
 /**
  * Memory in files below `/run/actualnet`:
  *
- *     networks/NAME/network.json, networks/NAME/UUID.port  a network and its ports, as they are counted
+ *     networks/NAME/network.json, networks/NAME/UUID~...    a network and its ports (own-ports.ts)
  *     guests/UUID.jsonl                                    a guest's record, one line for each call
  *     announced/UUID.json                                  an expected guest
  *     migrations.jsonl                                     when guests that migrated were opened and closed here
@@ -73,8 +75,6 @@ const keptCutOvers = 1000;
 export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   const inState = (...parts: string[]) => path.join(paths.state, ...parts);
   const networkDirectory = (name: string) => inState('networks', fileNameOf(name));
-  const portFile = (network: string, uuid: Uuid, kind = 'port') =>
-    path.join(networkDirectory(network), `${uuid}.${kind}`);
   const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
   const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
   const cutOverFile = inState('migrations.jsonl');
@@ -108,18 +108,14 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       // Installed while the network was running: its earlier ports are in libvirt's files only.
       if (readRemembered(name) === undefined) {
         for (const port of readLibvirtPorts(paths, name)) {
-          writeFileAtomically(portFile(name, port.uuid), textOfPort(port));
+          rememberOwnPort(networkDirectory(name), port);
         }
       }
       writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, xml }));
     },
     forgetNetwork: name => removeDirectory(networkDirectory(name)),
-    rememberPort: (network, port) =>
-      writeFileAtomically(portFile(network, port.uuid), textOfPort(readNetworkPort(parseXml(port.xml).root))),
-    forgetPort(network, uuid) {
-      removeFile(portFile(network, uuid));
-      removeFile(portFile(network, uuid, 'xml'));
-    },
+    rememberPort: (network, { xml }) => rememberOwnPort(networkDirectory(network), readNetworkPort(parseXml(xml).root)),
+    forgetPort: (network, uuid) => forgetOwnPort(networkDirectory(network), uuid),
 
     recordMentions: (guest, texts) => fileMentions(recordFile(guest), texts),
     readRecord(guest) {
@@ -169,30 +165,6 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   return memory;
 }
 
-/**
- * A file name for any name libvirt accepts: letters, digits, `_` and `-` stay, every other byte becomes `%XX`. Long ones
- * are cut and told apart by a checksum; whoever reads such a file compares the name inside.
- */
-export function fileNameOf(name: string): string {
-  const bytes = Buffer.from(name);
-  let safe = '';
-  let sum = 0xcbf29ce484222325n;
-  for (const byte of bytes) {
-    const character = String.fromCharCode(byte);
-    safe += /[A-Za-z0-9_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
-    sum = BigInt.asUintN(64, (sum ^ BigInt(byte)) * 0x100000001b3n);
-  }
-  return safe.length <= 100 ? safe : `${safe.slice(0, 100)}~${sum.toString(16)}`;
-}
-
-/** The name behind a file name; for one that was cut there is only the file name. */
-export function nameOfFile(fileName: string): string {
-  return Buffer.from(
-    fileName.replace(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
-    'latin1',
-  ).toString();
-}
-
 /** The JSON values in a text of lines; what is no JSON object is passed over. */
 export function parseJsonLines(text: string): unknown[] {
   const lines = text.split('\n');
@@ -201,22 +173,6 @@ export function parseJsonLines(text: string): unknown[] {
 
 function textOfLines(lines: readonly unknown[]): string {
   return lines.map(line => `${JSON.stringify(line)}\n`).join('');
-}
-
-/** There may be a thousand: what is counted of a port is kept so that counting need not read libvirt's document again. */
-function textOfPort({ element: _, ...counted }: NetworkPort): string {
-  return JSON.stringify(counted);
-}
-
-/** One that cannot be read is not counted. Those that were remembered before are libvirt's documents. */
-function readOwnPorts(directory: string): CountedPort[] {
-  const files = listDirectory(directory).filter(entry => entry.endsWith('.port'));
-  const counted = files.map(entry => parseJson(readOwn(path.join(directory, entry))));
-  return [...counted.filter(isCountedPort), ...readPortFiles(directory)];
-}
-
-function isCountedPort(value: unknown): value is CountedPort {
-  return typeof value === 'object' && value !== null && typeof (value as CountedPort).uuid === 'string';
 }
 
 interface RememberedNetwork {
