@@ -6,7 +6,15 @@ import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { type Batches, ownBatches } from './commands.ts';
 import { fileNameOf, nameOfFile } from './file-names.ts';
-import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
+import {
+  appendLine,
+  exists,
+  listDirectory,
+  readFileIfAny,
+  removeFile,
+  requirePrivate,
+  writeFileAtomically,
+} from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
@@ -178,9 +186,14 @@ function tryRead(file: LedgerFile): readonly unknown[] {
 }
 
 function ledgerFile(file: string): LedgerFile {
+  const directory = path.dirname(file);
+  const content = () => {
+    for (const each of [path.dirname(directory), directory]) requirePrivate(each);
+    return readFileIfAny(file)?.toString() ?? '';
+  };
   const textOf = (lines: readonly object[]) => lines.map(line => JSON.stringify(line)).join('\n');
   return {
-    read: () => parseJsonLines(readFileIfAny(file)?.toString() ?? ''),
+    read: () => parseJsonLines(content()),
     append: lines => {
       if (lines.length > 0) appendLine(file, textOf(lines));
     },

@@ -194,16 +194,34 @@ export function fileAgeMs(file: string, nowMs: number): number | undefined {
   return status && nowMs - status.mtimeMs;
 }
 
-/** Makes `directory` (mode 0700) and refuses one that is a link or belongs to somebody else. */
+/** Makes `directory` (mode 0700) and refuses one that `requirePrivate` refuses. */
 function makePrivateDirectory(directory: string): void {
   try {
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const status = fs.lstatSync(directory);
-    if (!status.isDirectory()) throw new Error('it is not a directory');
-    if (status.uid !== process.getuid?.()) throw new Error('it belongs to another user');
   } catch (cause) {
     throw fileError('use the directory', directory, cause);
   }
+  requirePrivate(directory);
+}
+
+/**
+ * Refuses a directory of ours that is a link, belongs to somebody else or lets others write: what is in it may be theirs, and we
+ * would do it as root. One that is not there is fine.
+ */
+export function requirePrivate(directory: string): void {
+  const status = fs.lstatSync(directory, { throwIfNoEntry: false });
+  if (status === undefined) return;
+  const why = !status.isDirectory()
+    ? 'it is not a directory'
+    : status.uid !== process.getuid?.()
+      ? 'it belongs to another user'
+      : (status.mode & 0o022) !== 0
+        ? 'others may write in it'
+        : undefined;
+  if (why === undefined) return;
+  throw new ActualnetError('FILE', `cannot use the directory '${directory}': ${why}`, {
+    hint: 'see who made it so, then give it to root with mode 0700 or remove it',
+  });
 }
 
 function regularFile(fd: number, file: string): fs.Stats {

@@ -15,6 +15,7 @@ import {
   readFileIfAny,
   removeDirectory,
   removeFile,
+  requirePrivate,
   writeFileAtomically,
 } from './files.ts';
 import { findNetworkInLibvirtFiles, readLibvirtPorts } from './libvirt-files.ts';
@@ -125,6 +126,9 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     removeRecord: guest => removeFile(recordFile(guest)),
     listRecords: () => uuidsIn('guests'),
     listUnreadable: () => [
+      ...['', 'guests', 'announced', 'networks', 'ledgers', 'shared', 'locks'].flatMap(
+        directory => why(() => requirePrivate(inState(directory))) ?? [],
+      ),
       ...uuidsIn('guests').flatMap(guest => whyUnreadable(recordFile(guest)) ?? []),
       ...uuidsIn('announced').flatMap(guest => whyUnreadable(announcementFile(guest)) ?? []),
     ],
@@ -188,6 +192,7 @@ function isRememberedNetwork(value: unknown): value is RememberedNetwork {
 /** A file of ours that cannot be read or used counts as absent: what it said is learnt again, or read from libvirt's. */
 function readOwn(file: string): string {
   try {
+    requirePrivate(path.dirname(file));
     return readFileIfAny(file)?.toString() ?? '';
   } catch {
     return '';
@@ -195,8 +200,12 @@ function readOwn(file: string): string {
 }
 
 function whyUnreadable(file: string): string | undefined {
+  return why(() => readFileIfAny(file));
+}
+
+function why(look: () => unknown): string | undefined {
   try {
-    readFileIfAny(file);
+    look();
     return undefined;
   } catch (error) {
     return asActualnetError(error).message;
