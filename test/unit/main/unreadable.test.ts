@@ -50,7 +50,11 @@ const spoil = (file: string, put: (file: string) => void) => {
 function status(): string {
   let text = '';
   const { memory } = world.context();
-  const io = { write: (more: string) => void (text += more) };
+  const io = {
+    write(more: string) {
+      text += more;
+    },
+  };
   statusCommand(
     { guest: undefined, format: 'table', memory, effects: world.effects(), witness: undefined },
     io as never,
@@ -149,7 +153,7 @@ test.each(['bridge', 'ip'] as const)('what only %s could undo stays and is named
   const fdb = { kind: 'fdb', dev: 'tap1', mac: '52:54:00:00:00:01', table: 'bridge' };
   write(inState('ledgers', `${first}.jsonl`), up('tap1', { index: 7 }), {
     at,
-    intend: { subject: fdb, before: null, to: true, index: 7 },
+    intend: { subject: fdb, before: false, to: true, index: 7 },
   });
   const { problems } = await undoGuest(first!, effects);
   expect(problems).toHaveLength(1);
