@@ -130,11 +130,13 @@ export async function undoStale(
 /** Undoes entries of any ledgers in one go. The forwarding entries go before the links that carry them. */
 export async function undoTogether(undoings: readonly Undoing[], effects: Effects): Promise<Undone> {
   if (undoings.length === 0) return nothing;
+  let host: HostView;
   try {
-    return await undoSeen(undoings, await effects.view(needsOf(undoings.map(({ entry }) => entry))), effects);
+    host = await effects.view(needsOf(undoings.map(({ entry }) => entry)));
   } catch (error) {
     return undoApart(undoings, error, effects);
   }
+  return undoSeen(undoings, host, effects);
 }
 
 /** A tool that cannot be run cannot show its part of the host either: the parts of the others are undone without it. */
