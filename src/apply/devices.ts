@@ -18,10 +18,11 @@ import type { NetworkLookup } from '../resolve/guest.ts';
 import { carryOut, needsOf } from './apply.ts';
 import { obstaclesOf } from './foresee.ts';
 import { contextOf, type GuestAtHand } from './guest.ts';
-import { foldLedger, type LedgerEntry } from './ledger.ts';
+import type { LedgerEntry } from './ledger.ts';
+import { tryEntriesOf } from './ledgers.ts';
 import type { PortView } from './record.ts';
 import { refusedOf } from './refusals.ts';
-import { leaveShared, type Undone, undoGuest } from './undo.ts';
+import { leaveShared, sharedNamesFor, type Undone, undoGuest } from './undo.ts';
 import { findUnmet } from './unmet.ts';
 
 /** What is known of the devices that a guest has now. */
@@ -186,9 +187,6 @@ async function contextOfDevice({ guest, device }: Coming): Promise<{ context: Pl
 
 /** What is in force for a guest, alone or with others. */
 export function inForceFor({ uuid, effects }: Pick<GuestAtHand, 'uuid' | 'effects'>): LedgerEntry[] {
-  const shared = effects.sharedNames().flatMap(name => [...foldLedger(effects.sharedLedger(name).read()).values()]);
-  return [
-    ...foldLedger(effects.guestLedger(uuid).read()).values(),
-    ...shared.filter(({ users }) => users.includes(uuid)),
-  ];
+  const shared = sharedNamesFor(uuid, effects).flatMap(name => tryEntriesOf(effects.sharedLedger(name)).entries);
+  return [...tryEntriesOf(effects.guestLedger(uuid)).entries, ...shared.filter(({ users }) => users.includes(uuid))];
 }

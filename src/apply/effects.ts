@@ -33,6 +33,8 @@ export interface Effects {
   /** The ledger of what several guests or networks may need, by its `sharedNameOf`. */
   readonly sharedLedger: (name: string) => LedgerFile;
   readonly sharedNames: () => readonly string[];
+  /** Tells where a user's part is without all of them being read; without it, they are. */
+  readonly sharedIndex?: SharedIndex;
   /** Whether a guest neither runs nor is being started: what it has in force is from a life that has ended. */
   readonly isGone: (guest: string) => boolean;
   /** What the QEMU of a running guest has and may have open. */
@@ -44,4 +46,13 @@ export interface Effects {
 export interface CommandFailure {
   readonly place: number;
   readonly message: string;
+}
+
+/** Which shared ledgers may have entries of a user, or, under the name '', entries that nobody needs any more. */
+export interface SharedIndex {
+  readonly namesOf: (user: string) => readonly string[];
+  /** To be called before such an entry is written. */
+  readonly note: (user: string, name: string) => void;
+  /** There is none any more; whoever says so holds the lock of that name. */
+  readonly forget: (user: string, name: string) => void;
 }

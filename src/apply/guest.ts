@@ -30,6 +30,7 @@ import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { carryOut } from './apply.ts';
 import type { Effects } from './effects.ts';
 import { foldLedger, type LedgerEntry } from './ledger.ts';
+import { tryEntriesOf } from './ledgers.ts';
 import { leaveShared, type Undone, undoGuest, undoStale } from './undo.ts';
 
 /** A guest at one moment, and what is to be done for it. */
@@ -234,7 +235,8 @@ export async function closeReach(guest: Uuid, effects: Effects): Promise<string[
  * millisecond counts in which the other host may open it. Answers whether there were any; `closeReach` has to follow.
  */
 export async function closeAtOnce(guest: Uuid, effects: Effects): Promise<boolean> {
-  const entries = [...foldLedger(effects.guestLedger(guest).read()).values()];
+  // One that cannot be read is told of by whoever closes the rest.
+  const { entries } = tryEntriesOf(effects.guestLedger(guest));
   const lines = entries.flatMap(({ subject, reach }) =>
     reach && subject.kind === 'fdb' ? commandFor({ subject, to: null }).line : [],
   );

@@ -53,6 +53,11 @@ export function foldLedger(lines: readonly unknown[]): ReadonlyMap<string, Ledge
   return entries;
 }
 
+/** How many lines there are that this version cannot read: another one may have written them, and they must not be lost. */
+export function countUnknown(lines: readonly unknown[]): number {
+  return lines.filter(line => !isLedgerLine(line)).length;
+}
+
 /** The same entries in as few lines as there are entries. */
 export function compactLines(entries: Iterable<LedgerEntry>): LedgerLine[] {
   return [...entries].map(({ key: _, at, ...entry }) => ({ at, entry }));

@@ -1,7 +1,8 @@
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { asActualnetError } from '../report/error.ts';
 import type { Effects } from './effects.ts';
-import { foldLedger, type LedgerEntry } from './ledger.ts';
+import type { LedgerEntry } from './ledger.ts';
+import { ledgerProblems, tryEntriesOf } from './ledgers.ts';
 import { foldRecord } from './record.ts';
 import { leaveShared, type Undone, undoGuest } from './undo.ts';
 
@@ -11,6 +12,8 @@ export interface Survivors {
   readonly guests: readonly Uuid[];
   readonly readRecord: (guest: Uuid) => readonly unknown[];
   readonly removeRecord: (guest: Uuid) => void;
+  /** A line for each record that is there and cannot be read. */
+  readonly unreadable?: readonly string[];
   /** By its uuid, and by its name if there is a record of it. */
   readonly isRunning: (guest: Uuid, name: string | undefined) => boolean;
   readonly isNetworkActive: (name: string) => boolean;
@@ -27,18 +30,17 @@ export interface Recovery {
 
 /**
  * Brings every ledger in line with what runs: a guest that does not run any more is undone and forgotten, a user of
- * shared parts that is gone leaves them. One that cannot be recovered does not keep the others. A second run finds
+ * shared parts that is gone leaves them. One that cannot be recovered, or read, does not keep the others. A second run finds
  * nothing to do.
  */
 export async function recover(survivors: Survivors, effects: Effects): Promise<Recovery> {
   const done: string[] = [];
   const problems: string[] = [];
-  const note = async (what: string, undo: () => Promise<Undone>): Promise<boolean> => {
-    const undone = await undo().catch(error => ({ left: [], problems: [asActualnetError(error).message] }));
+  const note = async (what: string, undo: () => Promise<Undone>): Promise<void> => {
+    const undone = await undo().catch((error): Undone => ({ left: [], problems: [asActualnetError(error).message] }));
     if (undone.problems.length === 0) done.push(what);
     done.push(...undone.left);
     problems.push(...undone.problems);
-    return undone.problems.length === 0;
   };
   const isYoung = (at: string) => Math.max(0, effects.now() - Date.parse(at)) < survivors.graceMs;
 
@@ -53,14 +55,15 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     // Its shared parts come later, when all that may stand on them has gone. What remains in force is in a ledger.
     // It may have been started again meanwhile: then the record is another life's, and so is the ledger.
     const isSame = () => foldRecord(guest, survivors.readRecord(guest))?.since === record?.since;
-    const undo = () => undoGuest(guest, effects, isSame);
-    if (await note(`guest ${name} does not run: undone and forgotten`, undo)) {
-      if (isSame()) survivors.removeRecord(guest);
-    }
+    await note(`guest ${name} does not run: undone and forgotten`, async () => {
+      const undone = await undoGuest(guest, effects, isSame);
+      if (undone.problems.length === 0 && isSame()) survivors.removeRecord(guest);
+      return undone;
+    });
   }
   const isAliveGuest = (guest: Uuid | undefined) =>
     guest !== undefined && (alive.has(guest) || survivors.isRunning(guest, undefined));
-  const entries = effects.sharedNames().flatMap(dev => [...foldLedger(effects.sharedLedger(dev).read()).values()]);
+  const entries = effects.sharedNames().flatMap(dev => tryEntriesOf(effects.sharedLedger(dev)).entries);
   for (const user of new Set(entries.flatMap(({ users }) => users))) {
     const network = /^network:(.*)$/s.exec(user)?.[1];
     const isNew = entries.some(({ users, at }) => users.includes(user) && isYoung(at));
@@ -71,7 +74,8 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     await note(`${name} does not run: its shared parts are given up`, () => leaveShared(user, effects));
   }
   await recoverUnused(entries, { effects, done, problems });
-  return { done, problems };
+  problems.push(...ledgerProblems(effects), ...(survivors.unreadable ?? []));
+  return { done, problems: [...new Set(problems)] };
 }
 
 /** Shared parts that nobody needs any more but somebody stood on when the last user left. */

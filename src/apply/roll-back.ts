@@ -1,9 +1,10 @@
 import { type Change, describeChange, keyOf, type Value } from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
-import { compactLines, foldLedger, type LedgerEntry } from './ledger.ts';
-import { closeEntries, undoTogether } from './undo.ts';
+import { compactLines, type LedgerEntry } from './ledger.ts';
+import { tryEntriesOf } from './ledgers.ts';
+import { closeEntries, runAll, undoTogether } from './undo.ts';
 
 /** A change that is being carried out. */
 export interface Step {
@@ -26,19 +27,20 @@ export async function rollBack(
   { error, owner, user, effects }: { error: ActualnetError; owner: string; user: string; effects: Effects },
 ): Promise<ActualnetError> {
   // What others need by now stays as they need it.
-  const isOurs = ({ file, change }: Step) =>
-    foldLedger(file.read())
-      .get(keyOf(change.subject))
-      ?.users.every(each => each === user) ?? true;
-  const problems = await goBack(steps.filter(isOurs), ran, effects);
+  const isOurs = (step: Step) => entryOf(step)?.users.every(each => each === user) ?? true;
+  const problems: string[] = [];
+  const entryOf = entryFinder(problems);
+  problems.push(...(await goBack(steps.filter(isOurs), ran, effects)));
   const undoings = steps.flatMap(step => {
-    const entry = foldLedger(step.file.read()).get(keyOf(step.change.subject));
+    const entry = entryOf(step);
     // Others that joined need it as it is.
     return step.known || entry === undefined || entry.users.length > 1 ? [] : [{ entry, file: step.file, step }];
   });
-  closeEntries(
-    undoings.filter(({ step }) => !ran.has(step)),
-    effects,
+  problems.push(
+    ...closeEntries(
+      undoings.filter(({ step }) => !ran.has(step)),
+      effects,
+    ),
   );
   const undone = await undoTogether(
     undoings.filter(({ step }) => ran.has(step)),
@@ -60,11 +62,31 @@ async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: E
     });
     if (own.length === 0) continue;
     const lines = own.map(({ line }) => line);
-    for (const { place, message } of await effects.run(tool, lines, { keepGoing: true }))
+    for (const { place, message } of await runAll(tool, lines, effects))
       problems.push(`${describeChange(own[place]!.change)}: ${message}`);
   }
-  for (const { file, known } of again) file.append(compactLines([known!]));
+  for (const { file, known, change } of again) {
+    try {
+      file.append(compactLines([known!]));
+    } catch (error) {
+      problems.push(`${describeChange(change)}: ${asActualnetError(error).message}`);
+    }
+  }
   return problems;
+}
+
+/** Finds what the ledgers hold of steps: each ledger is read once, and one that cannot be read is told of. */
+function entryFinder(problems: string[]): (step: Step) => LedgerEntry | undefined {
+  const known = new Map<LedgerFile, readonly LedgerEntry[]>();
+  return ({ file, change }) => {
+    if (!known.has(file)) {
+      const { entries, problem } = tryEntriesOf(file);
+      if (problem !== undefined) problems.push(problem);
+      known.set(file, entries);
+    }
+    const key = keyOf(change.subject);
+    return known.get(file)!.find(entry => entry.key === key);
+  };
 }
 
 /**
@@ -74,9 +96,10 @@ async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: E
 export function forget(steps: readonly Step[], effects: Effects): void {
   const failed = steps.filter(({ command }) => command?.tool !== 'pci');
   for (const { file, known } of failed) if (known !== undefined) file.append(compactLines([known]));
-  const undoings = failed.flatMap(({ change, known, file }) => {
-    const entry = foldLedger(file.read()).get(keyOf(change.subject));
-    return known === undefined && entry !== undefined ? [{ entry, file }] : [];
+  const entryOf = entryFinder([]);
+  const undoings = failed.flatMap(step => {
+    const entry = step.known === undefined ? entryOf(step) : undefined;
+    return entry === undefined ? [] : [{ entry, file: step.file }];
   });
   closeEntries(undoings, effects);
 }

@@ -7,7 +7,8 @@ import { idleMac } from '../plan/idle-mac.ts';
 import { asActualnetError } from '../report/error.ts';
 import { needsOf, timeOf } from './apply.ts';
 import type { CommandFailure, Effects, LedgerFile } from './effects.ts';
-import { compactLines, foldLedger, type LedgerEntry } from './ledger.ts';
+import { compactLines, countUnknown, foldLedger, type LedgerEntry } from './ledger.ts';
+import { entriesOf, tryEntriesOf } from './ledgers.ts';
 import { decideUndo } from './verdict.ts';
 
 /** What became of an undo: `left` is somebody else's now, `problems` could not be undone and stay in the ledger. */
@@ -55,8 +56,14 @@ export async function leaveShared(
   only: (entry: LedgerEntry) => boolean = () => true,
 ): Promise<Undone> {
   const concerns = (entry: LedgerEntry) => (entry.users.length === 0 || entry.users.includes(user)) && only(entry);
-  const devices = effects.sharedNames().filter(dev => entriesOf(effects.sharedLedger(dev)).some(concerns));
-  if (devices.length === 0) return nothing;
+  // One that cannot be read may be about the user or not: it is told of, and the others are gone through.
+  const unread: string[] = [];
+  const devices = sharedNamesFor(user, effects).filter(dev => {
+    const { entries, problem } = tryEntriesOf(effects.sharedLedger(dev));
+    if (problem !== undefined) unread.push(problem);
+    return entries.some(concerns);
+  });
+  if (devices.length === 0) return { left: [], problems: unread };
   const unlock = await effects.lock(devices);
   try {
     const undoings = devices.flatMap(dev => {
@@ -71,15 +78,27 @@ export async function leaveShared(
     const undone = await undoTogether(undoings, effects);
     for (const dev of devices) {
       const file = effects.sharedLedger(dev);
-      leave(
-        entriesOf(file).filter(entry => entry.users.includes(user) && only(entry)),
-        { file, user, effects },
-      );
+      const entries = entriesOf(file);
+      const isLeft = (entry: LedgerEntry) => entry.users.includes(user) && only(entry);
+      const isUnused = ({ users }: LedgerEntry) => users.every(each => each === user);
+      if (entries.some(entry => isLeft(entry) && isUnused(entry))) effects.sharedIndex?.note('', dev);
+      leave(entries.filter(isLeft), { file, user, effects });
+      if (!entries.some(entry => entry.users.includes(user) && !isLeft(entry))) effects.sharedIndex?.forget(user, dev);
+      if (!entries.some(isUnused)) effects.sharedIndex?.forget('', dev);
     }
-    return undone;
+    return { ...undone, problems: [...undone.problems, ...unread] };
   } finally {
     unlock();
   }
+}
+
+/** The ledgers that may have a part of a user's, or one that nobody needs any more. Nobody's is looked for everywhere. */
+export function sharedNamesFor(
+  user: string,
+  { sharedIndex, sharedNames }: Pick<Effects, 'sharedIndex' | 'sharedNames'>,
+) {
+  if (sharedIndex === undefined || user === '') return sharedNames();
+  return [...new Set([...sharedIndex.namesOf(user), ...sharedIndex.namesOf('')])];
 }
 
 /**
@@ -91,8 +110,10 @@ export async function undoStale(
   effects: Effects,
   isStale: (entry: LedgerEntry) => boolean,
 ): Promise<Undone> {
-  const stale = [...new Set(names)].filter(name => entriesOf(effects.sharedLedger(name)).some(isStale));
-  if (stale.length === 0) return nothing;
+  const read = [...new Set(names)].map(name => ({ name, ...tryEntriesOf(effects.sharedLedger(name)) }));
+  const stale = read.flatMap(({ name, entries }) => (entries.some(isStale) ? name : []));
+  const unread = read.flatMap(({ problem }) => problem ?? []);
+  if (stale.length === 0) return { left: [], problems: unread };
   const unlock = await effects.lock(stale);
   try {
     const undoings = stale.flatMap(name => {
@@ -101,7 +122,8 @@ export async function undoStale(
         .filter(isStale)
         .map(entry => ({ entry, file }));
     });
-    return await undoTogether(undoings, effects);
+    const undone = await undoTogether(undoings, effects);
+    return { ...undone, problems: [...undone.problems, ...unread] };
   } finally {
     unlock();
   }
@@ -110,7 +132,39 @@ export async function undoStale(
 /** Undoes entries of any ledgers in one go. The forwarding entries go before the links that carry them. */
 export async function undoTogether(undoings: readonly Undoing[], effects: Effects): Promise<Undone> {
   if (undoings.length === 0) return nothing;
-  const host = await effects.view(needsOf(undoings.map(({ entry }) => entry)));
+  let host: HostView;
+  try {
+    host = await effects.view(needsOf(undoings.map(({ entry }) => entry)));
+  } catch (error) {
+    return undoApart(undoings, error, effects);
+  }
+  return undoSeen(undoings, host, effects);
+}
+
+/** A tool that cannot be run cannot show its part of the host either: the parts of the others are undone without it. */
+async function undoApart(undoings: readonly Undoing[], error: unknown, effects: Effects): Promise<Undone> {
+  const byTool = new Map<string, Undoing[]>();
+  for (const undoing of undoings) {
+    const needed = neededTool(undoing.entry);
+    byTool.set(needed, [...(byTool.get(needed) ?? []), undoing]);
+  }
+  if (byTool.size === 1) {
+    const { message } = asActualnetError(error);
+    return { left: [], problems: undoings.map(({ entry }) => `${describeChange(entry)}: ${message}`) };
+  }
+  const parts: Undone[] = [];
+  for (const own of byTool.values()) parts.push(await undoTogether(own, effects));
+  return { left: parts.flatMap(({ left }) => left), problems: parts.flatMap(({ problems }) => problems) };
+}
+
+/** What has to be run to see a subject; sysfs needs nothing. */
+function neededTool({ subject }: LedgerEntry): string {
+  if (isVfSubject(subject)) return 'ip';
+  if (subject.kind === 'fdb' || subject.kind === 'vlan') return 'bridge';
+  return subject.kind === 'driver' ? 'pci' : '';
+}
+
+async function undoSeen(undoings: readonly Undoing[], host: HostView, effects: Effects): Promise<Undone> {
   const { steps, finished, left, waiting } = decideUndo(undoings, host);
   const problems = [...waiting];
   const closed = [...finished];
@@ -135,7 +189,7 @@ export async function undoTogether(undoings: readonly Undoing[], effects: Effect
     });
   }
   const settled = await settleForOtherMac(failed, host, effects);
-  closeEntries([...closed, ...settled.map(({ step }) => step.undoing)], effects);
+  problems.push(...closeEntries([...closed, ...settled.map(({ step }) => step.undoing)], effects));
   for (const { step, mac } of settled) left.push(`${describeChange(step.change)}: refused, it has ${mac} instead`);
   const isSettled = (each: FailedUndo) => settled.some(({ step }) => step === each);
   for (const step of failed.filter(each => !isSettled(each)))
@@ -144,7 +198,11 @@ export async function undoTogether(undoings: readonly Undoing[], effects: Effect
 }
 
 /** One tool that cannot be run must not keep the others from their part: what is not undone stays in the ledger. */
-function runAll(tool: Command['tool'], lines: readonly string[], effects: Effects): Promise<readonly CommandFailure[]> {
+export function runAll(
+  tool: Command['tool'],
+  lines: readonly string[],
+  effects: Effects,
+): Promise<readonly CommandFailure[]> {
   return effects.run(tool, lines, { keepGoing: true }).catch(error => {
     const { message } = asActualnetError(error);
     return lines.map((_, place) => ({ place, message }));
@@ -166,7 +224,7 @@ async function settleForOtherMac(failed: readonly FailedUndo[], host: HostView, 
   });
   if (refused.length === 0) return [];
   const lines = refused.map(({ step, mac }) => commandFor({ subject: step.change.subject, to: mac }).line);
-  const failures = await effects.run('ip', lines, { keepGoing: true });
+  const failures = await runAll('ip', lines, effects);
   return refused.filter((_, place) => failures.every(failure => failure.place !== place));
 }
 
@@ -175,22 +233,27 @@ interface Settled {
   readonly mac: string;
 }
 
-/** Notes that entries have nothing left to undo; a ledger with nothing in force is removed, a long one written anew. */
-export function closeEntries(undoings: readonly Undoing[], effects: Effects): void {
+/**
+ * Notes that entries have nothing left to undo; a ledger with nothing in force is removed, a long one written anew, unless
+ * there are lines in it that are not known. Answers a line for each ledger in which it could not be noted.
+ */
+export function closeEntries(undoings: readonly Undoing[], effects: Effects): string[] {
   const at = timeOf(effects);
   const byFile = new Map<LedgerFile, string[]>();
   for (const { file, entry } of undoings) byFile.set(file, [...(byFile.get(file) ?? []), entry.key]);
-  for (const [file, keys] of byFile) {
-    const lines = file.read();
-    const entries = new Map(foldLedger(lines));
-    for (const key of keys) entries.delete(key);
-    if (entries.size === 0 || lines.length > 4 * entries.size + 100) file.replace(compactLines(entries.values()));
-    else file.append([{ at, close: keys }]);
-  }
-}
-
-function entriesOf(file: LedgerFile): LedgerEntry[] {
-  return [...foldLedger(file.read()).values()];
+  return [...byFile].flatMap(([file, keys]) => {
+    try {
+      const lines = file.read();
+      const entries = new Map(foldLedger(lines));
+      for (const key of keys) entries.delete(key);
+      const isDone = entries.size === 0 || lines.length > 4 * entries.size + 100;
+      if (isDone && countUnknown(lines) === 0) file.replace(compactLines(entries.values()));
+      else file.append([{ at, close: keys }]);
+      return [];
+    } catch (error) {
+      return [`it is undone, which could not be written down: ${asActualnetError(error).message}`];
+    }
+  });
 }
 
 function leave(

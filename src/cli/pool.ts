@@ -1,5 +1,5 @@
 import type { Effects } from '../apply/effects.ts';
-import { foldLedger } from '../apply/ledger.ts';
+import { tryEntriesOf } from '../apply/ledgers.ts';
 import { listUsers, type User, type UserSources } from '../apply/users.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { sharedNameOf, type Value } from '../plan/change.ts';
@@ -101,7 +101,8 @@ function describeVf(
   if (device === undefined) return undefined;
   const dev = device.pf?.dev ?? null;
   const use = findUse(address, host, [...takenUses, 'foreign']);
-  const ledger = dev === null ? [] : options.effects.sharedLedger(sharedNameOf({ kind: 'vf-mac', dev, vf })).read();
+  const entries =
+    dev === null ? [] : tryEntriesOf(options.effects.sharedLedger(sharedNameOf({ kind: 'vf-mac', dev, vf }))).entries;
   return {
     vf,
     address,
@@ -116,9 +117,7 @@ function describeVf(
       ...device.netdevs.flatMap(netdev => users.get(netdev) ?? []),
       ...(kept.has(`${dev}_vf${vf}`) ? [{ who: 'libvirt', by: 'the state it has put aside' }] : []),
     ],
-    kept: Object.fromEntries(
-      [...foldLedger(ledger).values()].map(({ subject, before }) => [subject.kind.slice('vf-'.length), before]),
-    ),
+    kept: Object.fromEntries(entries.map(({ subject, before }) => [subject.kind.slice('vf-'.length), before])),
   };
 }
 

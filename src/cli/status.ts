@@ -1,6 +1,8 @@
 import type { Effects } from '../apply/effects.ts';
+import { ledgerProblems } from '../apply/ledgers.ts';
 import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import type { Memory } from '../host/memory.ts';
+import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
@@ -30,17 +32,29 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  const { format, witness = null, problem: configuration = null } = options;
+  const { format, witness = null, problem: configuration = null, memory, effects } = options;
   const problem = configuration === null ? '' : `${printable(`configuration: ${configuration}`)}\n`;
+  const unreadable = [...ledgerProblems(effects), ...memory.listUnreadable()];
+  const lines = unreadable.map(line => `not readable: ${printable(line)}\n`);
   io.write(
-    format === 'json' ? jsonText({ guests, witness, configuration }) : table(guests) + problem + describe(witness),
+    format === 'json'
+      ? jsonText({ guests, witness, configuration, unreadable })
+      : table(guests) + problem + describe(witness) + lines.join(''),
   );
 }
 
 function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): GuestRecord[] {
+  const ledgerOf = (guest: Uuid) => {
+    try {
+      return effects.guestLedger(guest).read();
+    } catch {
+      // It is told of with all others that cannot be read.
+      return [];
+    }
+  };
   const recorded = memory
     .listRecords()
-    .flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid), effects.guestLedger(uuid).read()) ?? []);
+    .flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid), ledgerOf(uuid)) ?? []);
   const expected = memory.listAnnouncements().flatMap(({ guest, line }) => foldRecord(guest, [line]) ?? []);
   return [...recorded, ...expected].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

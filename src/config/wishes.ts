@@ -1,7 +1,6 @@
 import type { Domain } from '../model/domain.ts';
 import { directModes, isKeptByLibvirt, isUserAlias } from '../model/interface.ts';
 import {
-  checkListLength,
   dropUndefined,
   type MacAddress,
   type Owner,
@@ -10,8 +9,9 @@ import {
   readYesNo,
   wrongValue,
 } from '../model/values.ts';
-import { asActualnetError, printable } from '../report/error.ts';
+import { asActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
+import { maxOwnMetadata } from '../xml/foreign.ts';
 import {
   type Config,
   type GuestChoice,
@@ -25,6 +25,7 @@ import {
 import { boundOf, findPolicy, type GuestPolicy } from './guest-policy.ts';
 import { matchesPattern } from './match.ts';
 import { findNearest } from './nearest.ts';
+import { Refusals } from './refusals.ts';
 
 export const wishNamespace = 'urn:actualnet:guest:1';
 
@@ -43,7 +44,7 @@ export type GuestPlace = Pick<RewriteRule, (typeof guestPlaces)[number] | 'bridg
 
 export interface Wishes {
   readonly wishes: readonly Wish[];
-  /** One line for each wish that is not granted, or not understood. */
+  /** A line for each wish that is not granted, or not understood; of very many the first, and how many more there are. */
   readonly refusals: readonly string[];
 }
 
@@ -52,33 +53,42 @@ export interface Wishes {
  *
  *     <interfaces xmlns='urn:actualnet:guest:1'><interface mac='52:54:00:57:00:01' vlan='10,20'/></interfaces>
  *
- * What is not allowed is not even read. Nothing is thrown, except for a list that no guest has.
+ * What is not allowed is not even read. Nothing is thrown: whatever a guest asks for, what it did not ask for goes on counting.
  */
 export function readWishes(
   domain: Pick<Domain, 'element' | 'owner' | 'name' | 'uuid'>,
   guests: Config['guests'],
 ): Wishes {
   const policy = findPolicy(guests, domain);
-  const elements = domain.element
+  const lists = domain.element
     .childrenNamed('metadata')
     .flatMap(metadata => metadata.children)
-    .filter(child => child.localName === 'interfaces' && child.namespace === wishNamespace)
+    .filter(child => child.localName === 'interfaces' && child.namespace === wishNamespace);
+  const elements = lists
     .flatMap(child => child.children)
     .filter(child => child.localName === 'interface' && child.namespace === wishNamespace);
-  checkListLength(domain.owner, 'wishes', elements);
-  const wishes: Wish[] = [];
-  const refusals: string[] = [];
+  const wishes = new Map<string, Wish>();
+  const refusals = new Refusals();
+  const unread = lists.reduce((sum, list) => sum + list.foreignCount, 0);
   for (const [index, element] of elements.entries()) {
-    const refuse = (line: string) => void refusals.push(printable(line));
+    if (refusals.areEnough) {
+      refusals.add(() => '');
+      continue;
+    }
     const name = element.attribute('mac') ?? element.attribute('tap') ?? index;
     const owner = `${domain.owner}, interface ${name} in <metadata>`;
-    const wish = attempt(refuse, () => readWish(owner, element, { policy, refuse }));
+    const wish = attempt(refusals, () => readWish(owner, element, { policy, refusals }));
     if (wish === undefined) continue;
-    if (findWish(wishes, wish) === undefined) wishes.push(wish);
-    else refuse(`${owner}: it is there twice, the second time in line ${element.line}`);
+    const key = wish.mac ?? `tap ${wish.tap}`;
+    if (!wishes.has(key)) wishes.set(key, wish);
+    else refusals.add(() => `${owner}: it is there twice, the second time in line ${element.line}`);
   }
-  return { wishes, refusals };
+  if (unread > 0)
+    refusals.add(() => `${domain.owner}, <metadata>: ${unread} elements in <interfaces> are not read (${whatIsRead})`);
+  return { wishes: [...wishes.values()], refusals: refusals.lines() };
 }
+
+const whatIsRead = `only <interface> is, without anything inside, and at most ${maxOwnMetadata} of them`;
 
 interface Which {
   readonly mac?: string | undefined;
@@ -104,17 +114,18 @@ export function findWhole(wishes: readonly Wish[], { mac, tap }: Which): Wish | 
 
 interface Context {
   readonly policy: GuestPolicy;
-  readonly refuse: (line: string) => void;
+  readonly refusals: Refusals;
 }
 
-function readWish(owner: Owner, element: XmlElement, { policy, refuse }: Context): Wish {
+function readWish(owner: Owner, element: XmlElement, { policy, refusals }: Context): Wish {
   const which = readWhich(owner, element);
   const granted: Record<string, unknown> = {};
   for (const name of element.attributes.keys()) {
     if (name === 'mac' || name === 'tap' || name === 'xmlns' || name.includes(':')) continue;
-    if (!isSetting(name)) refuse(`${owner}: ${unknownAttribute(name)}`);
-    else if (!policy.allow.includes(name)) refuse(`${owner}: the configuration does not let guests choose '${name}'`);
-    else granted[name] = attempt(refuse, () => readBounded(owner, element, { name, policy }));
+    if (!isSetting(name)) refusals.add(() => `${owner}: ${unknownAttribute(name)}`);
+    else if (!policy.allow.includes(name))
+      refusals.add(() => `${owner}: the configuration does not let guests choose '${name}'`);
+    else granted[name] = attempt(refusals, () => readBounded(owner, element, { name, policy }));
   }
   const isPlace = ([name]: [string, unknown]) => (guestPlaces as readonly string[]).includes(name);
   const entries = Object.entries(dropUndefined(granted));
@@ -265,13 +276,13 @@ function unknownAttribute(name: string): string {
 }
 
 /** What `read` gives; a value it does not accept is refused by its message. */
-function attempt<T>(refuse: (line: string) => void, read: () => T): T | undefined {
+function attempt<T>(refusals: Refusals, read: () => T): T | undefined {
   try {
     return read();
   } catch (cause) {
     const error = asActualnetError(cause);
     if (error.code !== 'XML_VALUE') throw cause;
-    refuse(error.message);
+    refusals.add(() => error.message);
     return undefined;
   }
 }

@@ -6,17 +6,28 @@ import { formatDriver } from '../model/vf-values.ts';
 import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { readAddresses, readWaysOut } from './addresses.ts';
 import { type Batches, batchesIn, ownBatches, startTool } from './commands.ts';
-import { appendLine, exists, listDirectory, readFileIfAny, removeFile, writeFileAtomically } from './files.ts';
+import { fileNameOf, nameOfFile } from './file-names.ts';
+import {
+  appendLine,
+  exists,
+  listDirectory,
+  readFileIfAny,
+  removeFile,
+  requirePrivate,
+  writeFileAtomically,
+} from './files.ts';
 import { listHolders, vfioNodes } from './holders.ts';
 import { readLink } from './links.ts';
 import { takeLocks } from './lock.ts';
-import { fileNameOf, nameOfFile, parseJsonLines } from './memory.ts';
+import { parseJsonLines } from './memory.ts';
+import { once, remember } from './once.ts';
 import type { HostPaths } from './paths.ts';
 import type { Patience } from './patience.ts';
 import { listPfs, readPciDevice } from './pci.ts';
 import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
 import { readQemuAccess } from './qemu-access.ts';
 import { runAgain } from './run-again.ts';
+import { sharedIndex } from './shared-index.ts';
 import { readVfs } from './vfs.ts';
 
 /** The programs through which a host is read and set. */
@@ -57,7 +68,12 @@ export function hostEffects(
     patience,
   }: { readonly programs?: Programs; readonly guests?: GuestKnowledge; readonly patience?: Patience | undefined } = {},
 ): Effects {
-  const sharedFile = (dev: string) => path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`);
+  const sharedFile = (dev: string) => ledgerFile(path.join(paths.state, 'shared', `${fileNameOf(dev)}.jsonl`));
+  const sharedNames = () =>
+    listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, '')));
+  const index = sharedIndex(path.join(paths.state, 'shared-by'), () =>
+    sharedNames().map(name => ({ name, users: usersNamedIn(tryRead(sharedFile(name))) })),
+  );
   return {
     view: needs => viewHost(paths, needs, { programs, guests }),
     run: (tool, lines, options) => {
@@ -69,13 +85,39 @@ export function hostEffects(
     guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
     guestsWithLedger: () =>
       listDirectory(path.join(paths.state, 'ledgers')).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []),
-    sharedLedger: dev => ledgerFile(sharedFile(dev)),
-    sharedNames: () =>
-      listDirectory(path.join(paths.state, 'shared')).map(entry => nameOfFile(entry.replace(/\.jsonl$/, ''))),
+    sharedLedger(dev) {
+      const file = sharedFile(dev);
+      return {
+        ...file,
+        append(lines) {
+          for (const user of usersNamedIn(lines)) index.note(user, dev);
+          file.append(lines);
+        },
+      };
+    },
+    sharedNames,
+    sharedIndex: index,
     isGone: guests.isGone,
     qemuAccess: guest => readQemuAccess(paths, guest),
     now: clock,
   };
+}
+
+/** A line of a ledger, as far as it names users. */
+interface NamingLine {
+  readonly intend?: { readonly user?: string };
+  readonly join?: string;
+  readonly user?: string;
+  readonly entry?: { readonly users?: readonly string[] };
+}
+
+/** The users that lines of a ledger name; '' stands for those that entries without one have. */
+function usersNamedIn(lines: readonly unknown[]): string[] {
+  const named = (lines as readonly NamingLine[]).flatMap(({ intend, join, user, entry }) => {
+    if (entry?.users !== undefined) return entry.users.length === 0 ? [''] : entry.users;
+    return (join === undefined ? intend?.user : user) ?? [];
+  });
+  return [...new Set(named)];
 }
 
 /** Links and devices are read when they are asked for and then kept; tables at once, each tool's in one process. */
@@ -150,23 +192,6 @@ function withKnownPort(
   return { ...device, pf: { ...pf, dev: pf.ports.all.find(port => isSetThrough(port, pf.vf)) ?? pf.dev } };
 }
 
-/** Asks at most once, and only when it is wanted. */
-export function once<V>(read: () => V): () => V {
-  let known: { value: V } | undefined;
-  return () => {
-    known ??= { value: read() };
-    return known.value;
-  };
-}
-
-function remember<K, V>(read: (key: K) => V): (key: K) => V {
-  const known = new Map<K, V>();
-  return key => {
-    if (!known.has(key)) known.set(key, read(key));
-    return known.get(key)!;
-  };
-}
-
 /** `bridge -j fdb show`: an entry with a master is in that bridge's table; static and permanent ones are fixed. */
 function readFdb(table: unknown): FdbEntry[] {
   const rows = (table ?? []) as { mac: string; ifname: string; master?: string; flags?: string[]; state?: string }[];
@@ -194,10 +219,24 @@ function readVlans(table: unknown): PortVlan[] {
   );
 }
 
+/** One that cannot be read is told of by whoever looks at all of them. */
+function tryRead(file: LedgerFile): readonly unknown[] {
+  try {
+    return file.read();
+  } catch {
+    return [];
+  }
+}
+
 function ledgerFile(file: string): LedgerFile {
+  const directory = path.dirname(file);
+  const content = () => {
+    for (const each of [path.dirname(directory), directory]) requirePrivate(each);
+    return readFileIfAny(file)?.toString() ?? '';
+  };
   const textOf = (lines: readonly object[]) => lines.map(line => JSON.stringify(line)).join('\n');
   return {
-    read: () => parseJsonLines(readFileIfAny(file)?.toString() ?? ''),
+    read: () => parseJsonLines(content()),
     append: lines => {
       if (lines.length > 0) appendLine(file, textOf(lines));
     },

@@ -1,15 +1,20 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { ActualnetError } from '../report/error.ts';
+import { xmlLimits } from '../xml/well-formed.ts';
 
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = fs.constants;
 
-/** The largest file of ours or of libvirt's that is read. */
-const maxFileBytes = 16 * 1024 * 1024;
+/** The largest file of ours or of libvirt's that is read: as large as a document may be. */
+const maxFileBytes = xmlLimits.whole;
 
 /** The content of a regular file, or undefined if there is none. Links are not followed. */
 export function readFileIfAny(file: string): Buffer | undefined {
-  if (!exists(file)) return undefined;
+  return exists(file) ? readListedFile(file) : undefined;
+}
+
+/** The same for a file that was there a moment ago: there may be a thousand, and each look at one counts. */
+export function readListedFile(file: string): Buffer | undefined {
   let fd: number;
   try {
     fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -20,9 +25,31 @@ export function readFileIfAny(file: string): Buffer | undefined {
   try {
     const { size } = regularFile(fd, file);
     if (size > maxFileBytes) throw new ActualnetError('FILE', `'${file}' is larger than ${maxFileBytes} bytes`);
-    return fs.readFileSync(fd);
+    return readToEnd(fd, size);
+  } catch (cause) {
+    throw fileError('read', file, cause);
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** In one read, unless the file has grown meanwhile. */
+function readToEnd(fd: number, size: number): Buffer {
+  const content = Buffer.allocUnsafe(size + 1);
+  const length = fs.readSync(fd, content, 0, size + 1, null);
+  return length <= size ? content.subarray(0, length) : Buffer.concat([content, fs.readFileSync(fd)]);
+}
+
+/**
+ * Whether any of `texts` is in a file that was there a moment ago, as it is written; true for one that cannot be read: whoever
+ * asks then reads it and learns why.
+ */
+export function fileMentions(file: string, texts: readonly string[]): boolean {
+  try {
+    const content = readListedFile(file);
+    return content !== undefined && texts.some(text => content.includes(text));
+  } catch {
+    return true;
   }
 }
 
@@ -135,9 +162,11 @@ export function listDirectory(directory: string): string[] {
   }
 }
 
+/** Removes a file of ours. What is no regular file was put there by somebody else, and is left. */
 export function removeFile(file: string): void {
   if (!exists(file)) return;
   try {
+    if (!fs.lstatSync(file).isFile()) throw new ActualnetError('FILE', `'${file}' is not a regular file`);
     fs.unlinkSync(file);
   } catch (cause) {
     if (!isMissing(cause)) throw fileError('remove', file, cause);
@@ -152,22 +181,47 @@ export function removeDirectory(directory: string): void {
   }
 }
 
+/** One in which there is something stays. */
+export function removeEmptyDirectory(directory: string): void {
+  try {
+    fs.rmdirSync(directory);
+  } catch {}
+}
+
 /** Age of a file in milliseconds; undefined if it is gone. */
 export function fileAgeMs(file: string, nowMs: number): number | undefined {
   const status = fs.lstatSync(file, { throwIfNoEntry: false });
   return status && nowMs - status.mtimeMs;
 }
 
-/** Makes `directory` (mode 0700) and refuses one that is a link or belongs to somebody else. */
+/** Makes `directory` (mode 0700) and refuses one that `requirePrivate` refuses. */
 function makePrivateDirectory(directory: string): void {
   try {
     makeDirectories(directory, 0o700);
-    const status = fs.lstatSync(directory);
-    if (!status.isDirectory()) throw new Error('it is not a directory');
-    if (status.uid !== process.getuid?.()) throw new Error('it belongs to another user');
   } catch (cause) {
     throw fileError('use the directory', directory, cause);
   }
+  requirePrivate(directory);
+}
+
+/**
+ * Refuses a directory of ours that is a link, belongs to somebody else or lets others write: what is in it may be theirs, and we
+ * would do it as root. One that is not there is fine.
+ */
+export function requirePrivate(directory: string): void {
+  const status = fs.lstatSync(directory, { throwIfNoEntry: false });
+  if (status === undefined) return;
+  const why = !status.isDirectory()
+    ? 'it is not a directory'
+    : status.uid !== process.getuid?.()
+      ? 'it belongs to another user'
+      : (status.mode & 0o022) !== 0
+        ? 'others may write in it'
+        : undefined;
+  if (why === undefined) return;
+  throw new ActualnetError('FILE', `cannot use the directory '${directory}': ${why}`, {
+    hint: 'see who made it so, then give it to root with mode 0700 or remove it',
+  });
 }
 
 /** With those above it. Node answers ENOENT, whatever kept it from that: the first that is missing is tried again by itself. */

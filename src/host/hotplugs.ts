@@ -62,7 +62,8 @@ export async function listUnfinished(paths: HostPaths): Promise<Uuid[]> {
   const guests = listDirectory(path.join(paths.state, 'hotplug')).flatMap(entry => parseUuid(entry) ?? []);
   const unfinished: Uuid[] = [];
   for (const guest of guests) {
-    const hotplug = await tryBeginHotplug(paths, guest);
+    // What is no file of ours there has nothing to say.
+    const hotplug = await tryBeginHotplug(paths, guest).catch(() => undefined);
     if (hotplug !== undefined) unfinished.push(guest);
     hotplug?.end(false);
   }

@@ -1,19 +1,25 @@
 import path from 'node:path';
 import { type Network, readNetwork } from '../model/network.ts';
+import { readNetworkPort } from '../model/network-port.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
+import { asActualnetError } from '../report/error.ts';
 import type { CountedPort, NetworkState } from '../resolve/network-state.ts';
 import { parseXml } from '../xml/document.ts';
+import { fileNameOf } from './file-names.ts';
 import {
   appendLine,
   createMarker,
   fileAgeMs,
+  fileMentions,
   listDirectory,
   readFileIfAny,
   removeDirectory,
   removeFile,
+  requirePrivate,
   writeFileAtomically,
 } from './files.ts';
-import { findNetworkInLibvirtFiles, readLibvirtPorts, readPortFiles } from './libvirt-files.ts';
+import { findNetworkInLibvirtFiles, readLibvirtPorts } from './libvirt-files.ts';
+import { forgetOwnPort, readOwnPorts, rememberOwnPort } from './own-ports.ts';
 import type { HostPaths } from './paths.ts';
 
 /** What the hooks remember between calls. */
@@ -27,11 +33,15 @@ export interface Memory {
   forgetNetwork(name: string): void;
   rememberPort(network: string, port: { uuid: Uuid; xml: string }): void;
   forgetPort(network: string, uuid: Uuid): void;
+  /** Whether any of these texts is in a guest's record as it is written. */
+  recordMentions(guest: Uuid, texts: readonly string[]): boolean;
   /** The lines of a guest's record; empty when there is none. */
   readRecord(guest: Uuid): readonly unknown[];
   appendRecord(guest: Uuid, line: object): void;
   removeRecord(guest: Uuid): void;
   listRecords(): readonly Uuid[];
+  /** A line for each record and announcement that is there and cannot be read: it counts as empty, and is kept. */
+  listUnreadable(): readonly string[];
   /** A guest that `migrate` or `restore` told us to expect; it has no record yet and may never come. */
   announce(guest: Uuid, line: object): void;
   takeAnnouncement(guest: Uuid): unknown;
@@ -54,7 +64,7 @@ const keptCutOvers = 1000;
 /**
  * Memory in files below `/run/actualnet`:
  *
- *     networks/NAME/network.json, networks/NAME/UUID.xml   a network and its ports
+ *     networks/NAME/network.json, networks/NAME/UUID~...    a network and its ports (own-ports.ts)
  *     guests/UUID.jsonl                                    a guest's record, one line for each call
  *     announced/UUID.json                                  an expected guest
  *     migrations.jsonl                                     when guests that migrated were opened and closed here
@@ -66,7 +76,6 @@ const keptCutOvers = 1000;
 export function fileMemory(paths: HostPaths, clock: () => number): Memory {
   const inState = (...parts: string[]) => path.join(paths.state, ...parts);
   const networkDirectory = (name: string) => inState('networks', fileNameOf(name));
-  const portFile = (network: string, uuid: Uuid) => path.join(networkDirectory(network), `${uuid}.xml`);
   const recordFile = (guest: Uuid) => inState('guests', `${guest}.jsonl`);
   const announcementFile = (guest: Uuid) => inState('announced', `${guest}.json`);
   const cutOverFile = inState('migrations.jsonl');
@@ -90,7 +99,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
         active: true,
         // Only pools and floors are counted; a bridge network with hundreds of ports need not read them.
         get ports() {
-          ports ??= readPortFiles(networkDirectory(name));
+          ports ??= readOwnPorts(networkDirectory(name));
           return ports;
         },
       };
@@ -100,21 +109,29 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
       // Installed while the network was running: its earlier ports are in libvirt's files only.
       if (readRemembered(name) === undefined) {
         for (const port of readLibvirtPorts(paths, name)) {
-          writeFileAtomically(portFile(name, port.uuid), port.element.outerXml);
+          rememberOwnPort(networkDirectory(name), port);
         }
       }
       writeFileAtomically(path.join(networkDirectory(name), 'network.json'), JSON.stringify({ name, xml }));
     },
     forgetNetwork: name => removeDirectory(networkDirectory(name)),
-    rememberPort: (network, port) => writeFileAtomically(portFile(network, port.uuid), port.xml),
-    forgetPort: (network, uuid) => removeFile(portFile(network, uuid)),
+    rememberPort: (network, { xml }) => rememberOwnPort(networkDirectory(network), readNetworkPort(parseXml(xml).root)),
+    forgetPort: (network, uuid) => forgetOwnPort(networkDirectory(network), uuid),
 
+    recordMentions: (guest, texts) => fileMentions(recordFile(guest), texts),
     readRecord(guest) {
       return parseJsonLines(readOwn(recordFile(guest)));
     },
     appendRecord: (guest, line) => appendLine(recordFile(guest), JSON.stringify(line)),
     removeRecord: guest => removeFile(recordFile(guest)),
     listRecords: () => uuidsIn('guests'),
+    listUnreadable: () => [
+      ...['', 'guests', 'announced', 'networks', 'ledgers', 'shared', 'locks'].flatMap(
+        directory => why(() => requirePrivate(inState(directory))) ?? [],
+      ),
+      ...uuidsIn('guests').flatMap(guest => whyUnreadable(recordFile(guest)) ?? []),
+      ...uuidsIn('announced').flatMap(guest => whyUnreadable(announcementFile(guest)) ?? []),
+    ],
 
     announce(guest, line) {
       memory.listAnnouncements();
@@ -128,7 +145,7 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     listAnnouncements() {
       return uuidsIn('announced').flatMap(guest => {
         const file = announcementFile(guest);
-        if ((fileAgeMs(file, clock()) ?? 0) > announcementLifeMs) removeFile(file);
+        if ((fileAgeMs(file, clock()) ?? 0) > announcementLifeMs && whyUnreadable(file) === undefined) removeFile(file);
         const line = parseJson(readOwn(file));
         return line === undefined ? [] : [{ guest, line }];
       });
@@ -150,30 +167,6 @@ export function fileMemory(paths: HostPaths, clock: () => number): Memory {
     isFirst: topic => createMarker(inState('seen', fileNameOf(topic))),
   };
   return memory;
-}
-
-/**
- * A file name for any name libvirt accepts: letters, digits, `_` and `-` stay, every other byte becomes `%XX`. Long ones
- * are cut and told apart by a checksum; whoever reads such a file compares the name inside.
- */
-export function fileNameOf(name: string): string {
-  const bytes = Buffer.from(name);
-  let safe = '';
-  let sum = 0xcbf29ce484222325n;
-  for (const byte of bytes) {
-    const character = String.fromCharCode(byte);
-    safe += /[A-Za-z0-9_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
-    sum = BigInt.asUintN(64, (sum ^ BigInt(byte)) * 0x100000001b3n);
-  }
-  return safe.length <= 100 ? safe : `${safe.slice(0, 100)}~${sum.toString(16)}`;
-}
-
-/** The name behind a file name; for one that was cut there is only the file name. */
-export function nameOfFile(fileName: string): string {
-  return Buffer.from(
-    fileName.replace(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
-    'latin1',
-  ).toString();
 }
 
 /** The JSON values in a text of lines; what is no JSON object is passed over. */
@@ -199,9 +192,23 @@ function isRememberedNetwork(value: unknown): value is RememberedNetwork {
 /** A file of ours that cannot be read or used counts as absent: what it said is learnt again, or read from libvirt's. */
 function readOwn(file: string): string {
   try {
+    requirePrivate(path.dirname(file));
     return readFileIfAny(file)?.toString() ?? '';
   } catch {
     return '';
+  }
+}
+
+function whyUnreadable(file: string): string | undefined {
+  return why(() => readFileIfAny(file));
+}
+
+function why(look: () => unknown): string | undefined {
+  try {
+    look();
+    return undefined;
+  } catch (error) {
+    return asActualnetError(error).message;
   }
 }
 

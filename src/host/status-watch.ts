@@ -3,6 +3,8 @@ import type { HostPaths } from './paths.ts';
 
 /** Several writes of one change are looked at once. */
 const settleMs = 30;
+/** Of a guest whose file takes long to look at, the next look waits so many times as long: it must not keep others waiting. */
+const restFactor = 20;
 
 /**
  * Calls `onWritten` with the name of a guest shortly after libvirt has written its status file: at every attach, detach and
@@ -15,6 +17,7 @@ export function watchStatusFiles(
 ): () => void {
   let watcher: fs.FSWatcher | undefined;
   const waiting = new Map<string, NodeJS.Timeout>();
+  const restMs = new Map<string, number>();
   const end = () => {
     watcher?.close();
     watcher = undefined;
@@ -28,9 +31,13 @@ export function watchStatusFiles(
     if (guest === undefined || waiting.has(guest)) return;
     const look = () => {
       waiting.delete(guest);
+      const began = performance.now();
       onWritten(guest);
+      const rest = restFactor * (performance.now() - began);
+      if (rest > settleMs) restMs.set(guest, rest);
+      else restMs.delete(guest);
     };
-    waiting.set(guest, setTimeout(look, settleMs));
+    waiting.set(guest, setTimeout(look, restMs.get(guest) ?? settleMs));
   };
   return () => {
     if (watcher !== undefined || signal.aborted) return;

@@ -12,8 +12,8 @@ export function readStdin(): Uint8Array {
     if (length === 0) return Buffer.concat(chunks);
     chunks.push(chunk.subarray(0, length));
     total += length;
-    if (total > xmlLimits.bytes) {
-      throw new ActualnetError('XML_LIMIT', `line 1, column 1: a document larger than ${xmlLimits.bytes} bytes`);
+    if (total > xmlLimits.whole) {
+      throw new ActualnetError('XML_LIMIT', `line 1, column 1: a document larger than ${xmlLimits.whole} bytes`);
     }
   }
 }

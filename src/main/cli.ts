@@ -2,13 +2,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { hookDrivers } from '../hook/phases.ts';
 import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
-import {
-  findGuestDefinition,
-  findLibvirtVersion,
-  listKeptByLibvirt,
-  readRunningGuests,
-  readRunningNetworks,
-} from '../host/libvirt-files.ts';
+import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
 import { hasWitness } from '../host/one-witness.ts';
 import { tryReadRunState } from '../host/run-states.ts';
@@ -17,7 +11,7 @@ import { ActualnetError, asActualnetError, errorLine, printable } from '../repor
 import { parseLibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import { commandIo } from './command-io.ts';
-import { ownEffects } from './effects.ts';
+import { deviceSources, ownEffects } from './effects.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { attachModule, detachModule } from './hotplug-commands.ts';
 import { survivors } from './survivors.ts';
@@ -226,9 +220,7 @@ async function main(): Promise<void> {
           const { poolCommand } = await import('../cli/pool.ts');
           const sources = {
             effects: ownEffects(paths, Date.now),
-            memory,
-            running: () => readRunningGuests(paths),
-            networks: () => readRunningNetworks(paths),
+            ...deviceSources(paths, memory),
             keptByLibvirt: () => listKeptByLibvirt(paths),
           };
           return poolCommand({ format: argv.format, ...sources }, io);

@@ -1,10 +1,13 @@
 import type { Effects } from '../apply/effects.ts';
-import { listUsers } from '../apply/users.ts';
+import { listUsers, type UserSources } from '../apply/users.ts';
 import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
-import { readRunningGuests, readRunningNetworks } from '../host/libvirt-files.ts';
-import { fileMemory } from '../host/memory.ts';
+import { mayHaveHostDevice, readRunningGuests, readRunningPorts } from '../host/libvirt-files.ts';
+import { fileMemory, type Memory } from '../host/memory.ts';
+import { remember } from '../host/once.ts';
 import type { HostPaths } from '../host/paths.ts';
 import type { Patience } from '../host/patience.ts';
+import { runningGuests } from '../host/run-states.ts';
+import type { Uuid } from '../model/values.ts';
 import { sharedNameOf } from '../plan/change.ts';
 import { isGone } from './survivors.ts';
 
@@ -16,23 +19,30 @@ export function ownEffects(
   patience?: Patience,
 ): Effects {
   const memory = fileMemory(paths, clock);
-  const isGoneGuest = (guest: string) => isGone(guest, { paths, memory, nowMs: clock() });
+  const isGoneGuest = (guest: string, isRunning = runningGuests(paths)) =>
+    isGone(guest, { memory, isRunning, nowMs: clock() });
   const effects: Effects = hostEffects(paths, clock, {
     programs,
     patience,
     guests: {
-      isGone: isGoneGuest,
+      isGone: guest => isGoneGuest(guest),
       isKeptThrough: (dev, vf) => effects.sharedNames().includes(sharedNameOf({ kind: 'vf-mac', dev, vf })),
       claimants() {
-        const sources = {
-          memory,
-          running: () => readRunningGuests(paths),
-          networks: () => readRunningNetworks(paths),
-        };
-        const users = listUsers(sources, guest => guest !== undefined && !isGoneGuest(guest));
+        const isRunning = runningGuests(paths);
+        const isThere = remember((guest: Uuid | undefined) => guest !== undefined && !isGoneGuest(guest, isRunning));
+        const users = listUsers(deviceSources(paths, memory), isThere);
         return device => users.get(device)?.[0]?.who;
       },
     },
   });
   return effects;
+}
+
+/** Where this host says who has which device; each file is read once, and as a whole only if it may name one. */
+export function deviceSources(paths: HostPaths, memory: Memory): UserSources {
+  return {
+    memory,
+    running: () => readRunningGuests(paths, mayHaveHostDevice),
+    ports: () => readRunningPorts(paths, mayHaveHostDevice),
+  };
 }

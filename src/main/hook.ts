@@ -5,26 +5,22 @@ import { defaultConfig } from '../config/config.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
-import { once, ownPrograms, type Programs, programsFor } from '../host/effects.ts';
+import { ownPrograms, type Programs, programsFor } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
 import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
-import {
-  definitionWrittenMs,
-  findLibvirtVersion,
-  readRunningGuests,
-  readRunningNetworks,
-} from '../host/libvirt-files.ts';
+import { definitionWrittenMs, findLibvirtVersion, readRunningNetworks } from '../host/libvirt-files.ts';
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
+import { once } from '../host/once.ts';
 import { type HostPaths, hostPaths } from '../host/paths.ts';
 import { Patience } from '../host/patience.ts';
 import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
-import { ownEffects } from './effects.ts';
+import { deviceSources, ownEffects } from './effects.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export async function answerHook(argv: readonly string[]): Promise<Outcome> {
@@ -75,17 +71,21 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms, 
 
 /** Who uses which device of this host, by all that is written about it; read when it is first asked for. */
 export function deviceUsers(paths: HostPaths, memory: Memory, except: Uuid | undefined): DeviceUsers {
-  const states = once(() => readRunningNetworks(paths));
-  const sources = { memory, running: () => readRunningGuests(paths), networks: states };
+  const sources = deviceSources(paths, memory);
   const others = once(() => listUsers(sources, guest => guest === undefined || guest !== except));
   // What a guest was only promised it does not have: somebody may have taken it since.
-  const nothing = { listRecords: () => [], readRecord: () => [], listAnnouncements: () => [] };
+  const nothing = {
+    listRecords: () => [],
+    recordMentions: () => false,
+    readRecord: () => [],
+    listAnnouncements: () => [],
+  };
   const own = once(() => listUsers({ ...sources, memory: nothing }, guest => guest !== undefined && guest === except));
   return {
     isTaken: device => others().has(device),
     isOwn: device => own().has(device),
     get networks() {
-      return states().map(({ network }) => network);
+      return readRunningNetworks(paths, content => content.includes('hostdev'));
     },
   };
 }

@@ -7,7 +7,7 @@ import {
   findGuestDefinition,
   readGuestDefinitions,
   readRunningGuests,
-  readRunningNetworks,
+  readRunningPorts,
 } from '../host/libvirt-files.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
@@ -18,6 +18,7 @@ import { readDomain } from '../model/domain.ts';
 import { type MacAddress, parseUuid } from '../model/values.ts';
 import type { Log } from '../report/log.ts';
 import type { DeviceFollowing } from '../witness/follow-devices.ts';
+import { guestByTaps } from './unreadable.ts';
 
 /** This host, for following its guests' devices. */
 export function deviceFollowing(
@@ -26,6 +27,7 @@ export function deviceFollowing(
 ): DeviceFollowing {
   return {
     findGuest: name => readRunningGuest(paths, name),
+    findByTaps: name => guestByTaps(paths, memory, name),
     hasEnded: name => hasEnded(paths, name),
     isOwn: false,
     planning,
@@ -42,6 +44,9 @@ export function deviceFollowing(
         ...told,
         unset,
       });
+    },
+    noteFinding(guest, name, finding) {
+      memory.appendRecord(guest, { at: new Date().toISOString(), op: 'devices', name, findings: [finding] });
     },
     hold: async guest => (await tryBeginHotplug(paths, guest))?.end,
   };
@@ -74,10 +79,8 @@ export function hotplugHost(
       return found && readDomain(found.document);
     },
     libvirtPorts: guest =>
-      readRunningNetworks(paths).flatMap(({ network: { name: network }, ports }) =>
-        ports.flatMap(({ ownerUuid, uuid, mac }) =>
-          ownerUuid === guest && uuid !== undefined && mac !== undefined ? { uuid, mac, network } : [],
-        ),
+      readRunningPorts(paths, content => content.includes(guest)).flatMap(
+        ({ network, port: { ownerUuid, uuid, mac } }) => (ownerUuid === guest ? { uuid, mac, network } : []),
       ),
     forgetPort(guest, { network, uuid }) {
       memory.forgetPort(network, uuid);

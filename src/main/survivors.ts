@@ -12,6 +12,7 @@ export function survivors(paths: HostPaths, memory: Memory, graceMs: number): Su
     guests: memory.listRecords(),
     readRecord: memory.readRecord,
     removeRecord: memory.removeRecord,
+    unreadable: memory.listUnreadable(),
     isRunning,
     isNetworkActive: name => memory.findNetwork(name)?.active ?? false,
     graceMs,
@@ -24,13 +25,21 @@ export const startLimitMs = 15 * 60_000;
 /** Whether a guest, by its uuid, neither runs nor is being started. It keeps its status file until after `stopped`. */
 export function isGone(
   guest: string,
-  { paths, memory, nowMs }: { readonly paths: HostPaths; readonly memory: Memory; readonly nowMs: number },
+  {
+    memory,
+    isRunning,
+    nowMs,
+  }: {
+    readonly memory: Memory;
+    readonly isRunning: Survivors['isRunning'];
+    readonly nowMs: number;
+  },
 ): boolean {
   const uuid = parseUuid(guest);
   if (uuid === undefined) return false;
   const record = foldRecord(uuid, memory.readRecord(uuid));
   if (record?.phase === 'stopped') return true;
-  if (runningGuests(paths)(uuid, record?.name)) return false;
+  if (isRunning(uuid, record?.name)) return false;
   const isStarting = record !== undefined && ['prepare', 'start'].includes(record.phase);
   return !(isStarting && nowMs - Date.parse(record.since) < startLimitMs);
 }

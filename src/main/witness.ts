@@ -14,6 +14,7 @@ import { hasEnded, readRunningGuest, runStateReader, tryReadRunState } from '../
 import { keepSpares } from '../host/spares.ts';
 import { watchStatusFiles } from '../host/status-watch.ts';
 import { listenToEvents } from '../host/virsh-events.ts';
+import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
@@ -26,6 +27,7 @@ import { Witness, type WitnessState } from '../witness/witness.ts';
 import { cameFromElsewhere, hookContext } from './hook.ts';
 import { deviceFollowing } from './hotplug.ts';
 import { tidier } from './tidy.ts';
+import { guestByTaps } from './unreadable.ts';
 
 /** Status files are the second source, and the first while virsh cannot connect. */
 const lookMs = 1000;
@@ -79,7 +81,7 @@ export async function runWitness(
     return { config, effects, findNetwork: memory.findNetwork, version };
   };
   const findGuest = (name: string) => {
-    const domain = readRunningGuest(paths, name);
+    const domain = tryReadGuest(paths, memory, name);
     if (domain?.uuid !== undefined) uuids.set(name, domain.uuid);
     return domain;
   };
@@ -142,6 +144,7 @@ export async function runWitness(
     onWritten: guest => {
       const state = tryReadRunState(paths, guest);
       if (state !== undefined) witness.takeDevices(state);
+      else witness.lookAtDevices(guest);
     },
     signal: stop,
   });
@@ -169,7 +172,7 @@ export async function runWitness(
     try {
       await reload();
       keepWatching();
-      witness.catchUp(readStates());
+      witness.catchUp(await readStates());
       await lookAtUnfinished();
       void tidy();
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
@@ -187,6 +190,17 @@ export async function runWitness(
   tell(undefined);
   log.info(`the ${role} has ended`);
   release();
+}
+
+/** One that cannot be read is known by its taps; whoever follows its devices says so. */
+function tryReadGuest(paths: HostPaths, memory: Memory, name: string): Domain | undefined {
+  try {
+    return readRunningGuest(paths, name);
+  } catch (error) {
+    const known = guestByTaps(paths, memory, name);
+    if (known === undefined) throw error;
+    return known;
+  }
 }
 
 /** A guest's life begins with its record. */

@@ -4,7 +4,7 @@ import type { GuestRecord } from '../apply/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { compareDevices } from '../transform/devices.ts';
 import type { GuestView } from '../transform/guest-view.ts';
@@ -14,6 +14,8 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 export interface DeviceFollowing {
   /** A running guest by libvirt's status file. */
   readonly findGuest: (name: string) => Domain | undefined;
+  /** The same without that file, as far as the host tells: for a file that cannot be read. */
+  readonly findByTaps: (name: string) => Domain | undefined;
   /** Whether its QEMU has ended, although libvirt may still have to find out. */
   readonly hasEnded: (name: string) => boolean;
   readonly planning: () => Promise<Planning>;
@@ -25,6 +27,8 @@ export interface DeviceFollowing {
     view: GuestView,
     found: { readonly findings: readonly string[]; readonly unset: readonly string[]; readonly isFirst: boolean },
   ) => void;
+  /** Adds a finding alone to the record. */
+  readonly noteFinding: (guest: Uuid, name: string, finding: string) => void;
   /**
    * Keeps everybody else from the guest's devices; the answer ends that, and says whether all is settled. Undefined if
    * somebody is at them: what he has made ready for a device that comes must not count as left by one that is gone.
@@ -47,7 +51,12 @@ export async function followDevices(
   name: string,
   { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
 ): Promise<boolean> {
-  const uuid = host.findGuest(name)?.uuid;
+  let uuid: Uuid | undefined;
+  try {
+    uuid = host.findGuest(name)?.uuid;
+  } catch (error) {
+    return followTaps(name, error, { halted, host });
+  }
   if (uuid === undefined) return true;
   const end = await host.hold(uuid);
   let isSettled = false;
@@ -60,6 +69,36 @@ export async function followDevices(
   } finally {
     end?.(isSettled);
   }
+}
+
+/**
+ * A guest that cannot be read must not be without what is asked for its bridges: each tap that is not known yet gets it.
+ * Nothing is taken back: nobody knows what the guest still has. Its record says so, and so does `status`.
+ */
+async function followTaps(
+  name: string,
+  error: unknown,
+  { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
+): Promise<boolean> {
+  const domain = host.findByTaps(name);
+  if (domain?.uuid === undefined) throw error;
+  const record = host.findRecord(domain.uuid);
+  const known = (record?.chosen ?? record?.foreseen)?.interfaces.map(({ dev }) => dev) ?? [];
+  const fresh = domain.interfaces.filter(({ target }) => !known.includes(target.dev)).map(({ mac }) => mac ?? '');
+  const guest = guestAtHand(domain, await host.planning(), { incoming: record?.incoming ?? false, halted });
+  const now = { ports: record?.ports ?? [], fresh: new Set(fresh), isFirst: false, takesBack: false };
+  const { told, unset } = isPassive(guest.config) ? { told: [], unset: [] } : await actOnDevices(guest, now);
+  for (const line of told) host.log.warn(`${domain.owner}: ${line}`);
+  const finding = unreadable(error);
+  if (record?.findings.includes(finding)) return unset.length === 0;
+  host.log.warn(`${domain.owner}: ${finding}`);
+  if (record !== undefined) host.noteFinding(domain.uuid, name, finding);
+  return unset.length === 0;
+}
+
+/** What is said of a guest whose status file cannot be read. */
+function unreadable(error: unknown): string {
+  return `its status file cannot be read, so its taps get what their bridges ask for: ${errorLine(error)}`;
 }
 
 async function follow(

@@ -9,7 +9,7 @@ import {
   type Planning,
   planGuest,
 } from '../apply/guest.ts';
-import { foldLedger } from '../apply/ledger.ts';
+import { tryEntriesOf } from '../apply/ledgers.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { Announcement } from '../plan/announcements.ts';
@@ -178,7 +178,7 @@ async function closeIfAny(guest: Uuid, effects: Effects): Promise<string[]> {
 
 /** The MACs that have a forwarding entry of ours, by the ledger: nothing else is known of a guest that is gone. */
 function macsInForce(guest: Uuid, effects: Effects): string[] {
-  const entries = [...foldLedger(effects.guestLedger(guest).read()).values()];
+  const { entries } = tryEntriesOf(effects.guestLedger(guest));
   return [...new Set(entries.flatMap(({ subject, reach }) => (reach && subject.kind === 'fdb' ? subject.mac : [])))];
 }
 

@@ -56,6 +56,10 @@ interface Known {
   wanted: Wanted;
   done: Wanted | undefined;
   last: Cause;
+  /** What its status file said when it was last looked at, whether an event came since, and how often it has contradicted events. */
+  said: string;
+  heardSince: boolean;
+  contradictions: number;
   /** Of its QEMU, once a status file has told. */
   pid: string | undefined;
   /** Heard and not acted on yet; the newest decides, all of them explain. */
@@ -80,6 +84,8 @@ const maxActs = 4;
 const longestRetryMs = 60_000;
 /** A guest whose status file is missing may be one whose event came before the file, or whose file is being replaced. */
 const goneAfterMs = 5000;
+/** After so many looks libvirt has written what an event was about: a file that says something else is right, whatever its time. */
+const maxContradictions = 5;
 
 /**
  * Turns what is heard of guests' run states into acts: for each guest one after the other, in the order of the events, the
@@ -100,7 +106,9 @@ export class Witness {
   /** An event has come. */
   take({ guest, event, detail }: LifecycleEvent): void {
     const wanted = reachOf({ event, detail }, this.#context.policy());
-    if (wanted !== 'nothing') this.#want(guest, wanted, { event, detail, atMs: this.#context.now() });
+    if (wanted === 'nothing') return;
+    this.#want(guest, wanted, { event, detail, atMs: this.#context.now() });
+    this.#guests.get(guest)!.heardSince = true;
   }
 
   /** The status files as they are now, all of them: what was missed is made up for, and what failed is tried again. */
@@ -112,11 +120,12 @@ export class Witness {
       const wanted = reachOfState(state, reason, policy);
       // A guest may end and start again between two looks.
       const isOther = known?.wanted !== wanted || (known.pid !== undefined && known.pid !== pid);
-      const isNews = known === undefined || (isOther && atMs > known.last.atMs);
+      const isNews = known === undefined || (isOther && this.#isNewer(running, known));
       if (wanted !== 'nothing') {
         if (isNews) this.#want(guest, wanted, { event: state, detail: reason, atMs }, devices);
         this.#guests.get(guest)!.pid = pid;
       }
+      this.#noteSaid(running);
       this.takeDevices(running);
     }
     const running = new Set(states.map(({ guest }) => guest));
@@ -127,6 +136,25 @@ export class Witness {
         this.#want(guest, 'gone', { event: 'gone', detail: 'no status file', atMs: now });
       else if (known.failures > 0 && !known.busy && now >= known.retryMs) this.#want(guest, known.wanted, known.last);
     }
+  }
+
+  /**
+   * Whether a status file says something that was not known by the last event. Its time tells, if the clock has not been set
+   * back: then that nothing was heard since the last look, but the file is another one; or that it goes on saying it.
+   */
+  #isNewer(running: RunState, known: Known): boolean {
+    if (running.atMs > known.last.atMs) return true;
+    const isSame = saidBy(running) === known.said;
+    if (!known.heardSince && !isSame) return true;
+    known.contradictions = isSame ? known.contradictions + 1 : 0;
+    return known.wanted !== 'gone' && known.contradictions >= maxContradictions;
+  }
+
+  #noteSaid(running: RunState): void {
+    const known = this.#guests.get(running.guest);
+    if (known === undefined) return;
+    known.said = saidBy(running);
+    known.heardSince = false;
   }
 
   /** A status file as it is now, looked at for its devices only: what it says of the state may be behind the events. */
@@ -173,6 +201,9 @@ export class Witness {
       wanted,
       done: undefined,
       last: cause,
+      said: '',
+      heardSince: true,
+      contradictions: 0,
       pid: undefined,
       causes: [],
       devices,
@@ -186,6 +217,7 @@ export class Witness {
     this.#guests.set(guest, known);
     known.wanted = wanted;
     known.last = cause;
+    known.contradictions = 0;
     this.#enqueue(guest, known);
     known.causes.push(cause);
     if (known.causes.length > maxCauses) known.causes.shift();
@@ -233,6 +265,11 @@ export class Witness {
     if (known.causes.length > 0 || (known.newDevices && !hasFailed)) this.#enqueue(guest, known);
     else if (known.wanted === 'gone' && known.failures === 0) this.#guests.delete(guest);
   }
+}
+
+/** What tells one writing of a status file from another. */
+function saidBy({ state, reason, pid, atMs }: RunState): string {
+  return [state, reason, pid, atMs].join();
 }
 
 const words = { open: 'reachable', close: 'unreachable', gone: 'unreachable' } as const;

@@ -1,6 +1,8 @@
 import { XMLParser } from 'fast-xml-parser';
 import { ActualnetError } from '../report/error.ts';
 import { decodeReferences } from './escape.ts';
+import { type Foreign, findForeign } from './foreign.ts';
+import { lineCounter } from './lines.ts';
 import { checkWellFormed, describePosition, type Skeleton, toSource, xmlLimits } from './well-formed.ts';
 
 /** A piece of the source text: from `start` up to, but not including, `end`, in UTF-16 units. */
@@ -24,21 +26,53 @@ export interface XmlDocument {
   readonly root: XmlElement;
 }
 
-/** One element. Names are as written, prefix included; attributes and text are read from the source when asked for. */
+/** A document's text, and what was left out of its tree. */
+class Source {
+  readonly text: string;
+  readonly foreign: readonly Foreign[];
+  readonly lineOf: (index: number) => number;
+
+  constructor(text: string, foreign: readonly Foreign[]) {
+    this.text = text;
+    this.foreign = foreign;
+    this.lineOf = lineCounter(text);
+  }
+}
+
+/**
+ * One element. Names are as written, prefix included; attributes and text are read from the source when asked for. Of what is
+ * foreign in `<metadata>` there are no elements.
+ */
 export class XmlElement {
-  readonly source: string;
+  readonly #source: Source;
   readonly span: Span;
   readonly name: string;
   readonly parent: XmlElement | undefined;
   readonly children: readonly XmlElement[];
   #attributes: ReadonlyMap<string, XmlAttribute> | undefined;
 
-  constructor(source: string, parent: XmlElement | undefined, node: ParsedNode) {
-    this.source = source;
+  constructor(source: Source, parent: XmlElement | undefined, node: ParsedNode) {
+    this.#source = source;
     this.parent = parent;
     this.span = node.span;
     this.name = node.name;
     this.children = node.children.map(child => new XmlElement(source, this, child));
+  }
+
+  get source(): string {
+    return this.#source.text;
+  }
+
+  /** How many elements directly inside were left out as foreign. */
+  get foreignCount(): number {
+    let count = 0;
+    let child = 0;
+    for (const { start, end, elements } of this.#source.foreign) {
+      while (child < this.children.length && this.children[child]!.span.end <= start) child++;
+      const isInChild = (this.children[child]?.span.start ?? end) < start;
+      if (this.span.start < start && end < this.span.end && !isInChild) count += elements;
+    }
+    return count;
   }
 
   /** The text directly inside: references decoded, CDATA unpacked, comments left out, line ends as XML reads them. */
@@ -76,7 +110,7 @@ export class XmlElement {
 
   /** The line the element starts on, counted from 1. */
   get line(): number {
-    return Number(/\d+/.exec(describePosition(this.source, this.span.start))![0]);
+    return this.#source.lineOf(this.span.start);
   }
 
   attribute(name: string): string | undefined {
@@ -115,17 +149,20 @@ export class XmlElement {
  */
 export function parseXml(input: Uint8Array | string): XmlDocument {
   const text = typeof input === 'string' ? input : decodeUtf8(input);
-  if (text.length > xmlLimits.bytes) throw tooLarge();
-  const skeleton = checkWellFormed(text);
-  return { text, root: new XmlElement(text, undefined, parseTree(skeleton)) };
+  if (text.length > xmlLimits.whole) throw tooLarge(xmlLimits.whole);
+  const foreign = findForeign(text);
+  const foreignLength = foreign.reduce((sum, { start, end }) => sum + end - start, 0);
+  if (text.length - foreignLength > xmlLimits.bytes) throw tooLarge(xmlLimits.bytes);
+  const skeleton = checkWellFormed(text, foreign);
+  return { text, root: new XmlElement(new Source(text, foreign), undefined, parseTree(skeleton)) };
 }
 
-function tooLarge(): ActualnetError {
-  return new ActualnetError('XML_LIMIT', `line 1, column 1: a document larger than ${xmlLimits.bytes} bytes`);
+function tooLarge(bytes: number): ActualnetError {
+  return new ActualnetError('XML_LIMIT', `line 1, column 1: a document larger than ${bytes} bytes`);
 }
 
 function decodeUtf8(bytes: Uint8Array): string {
-  if (bytes.length > xmlLimits.bytes) throw tooLarge();
+  if (bytes.length > xmlLimits.whole) throw tooLarge(xmlLimits.whole);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

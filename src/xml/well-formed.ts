@@ -1,8 +1,14 @@
 import { XMLValidator } from 'fast-xml-parser';
 import { ActualnetError, type ErrorCode } from '../report/error.ts';
+import type { Span } from './document.ts';
 
-/** What a document may cost before it is refused. Sizes are in bytes or, inside a document, in UTF-16 units. */
+/**
+ * What a document may cost before it is refused. Sizes are in bytes or, inside a document, in UTF-16 units. What is foreign in
+ * its `<metadata>` counts only towards the size of the whole.
+ */
 export const xmlLimits = {
+  /** 4 MiB is what libvirt takes of a caller; indented as libvirt writes it, that can become many times as much. */
+  whole: 64 * 1024 * 1024,
   bytes: 8 * 1024 * 1024,
   depth: 200,
   elements: 100_000,
@@ -22,14 +28,14 @@ export interface Skeleton {
 
 /**
  * Refuses `text` unless it is one well-formed XML document within `xmlLimits`, with line and column. A DOCTYPE is
- * refused, too. Returns the skeleton.
+ * refused, too. Returns the skeleton, without the elements in `foreign`: of them it is known that they are well nested.
  *
  * fast-xml-parser's validator sees the skeleton only and finds what is left, such as repeated attributes. It lets through
  * much that is not XML around and inside tags (a second root, a document cut off, unknown entities, `<` in
  * values), reads quotes where there are none to read, and its memory grows with every character of text.
  */
-export function checkWellFormed(text: string): Skeleton {
-  const skeleton = scanMarkup(text);
+export function checkWellFormed(text: string, foreign: readonly Span[] = []): Skeleton {
+  const skeleton = scanMarkup(text, foreign);
   const verdict = XMLValidator.validate(skeleton.text);
   if (verdict === true) return skeleton;
   const { line, col, msg } = verdict.err;
@@ -74,7 +80,7 @@ const declarationPattern = new RegExp(
 
 const tagName = /^<\/?([^ \t\r\n/>]+)/;
 
-function scanMarkup(text: string): Skeleton {
+function scanMarkup(text: string, foreign: readonly Span[]): Skeleton {
   const illegal = text.search(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
   if (illegal !== -1) fail(text, illegal, 'a character that XML does not allow');
   const tags: string[] = [];
@@ -83,12 +89,17 @@ function scanMarkup(text: string): Skeleton {
   const open: { name: string; at: number }[] = [];
   let elements = 0;
   let length = 0;
+  let passed = 0;
   const start = text.startsWith('\ufeff') ? 1 : 0;
   for (let at = start; at < text.length; ) {
     const next = text.indexOf('<', at);
     const markup = next === -1 ? text.length : next;
     checkCharacterData(text, at, markup, open.length > 0);
     if (next === -1) break;
+    if (foreign[passed]?.start === markup) {
+      at = foreign[passed++]!.end;
+      continue;
+    }
     at = endOfMarkup(text, markup, { isFirst: markup === start, isInside: open.length > 0 });
     if (text[markup + 1] === '!' || text[markup + 1] === '?') continue;
     checkReferences(text, markup, at);

@@ -15,7 +15,7 @@ async function pool(format: 'table' | 'json', running: readonly ReturnType<typeo
   const written: string[] = [];
   const io = { write: (text: string) => void written.push(text) } as never;
   const { memory, effects } = world.context();
-  const files = { running: () => running, networks: () => [], keptByLibvirt: () => ['ens1f0_vf0'] };
+  const files = { running: () => running, ports: () => [], keptByLibvirt: () => ['ens1f0_vf0'] };
   await poolCommand({ format, memory, effects, ...files }, io);
   return written.join('');
 }

@@ -31,10 +31,10 @@ function write(guest: string, words: string, atMs = 1_700_000_000_000): void {
   renameSync(`${fileOf(guest)}.new`, fileOf(guest));
 }
 
-test('state, reason and time of each guest, however it is quoted', () => {
+test('state, reason and time of each guest, however it is quoted', async () => {
   write('a', "state='running' reason='booted'");
   write("b's", 'state="paused" reason="ioerror"', 1_700_000_001_000);
-  expect(runStateReader(paths)()).toEqual([
+  expect(await runStateReader(paths)()).toEqual([
     { guest: 'a', state: 'running', reason: 'booted', pid: '7', atMs: 1_700_000_000_000, devices: '' },
     { guest: "b's", state: 'paused', reason: 'ioerror', pid: '7', atMs: 1_700_000_001_000, devices: '' },
   ]);
@@ -52,26 +52,26 @@ test('a guest has ended when its QEMU has, although there is a status file', () 
   expect(hasEnded(paths, 'a')).toBe(true);
 });
 
-test('a file is read again only when it was written again, and one that is gone is gone', () => {
+test('a file is read again only when it was written again, and one that is gone is gone', async () => {
   const read = runStateReader(paths);
   write('a', "state='running' reason='booted'");
-  const [first] = read();
-  expect(read()[0]).toBe(first);
+  const [first] = await read();
+  expect((await read())[0]).toBe(first);
   write('a', "state='paused' reason='migration'", 1_700_000_002_000);
-  expect(read()).toMatchObject([{ state: 'paused', reason: 'migration' }]);
+  expect(await read()).toMatchObject([{ state: 'paused', reason: 'migration' }]);
   rmSync(fileOf('a'));
-  expect(read()).toEqual([]);
+  expect(await read()).toEqual([]);
 });
 
-test('a file that cannot be read hides neither the others nor what it said before', () => {
+test('a file that cannot be read hides neither the others nor what it said before', async () => {
   const read = runStateReader(paths);
   write('a', "state='running' reason='booted'");
   write('b', "state='running' reason='booted'");
-  read();
+  await read();
   rmSync(fileOf('a'));
   mkdirSync(fileOf('a'));
   writeFileSync(fileOf('c'), 'nonsense');
-  expect(read().map(({ guest, state }) => `${guest} ${state}`)).toEqual(['a running', 'b running']);
+  expect((await read()).map(({ guest, state }) => `${guest} ${state}`)).toEqual(['a running', 'b running']);
   expect(tryReadRunState(paths, 'a')).toBeUndefined();
 });
 

@@ -82,6 +82,34 @@ test('a wish of a device that comes, against what is configured, is told once', 
   expect(guest.log.filter(line => line.includes("'isolated' stays as it is configured"))).toHaveLength(1);
 });
 
+describe('a guest whose status file cannot be read', () => {
+  const ofBridge = 'bridges: { br0: { isolated: true } }';
+
+  test('gets for a tap that came what its bridge asks for, once, and its record says so', async () => {
+    const guest = await pretendedPort(ofBridge);
+    guest.state.isTorn = true;
+    guest.join('vnet2');
+    guest.set(onBridge({ dev: 'vnet2' }));
+    expect(await guest.follow()).toBe(true);
+    expect(guest.port()).toEqual(['1 pvid untagged', 'isolated']);
+    expect(guest.record()?.findings).toEqual([
+      'its status file cannot be read, so its taps get what their bridges ask for: line 1, column 1: torn [XML_SYNTAX]',
+    ]);
+    await guest.follow();
+    expect(guest.record()?.findings).toHaveLength(1);
+  });
+
+  test('keeps what it has, also of devices that nobody can see', async () => {
+    const guest = await attached();
+    guest.state.isTorn = true;
+    guest.set('');
+    guest.host.ran = [];
+    expect(await guest.follow()).toBe(true);
+    expect(guest.host.ran).toEqual([]);
+    expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
+  });
+});
+
 describe('a device that cannot be set', () => {
   test('is not settled, is told of once and tried until it is', async () => {
     const guest = await pretendedPort(rules);

@@ -9,6 +9,7 @@ import { readDomain } from '../../../src/model/domain.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { describeChange } from '../../../src/plan/change.ts';
 import type { PortVlan } from '../../../src/plan/host-view.ts';
+import { ActualnetError } from '../../../src/report/error.ts';
 import { resolveGuest } from '../../../src/resolve/guest.ts';
 import { oldestLibvirtVersion } from '../../../src/resolve/version.ts';
 import { viewGuest } from '../../../src/transform/guest-view.ts';
@@ -54,6 +55,7 @@ export async function pretendedPort(text: string) {
   const state = {
     metadata: '',
     xml: '',
+    isTorn: false,
     halted: false,
     reason: 'user',
     holds: true,
@@ -113,7 +115,12 @@ export async function pretendedPort(text: string) {
   const findGuest = () => readDomain(parseXml(`<domstatus state='running' pid='1'>${liveXml()}</domstatus>`));
   const findRecord = () => foldRecord(uuid, lines.record);
   const following: DeviceFollowing = {
-    findGuest,
+    findGuest() {
+      if (state.isTorn) throw new ActualnetError('XML_SYNTAX', 'line 1, column 1: torn');
+      return findGuest();
+    },
+    findByTaps: () => readDomain(parseXml(`<domstatus>${liveXml()}</domstatus>`)),
+    noteFinding: (_, name, finding) => void lines.record.push({ at: 'then', op: 'devices', name, findings: [finding] }),
     hasEnded: () => state.ended,
     isOwn: false,
     planning,

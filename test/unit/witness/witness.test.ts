@@ -145,10 +145,30 @@ describe('status files', () => {
     [
       'another QEMU, of which an event has told since',
       [
+        ['event', 0, ''],
         ['running booted', -1, '8'],
         ['running booted', 1, '8'],
       ],
-      [],
+      ['g open'],
+    ],
+    ['the same QEMU under a clock that was set back', [['paused user', -3_600_000, '7']], ['g close']],
+    ['another QEMU under a clock that was set back', [['running booted', -3_600_000, '8']], ['g open']],
+    [
+      'a clock that was set back, beside an event',
+      [
+        ['event', 0, ''],
+        ...Array.from({ length: 8 }, (): [string, number, string] => ['paused user', -3_600_000, '7']),
+      ],
+      ['g open', 'g close'],
+    ],
+    [
+      'nobody: what it said before the event says nothing, for a while',
+      [
+        ['event', 0, ''],
+        ...Array.from({ length: 4 }, (): [string, number, string] => ['paused user', -3, '7']),
+        ['running booted', 1, '7'],
+      ],
+      ['g open'],
     ],
   ])('written anew by %s', async (_, looks, expected) => {
     const { witness, event, acts, clock } = witnessed();
@@ -157,7 +177,8 @@ describe('status files', () => {
     await witness.idle();
     witness.catchUp([]);
     for (const [words, afterMs, pid] of looks) {
-      witness.catchUp([state('g', words, clock.ms + afterMs, '', pid)]);
+      if (words === 'event') event('g', 'Resumed Unpaused');
+      else witness.catchUp([state('g', words, clock.ms + afterMs, '', pid)]);
       await witness.idle();
     }
     expect(acts.slice(1)).toEqual(expected);
