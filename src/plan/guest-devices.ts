@@ -7,6 +7,7 @@ import type { Interface } from '../model/interface.ts';
 import type { Network } from '../model/network.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { PciAddress } from '../model/pci-address.ts';
+import { isMac } from '../model/values.ts';
 import type { Vlan } from '../model/vlan.ts';
 import { recordedActual } from '../resolve/actual.ts';
 import type { GuestView } from '../transform/guest-view.ts';
@@ -222,7 +223,7 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
   const isForeign = ['fd', 'fds', 'helper'].some(option => options.has(option));
   if (kind !== 'tap' || dev === '' || dev.includes('%') || isForeign) return undefined;
   const device = commandLine.devices.find(({ options: of }) => of.get('netdev') === id);
-  const mac = device?.options.get('mac')?.toLowerCase().replaceAll('-', ':');
+  const mac = readQemuMac(device?.options.get('mac'));
   const settings = settingsOf(context, { ...(mac && { mac }), tap: dev });
   return {
     ...nothingKnown,
@@ -236,6 +237,12 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
     chosen: true,
     settings,
   };
+}
+
+/** QEMU takes either case, and dashes; what it would not take stays as it is written. */
+function readQemuMac(written: string | undefined): string | undefined {
+  const mac = written?.toLowerCase().replaceAll('-', ':');
+  return mac === undefined || isMac(mac) ? mac : written;
 }
 
 /** What rules can go by for a host device. */

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { isMac } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import type { GuestDevice } from './guest-devices.ts';
@@ -177,6 +178,8 @@ function makeTap(
       hint: `make it, or add it to 'provide' in the configuration`,
     });
   }
+  if (mac !== undefined && !isMac(mac))
+    throw new ActualnetError('XML_VALUE', `${name}: its card has the MAC '${mac}', which QEMU does not take`);
   const why = `${name} needs it, and libvirt does not make it`;
   const owner = config.taps.owner;
   const mtu =
