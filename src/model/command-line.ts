@@ -1,5 +1,6 @@
 import type { XmlElement } from '../xml/document.ts';
 import { type PciAddress, parsePciAddress } from './pci-address.ts';
+import { isMac } from './values.ts';
 
 /** One `-netdev` or `-device` given in `<qemu:commandline>`; `kind` is the backend type or the device's driver. */
 export interface CommandLineObject {
@@ -100,4 +101,10 @@ function parseJsonOptions(text: string): Map<string, string> {
   } catch {
     return new Map();
   }
+}
+
+/** QEMU takes either case, and dashes; what it would not take stays as it is written. */
+export function readQemuMac(written: string | undefined): string | undefined {
+  const mac = written?.toLowerCase().replaceAll('-', ':');
+  return mac === undefined || isMac(mac) ? mac : written;
 }

@@ -1,14 +1,13 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { type CommandLine, readCommandLine } from './command-line.ts';
+import { type HostDevice, readHostDevice } from './host-device.ts';
 import {
   type DeviceContext,
   type DocumentForm,
-  type HostDevice,
   type Interface,
   readAlias,
   readGuestAddress,
-  readHostDevice,
   readInterface,
   readTeaming,
 } from './interface.ts';

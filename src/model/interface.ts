@@ -1,6 +1,7 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
 import { type Bandwidth, readBandwidth } from './bandwidth.ts';
+import { type HostDevice, readInterfaceHostDevice } from './host-device.ts';
 import { type Reader, readNumber } from './numbers.ts';
 import { isEmptyAddress, type PciAddress, readPciAddress } from './pci-address.ts';
 import {
@@ -10,7 +11,6 @@ import {
   parseUuid,
   readKnown,
   readMac,
-  readManaged,
   readOneOf,
   readRequired,
   readText,
@@ -46,26 +46,6 @@ export type DirectMode = (typeof directModes)[number];
 
 export const macTableManagers = ['kernel', 'libvirt'] as const;
 export type MacTableManager = (typeof macTableManagers)[number];
-
-/** `<driver name>` of a host device; which of them a hypervisor has is another question. */
-export const hostDrivers = ['vfio', 'kvm', 'xen'] as const;
-
-/** `<driver>` of a host device, as far as it is written. */
-export interface HostDriver {
-  readonly driver?: string;
-  /** The kernel's driver or module that it is bound to, instead of the one libvirt would find. */
-  readonly driverModel?: string;
-  /** QEMU opens the device itself, not its group. */
-  readonly iommufd?: boolean;
-}
-
-/** The host device behind an interface of type hostdev, or a plain `<hostdev>`. */
-export interface HostDevice extends HostDriver {
-  /** `pci` for everything that can come from a network. */
-  readonly type: string;
-  readonly address?: PciAddress;
-  readonly managed: boolean;
-}
 
 /** `<source>` as written, for the types whose host side matters here. */
 export interface InterfaceSource {
@@ -193,35 +173,6 @@ export function isKeptByLibvirt(name: string): boolean {
   return /^(vnet|macvtap|macvlan)/.test(name);
 }
 
-/** Where a host device is and what libvirt does with it, wherever it stands. */
-export function readHostDevice(
-  owner: Owner,
-  element: XmlElement,
-  { type = 'pci', source, iommufd }: { type?: string; source: XmlElement | undefined; iommufd: boolean },
-): HostDevice {
-  const isPci = type === 'pci';
-  const driver = isPci ? readHostDriver(owner, element) : {};
-  return dropUndefined({
-    type,
-    address: isPci && source !== undefined ? readPciAddress(owner, source.child('address')) : undefined,
-    managed: readManaged(element),
-    ...driver,
-    iommufd: (isPci && (driver.iommufd ?? iommufd)) || undefined,
-  });
-}
-
-function readHostDriver(owner: Owner, element: XmlElement): HostDriver {
-  const driver = element.child('driver');
-  if (driver === undefined) return {};
-  return {
-    ...dropUndefined({
-      driver: readOneOf(owner, driver, 'name', hostDrivers),
-      driverModel: readText(driver, 'model'),
-      iommufd: readYesNo(owner, driver, 'iommufd'),
-    }),
-  };
-}
-
 function readActual(owner: Owner, element: XmlElement, context: DeviceContext): Connection {
   const type = readOneOf(owner, element, 'type', interfaceTypes);
   if (type === undefined)
@@ -278,15 +229,6 @@ function readSource(
     mode: type === 'direct' ? (readOneOf(owner, source, 'mode', directModes) ?? 'vepa') : undefined,
     macTableManager: readKnown(source, 'macTableManager', macTableManagers),
   });
-}
-
-function readInterfaceHostDevice(owner: Owner, element: XmlElement, iommufd: boolean): HostDevice {
-  const source = requireChild(owner, element, 'source');
-  const isUsb = source.child('vendor') !== undefined;
-  const address = isUsb ? source.child('address') : requireChild(owner, source, 'address');
-  if (address === undefined) return { type: 'usb', managed: readManaged(element) };
-  const type = isUsb ? (readText(address, 'type') ?? 'usb') : readRequired(owner, address, 'type');
-  return readHostDevice(owner, element, { type, source, iommufd });
 }
 
 function readInterfaceVirtualPort(

@@ -1,14 +1,8 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlDocument, XmlElement } from '../xml/document.ts';
 import { type Bandwidth, readBandwidth } from './bandwidth.ts';
-import {
-  type DirectMode,
-  directModes,
-  type HostDevice,
-  type MacTableManager,
-  macTableManagers,
-  readHostDevice,
-} from './interface.ts';
+import { type HostDevice, readHostDevice } from './host-device.ts';
+import { type DirectMode, directModes, type MacTableManager, macTableManagers } from './interface.ts';
 import { type Network, readNetwork } from './network.ts';
 import { readNumber } from './numbers.ts';
 import {

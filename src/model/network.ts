@@ -1,7 +1,8 @@
 import { ActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
 import { type Bandwidth, readBandwidth } from './bandwidth.ts';
-import { type HostDriver, type MacTableManager, macTableManagers } from './interface.ts';
+import type { HostDriver } from './host-device.ts';
+import { type MacTableManager, macTableManagers } from './interface.ts';
 import { type Reader, readNumber } from './numbers.ts';
 import { type PciAddress, readPciAddress } from './pci-address.ts';
 import {

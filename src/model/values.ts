@@ -112,6 +112,11 @@ export function readMac(owner: Owner, element: XmlElement): MacAddress {
   return octets.join(':') as MacAddress;
 }
 
+/** Whether `text` is a MAC address in the spelling of `readMac`. */
+export function isMac(text: string): text is MacAddress {
+  return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text);
+}
+
 /** A uuid in lower case with dashes, from any spelling libvirt reads (dashes are optional there, blanks may stand around). */
 export function parseUuid(text: string): Uuid | undefined {
   const digits = text.trim().toLowerCase().replaceAll('-', '');

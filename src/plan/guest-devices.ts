@@ -1,6 +1,6 @@
 import type { Config, InterfaceSettings } from '../config/config.ts';
 import type { Wish } from '../config/wishes.ts';
-import { type CommandLine, type CommandLineObject, commandLineHostdevs } from '../model/command-line.ts';
+import { type CommandLine, type CommandLineObject, commandLineHostdevs, readQemuMac } from '../model/command-line.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
 import type { Network } from '../model/network.ts';
@@ -260,7 +260,7 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
   const isForeign = ['fd', 'fds', 'helper'].some(option => options.has(option));
   const dev = backend !== 'tap' || name === '' || name.includes('%') || isForeign ? undefined : name;
   const consumer = commandLine.devices.find(({ options: of }) => of.get('netdev') === id);
-  const mac = consumer?.options.get('mac')?.toLowerCase().replaceAll('-', ':');
+  const mac = readQemuMac(consumer?.options.get('mac'));
   const asked = askedOf(context, { ...(mac && { mac }), ...(dev && { tap: dev }) });
   if (dev === undefined) {
     const device = { ...nothingKnown, name: `netdev '${id ?? backend}' of the command line`, mac, chosen: true };

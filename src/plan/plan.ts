@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
+import { isMac } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change } from './change.ts';
 import { forwardingEntries, quietPort } from './forwarding.ts';
@@ -197,6 +198,8 @@ function makeTap(
       hint: `make it, or add it to 'provide' in the configuration`,
     });
   }
+  if (mac !== undefined && !isMac(mac))
+    throw new ActualnetError('XML_VALUE', `${name}: its card has the MAC '${mac}', which QEMU does not take`);
   const why = `${name} needs it, and libvirt does not make it`;
   const owner = config.taps.owner;
   const mtu =

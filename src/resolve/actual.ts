@@ -1,5 +1,6 @@
 import type { Bandwidth } from '../model/bandwidth.ts';
-import type { DirectMode, HostDevice, Interface, InterfaceType, MacTableManager } from '../model/interface.ts';
+import type { HostDevice } from '../model/host-device.ts';
+import type { DirectMode, Interface, InterfaceType, MacTableManager } from '../model/interface.ts';
 import { type ForwardMode, type Network, routedModes } from '../model/network.ts';
 import { dropUndefined } from '../model/values.ts';
 import type { VirtualPort } from '../model/virtual-port.ts';

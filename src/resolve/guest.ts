@@ -93,10 +93,18 @@ function resolveRecorded(
     // libvirt asks this of what it does not allocate, too, while it parses the document.
     const virtualport = actual.virtualport && completeVirtualPort(actual.virtualport);
     validateActual(iface, actual, validating);
-    return { ...known, actual: dropUndefined({ ...actual, virtualport }) };
+    const resolved = dropUndefined({ ...actual, virtualport });
+    return { ...known, actual: resolved, warnings: warningsOf(resolved) };
   } catch (cause) {
     return { ...known, actual: undefined, error: interfaceError(iface, cause) };
   }
+}
+
+/** libvirt plugs a tap in for Open vSwitch, midonet or no virtualport, and starts the guest all the same. */
+function warningsOf({ type, virtualport }: Actual): string[] {
+  const port = virtualport?.type;
+  if (type !== 'bridge' || (port !== '802.1Qbg' && port !== '802.1Qbh')) return [];
+  return [`with a virtualport of type '${port}' libvirt plugs its tap into no bridge`];
 }
 
 /** libvirt treats an interface whose network it cannot look up as "not a host device" and fails at allocation. */

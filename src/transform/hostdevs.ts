@@ -1,5 +1,5 @@
 import type { Domain } from '../model/domain.ts';
-import type { HostDevice } from '../model/interface.ts';
+import type { HostDevice } from '../model/host-device.ts';
 import { dropUndefined } from '../model/values.ts';
 import type { InterfaceResolution } from '../resolve/guest.ts';
 import { hostdevRefusal } from '../resolve/hostdev.ts';

@@ -229,6 +229,28 @@ describe('taps', () => {
     const changes = planPrepare({ devices, config: asked, host: host([]) });
     expect(changes.filter(({ subject }) => subject.kind === 'link').map(({ subject }) => subject.dev)).toEqual(made);
   });
+
+  test.each([
+    { mac: '52-54-00-AA-00-01', host: 'fe:54:00:aa:00:01' },
+    { mac: '52:54:00:12:34', host: undefined },
+    { mac: '52-54-00-12-3G-01', host: undefined },
+    { mac: '5254.0012.3401', host: undefined },
+  ])('of a command line: the card has $mac, its tap $host', async ({ mac, host: expected }) => {
+    const guest = domain('', "type='kvm'");
+    const commandLine = {
+      netdevs: [parse('tap,id=n,ifname=x1,script=no')],
+      devices: [parse(`virtio-net-pci,netdev=n,mac=${mac}`)],
+    };
+    const asked = await config('taps: { create: true }');
+    const devices = guestDevices(
+      { ...guest, commandLine },
+      { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] },
+      { config: asked, wishes: [], host: host([]), incoming: false },
+    );
+    const plan = () => planPrepare({ devices, config: asked, host: host([]) });
+    if (expected === undefined) expect(plan).toThrow(`'${mac}'`);
+    else expect(plan().find(({ subject }) => subject.kind === 'mac')?.to).toBe(expected);
+  });
 });
 
 function parse(text: string) {

@@ -33,6 +33,14 @@ describe('a virtualport that is not complete, whatever the interface is', () => 
   });
 });
 
+test.each([
+  ["type='802.1Qbh'><parameters profileid='x'/></virtualport", 1],
+  ["type='openvswitch'/", 0],
+])('a virtualport %s on a bridge: %i warnings', (port, expected) => {
+  const { warnings } = resolve(nic('bridge', `<source bridge='b'/><virtualport ${port}>`), []).resolutions[0]!;
+  expect(warnings).toHaveLength(expected);
+});
+
 describe('a target of the administrator', () => {
   test.each([
     [nic('ethernet', "<target managed='no'/>"), /needs the name of the tap/],
