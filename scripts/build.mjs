@@ -4,7 +4,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -93,10 +92,9 @@ async function bundleCommandLine() {
     chunkNames: 'chunk-[hash]',
     banner: {
       // Some libraries are CommonJS and call require for Node's own modules.
-      js: "#!/usr/bin/env node\nimport{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
+      js: "import{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
     },
   });
-  chmodSync(path.join(fresh, 'actualnet.mjs'), 0o755);
 }
 
 function commonOptions() {

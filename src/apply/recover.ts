@@ -16,6 +16,8 @@ export interface Survivors {
   readonly isNetworkActive: (name: string) => boolean;
   /** A start that began less than this ago may still be going on, and is left to it. */
   readonly graceMs: number;
+  /** Why those that are not running by the above are undone, if not because of that. */
+  readonly why?: string;
 }
 
 export interface Recovery {
@@ -40,6 +42,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     problems.push(...undone.problems);
     return undone.problems.length === 0;
   };
+  const why = survivors.why ?? 'does not run';
   const isYoung = (at: string) => Math.max(0, effects.now() - Date.parse(at)) < survivors.graceMs;
 
   const alive = new Set<string>();
@@ -54,7 +57,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     // It may have been started again meanwhile: then the record is another life's, and so is the ledger.
     const isSame = () => foldRecord(guest, survivors.readRecord(guest))?.since === record?.since;
     const undo = () => undoGuest(guest, effects, isSame);
-    if (await note(`guest ${name} does not run: undone and forgotten`, undo)) {
+    if (await note(`guest ${name} ${why}: undone and forgotten`, undo)) {
       if (isSame()) survivors.removeRecord(guest);
     }
   }
@@ -68,7 +71,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
       isNew || (network === undefined ? isAliveGuest(parseUuid(user)) : survivors.isNetworkActive(network));
     if (isAlive) continue;
     const name = network === undefined ? `guest ${user}` : `network '${network}'`;
-    await note(`${name} does not run: its shared parts are given up`, () => leaveShared(user, effects));
+    await note(`${name} ${why}: its shared parts are given up`, () => leaveShared(user, effects));
   }
   await recoverUnused(entries, { effects, done, problems });
   return { done, problems };
