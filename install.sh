@@ -124,7 +124,7 @@ undo() {
   [ -n "$state" ] || return 0
   [ -n "$(find "$state/ledgers" "$state/shared" -type f 2>/dev/null)" ] || return 0
   program=$command_path
-  [ -z "$hooks_dir" ] && [ -x "$program" ] || program=$source_dir/bin/actualnet
+  [ -z "$hooks_dir" ] && [ -x "$program" ] || program=$source_dir/hooks/actualnet
   "$program" undo "$@"
 }
 
@@ -238,7 +238,7 @@ fi
 # Entry points last: hooks may run meanwhile.
 for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.mjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
 for file in schemas/*; do put 644 "$libexec/$file" <"$file"; done
-launcher bin/actualnet "$libexec/actualnet.mjs" | put 755 "$command_path"
+launcher hooks/actualnet "$libexec/actualnet.mjs" | put 755 "$command_path"
 if [ -d "$units" ]; then
   for unit in agent boot; do put 644 "$units/actualnet-$unit.service" <"systemd/actualnet-$unit.service"; done
 fi
