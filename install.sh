@@ -128,13 +128,19 @@ undo() {
   "$program" undo "$@"
 }
 
+# Whether it is one of ours: the number may be another's by now, and one that waits to be reaped has no words.
+is_stand_in() {
+  [ -n "$1" ] && grep -qzx witness "/proc/$1/cmdline" 2>/dev/null && grep -qz '/hook\.cjs$' "/proc/$1/cmdline" 2>/dev/null
+}
+
 # Ends the process that hooks leave behind where there is no agent; says whether there was one.
 end_stand_in() {
-  pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$state/locks/.witness" 2>/dev/null) && [ -n "$pid" ] || return 1
-  # The number may be another's by now.
-  grep -qzx witness "/proc/$pid/cmdline" 2>/dev/null && grep -qz 'hook\.cjs$' "/proc/$pid/cmdline" 2>/dev/null || return 1
-  kill "$pid" 2>/dev/null || return 1
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do [ -d "/proc/$pid" ] || return 0; sleep 1; done
+  pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$state/locks/.witness" 2>/dev/null) || return 1
+  is_stand_in "$pid" && kill "$pid" 2>/dev/null || return 1
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    is_stand_in "$pid" || return 0
+    sleep 1
+  done
   kill -KILL "$pid" 2>/dev/null || :
 }
 

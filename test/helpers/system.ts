@@ -33,7 +33,7 @@ export class System {
 
   /** Runs a shell script on it, without booting. */
   run(script: string): SystemAnswer {
-    return this.#enter(['sh', '-ec', script]);
+    return this.#enter(['sh', '-ec', `exec 2>&1\n${script}`]);
   }
 
   /** Boots it, runs a script when it is up, and shuts it down; answers what the script printed, and its end on the way. */
@@ -44,6 +44,20 @@ export class System {
     const printed = this.file('out/printed');
     if (status === 0 && printed.endsWith('the script has ended\n')) return printed;
     throw new Error(`boot: ${status}\n${output}\n${printed}\nconsole:\n${this.file('console').slice(-5000)}`);
+  }
+
+  /** What has been written so far is what `goBack` comes back to. */
+  keep(): void {
+    this.#replace('kept', 'upper');
+  }
+
+  goBack(): void {
+    this.#replace('upper', 'kept');
+  }
+
+  #replace(name: string, other: string): void {
+    // Whiteouts and attributes of the overlay are part of it.
+    execaSync('sh', ['-ec', `cd "$0"; rm -rf ${name}; cp -a ${other} ${name}`, this.state]);
   }
 
   /** What a file in the private directory holds, such as `out/NAME` or `upper/PATH`. */
@@ -58,18 +72,18 @@ export class System {
 
   #enter(words: readonly string[]): SystemAnswer {
     const script = path.join(import.meta.dirname, 'system.sh');
-    const { exitCode, all } = execaSync(
+    const { exitCode, stdout } = execaSync(
       'unshare',
       [...namespaces, 'sh', script, this.state, projectDirectory, ...words],
       {
         reject: false,
-        all: true,
+        stderr: 'ignore',
         stdin: 'ignore',
         timeout: limitMs,
         stripFinalNewline: false,
       },
     );
-    return { status: exitCode, output: all };
+    return { status: exitCode, output: stdout };
   }
 }
 
