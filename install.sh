@@ -11,8 +11,8 @@
 #
 # A manifest holds the checksum of every installed file: a file changed since is somebody's work and is left alone.
 set -eu
-# Root runs this, and Node in it.
-unset CDPATH NODE_OPTIONS NODE_PATH
+# Root runs this, and with it Node and npm, which would run what some of these name.
+unset CDPATH ENV BASH_ENV OPENSSL_CONF $(env | sed -n 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p')
 umask 022
 
 source_dir=$(cd "$(dirname "$0")" && pwd)

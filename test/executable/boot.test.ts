@@ -96,4 +96,17 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
       expect(listed).not.toMatch(/85-actualnet|jsonl|br-made/);
     }
   });
+
+  test('they go with everything else, enabled and running as they are', () => {
+    enable();
+    const printed = system!.boot(`
+      ${projectDirectory}/install.sh --uninstall >/out/uninstalled 2>&1; cat /out/uninstalled
+      ${states}; systemctl --failed; echo remains; find /etc /usr/local /run /var/log -name '*actualnet*' ! -path /etc/actualnet`);
+    expect(system!.file('out/uninstalled')).toBe('removed\n');
+    expect(printed).toMatch(
+      /boot is inactive\n.*agent is inactive\n.*0 loaded units listed.*\nremains\n\+ find [^\n]*\n\+ echo/s,
+    );
+    const log = system!.boot(`! systemctl cat actualnet-agent; systemctl is-active libvirtd`);
+    expect(log).toContain('active');
+  });
 });
