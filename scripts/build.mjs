@@ -34,11 +34,11 @@ const nativeLocks = {
   },
 };
 /** Parts that most calls never need, each a file of its own beside the hook's. */
-const lazyParts = { execa: 'execa', 'merge-files': 'src/config/merge-files.ts', witness: 'src/main/witness.ts' };
+const lazyParts = { 'merge-files': 'src/config/merge-files.ts', witness: 'src/main/witness.ts' };
 const lazily = {
   name: 'lazily',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^(execa|[.][/](merge-files|witness)[.]ts)$/ }, ({ path: wanted, kind }) =>
+    onResolve({ filter: /^[.][/](merge-files|witness)[.]ts$/ }, ({ path: wanted, kind }) =>
       kind === 'dynamic-import' ? { path: `./lazy-${path.basename(wanted, '.ts')}.cjs`, external: true } : undefined,
     ),
 };
