@@ -7,6 +7,8 @@ const notifyLimitMs = 10_000;
 
 /** `actualnet agent`: the witness as a service. Tells systemd, if it is told to, when it is ready and that it makes progress. */
 export async function runAgent(paths: HostPaths): Promise<void> {
+  const done = new AbortController();
+  const notify = (state: string) => void tellSystemd(state, done.signal);
   const watchdogMs = Number(process.env.WATCHDOG_USEC ?? 0) / 1000;
   let fedMs = Number.NEGATIVE_INFINITY;
   const onMoving = () => {
@@ -17,10 +19,11 @@ export async function runAgent(paths: HostPaths): Promise<void> {
   };
   const onReady = () => notify('READY=1');
   const isIdle = await runWitness(paths, 'agent', { signal: untilTerminated(), onReady, onMoving });
+  done.abort();
   if (!isIdle) process.exit();
 }
 
 /** Node has no datagram sockets with names, so systemd's own tool is asked. */
-function notify(state: string): void {
-  if (process.env.NOTIFY_SOCKET) void runAbandonable('systemd-notify', [state], { limitMs: notifyLimitMs });
+async function tellSystemd(state: string, signal: AbortSignal): Promise<void> {
+  if (process.env.NOTIFY_SOCKET) await runAbandonable('systemd-notify', [state], { limitMs: notifyLimitMs, signal });
 }

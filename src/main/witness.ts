@@ -97,6 +97,7 @@ export async function runWitness(
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
   const note = (cutOver: CutOver) => noteOnce(cutOver, memory);
   const isOver = (name: string) => hasEnded(paths, name);
+  const announcing = announcer();
   const sources = {
     findGuest,
     hasEnded: isOver,
@@ -106,7 +107,7 @@ export async function runWitness(
     planning,
     note,
     log,
-    ...announcer(),
+    ...announcing,
   };
   const devices = deviceFollowing(paths, { memory, planning, log });
   const unsettled = new Map<Uuid, number>();
@@ -204,6 +205,7 @@ export async function runWitness(
   ]);
   limit.abort();
   spares.end();
+  announcing.end();
   tell(undefined);
   log.info(`the ${role} has ended${isIdle ? '' : ', and left what it was doing'}`);
   if (isIdle) release();
