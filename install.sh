@@ -91,12 +91,14 @@ uninstall() {
   [ -f "$manifest" ] || { echo "nothing is installed here"; purge_configuration; return; }
   # Hooks of another installation on this host need what is in force.
   [ -z "$hooks_dir" ] || [ ! -f "$libexec/manifest" ] || [ -n "${ACTUALNET_ROOT-}" ] || state=
+  [ ! -e "$state" ] || [ -w "$state" ] || state=
   # Nothing is touched if guests or networks need it.
   [ -n "$force" ] || undo || fail "nothing was removed (see --force)"
   paths 0 | grep -E "$hook_names" | while read -r path; do remove "$path"; done
   for unit in agent boot; do
-    [ -z "$(recorded "$units/actualnet-$unit.service")" ] ||
-      systemctl disable --quiet --now "actualnet-$unit.service" >/dev/null 2>&1 || :
+    [ -n "$(recorded "$units/actualnet-$unit.service")" ] || continue
+    systemctl disable --quiet --now "actualnet-$unit.service" >/dev/null 2>&1 || :
+    systemctl reset-failed "actualnet-$unit.service" >/dev/null 2>&1 || :
   done
   end_stand_in || :
   await_calls
@@ -109,7 +111,7 @@ uninstall() {
   if [ -n "$state" ]; then
     root=${state%/run/actualnet}
     rm -rf "$state"
-    rm -f "$root/var/log/actualnet.log" "$root/var/log/actualnet.log.1" "$root"/run/udev/rules.d/85-actualnet-*.rules
+    rm -f "$root"/var/log/actualnet.log "$root"/var/log/actualnet.log.1 "$root"/run/udev/rules.d/85-actualnet-*.rules || :
   fi
   [ -n "$hooks_dir" ] || reload_units
   purge_configuration
