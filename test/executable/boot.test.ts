@@ -77,21 +77,21 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
 
   test('in the sandbox of the units everything can be removed that is in force', () => {
     enable();
-    // recover in the place of the agent, and then of the boot unit's last command.
+    // recover in the place of the agent, and then of the boot unit's commands; files of cards are in /sys.
     const ledger = (subject: object, before: unknown, to: unknown) =>
       JSON.stringify({ at: '2000-01-01T00:00:00Z', intend: { subject, before, to, user: 'network:gone' } });
-    const inSandbox = (unit: string, run: string) => `
+    const inSandbox = (unit: string) => `
       mkdir -p /run/udev/rules.d /run/actualnet/shared /run/systemd/system/${unit}.service.d
       touch /run/udev/rules.d/85-actualnet-dummy0.rules
       ip link add dummy0 type bridge; ip link add br-made type bridge
       echo '${ledger({ kind: 'unmanaged', dev: 'dummy0' }, false, true)}' >/run/actualnet/shared/dummy0.jsonl
       echo '${ledger({ kind: 'link', dev: 'br-made' }, null, { type: 'bridge' })}' >/run/actualnet/shared/br-made.jsonl
-      printf '[Service]\nType=oneshot\nRestart=no\nRuntimeMaxSec=infinity\nExecStart=\n${run}\n' >/run/systemd/system/${unit}.service.d/test.conf
-      systemctl daemon-reload; systemctl restart ${unit}
+      printf '[Service]\nType=oneshot\nRestart=no\nRuntimeMaxSec=infinity\nExecStart=\nExecStart=/usr/local/sbin/actualnet recover --grace 0\nExecStart=/bin/sh -c "echo 1400 >/sys/class/net/dummy0/mtu"\n' >/run/systemd/system/${unit}.service.d/test.conf
+      systemctl daemon-reload; systemctl restart ${unit}; cat /sys/class/net/dummy0/mtu
       ls /run/udev/rules.d /run/actualnet/shared /sys/class/net; ip link del dummy0`;
     for (const unit of ['actualnet-agent', 'actualnet-boot']) {
-      const printed = system!.boot(inSandbox(unit, 'ExecStart=/usr/local/sbin/actualnet recover --grace 0'));
-      expect(printed).toContain('dummy0');
+      const printed = system!.boot(inSandbox(unit));
+      expect(printed).toContain('\n1400\n');
       const [, listed = ''] = printed.split('+ ls ');
       expect(listed).not.toMatch(/85-actualnet|jsonl|br-made/);
     }
