@@ -20,7 +20,7 @@ libexec=/usr/local/libexec/actualnet
 command_path=/usr/local/sbin/actualnet
 units=/etc/systemd/system
 hook_names='/(qemu|network)(\.d/50-actualnet)?$'
-# Those of the checkout are below this directory, too; ACTUALNET_ROOT moves them as it does for hooks and commands.
+# What hooks and commands write is below ACTUALNET_ROOT, if that is set.
 state=${ACTUALNET_ROOT-}/run/actualnet
 hooks_dir=
 place=dropin
@@ -256,7 +256,7 @@ reload_units
 # One that runs has the files of before.
 [ ! -d /run/systemd/system ] || systemctl try-restart actualnet-agent.service 2>/dev/null || :
 # Running guests still need it.
-if end_stand_in; then setsid "$node" "$libexec/hook.cjs" witness </dev/null >/dev/null 2>&1 & fi
+if end_stand_in; then env -i LC_ALL=C PATH="$PATH" setsid "$node" "$libexec/hook.cjs" witness </dev/null >/dev/null 2>&1 & fi
 
 echo "installed: $libexec, $command_path and the hooks in /etc/libvirt/hooks"
 echo "libvirt notices its first hook only when a daemon starts. Restart, when it suits you:"

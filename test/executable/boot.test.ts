@@ -51,7 +51,8 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
       mkdir -p /etc/actualnet; echo 'provide: { bridges: { br-gone: {} } }' >/etc/actualnet/config.yaml
       echo "${network}" | ${hook}
       ip link show br-gone
-      systemctl isolate rescue.target; ${states}
+      systemctl isolate rescue.target
+      while systemctl is-active actualnet-boot actualnet-agent; do sleep 0.1; done; ${states}
       sed -i 's/"at":"20../"at":"2000/' /run/actualnet/shared/*
       systemctl isolate multi-user.target; ${states}
       ! ip link show br-gone; ls /run/actualnet/shared`);
