@@ -4,12 +4,14 @@ import { missingSystem, System } from '../helpers/system.ts';
 import { titled } from '../libvirt/expectations.ts';
 
 const states = 'for unit in actualnet-boot actualnet-agent; do echo $unit is $(systemctl is-active $unit); done';
-/** In the place of libvirt's daemon: notes what runs when it starts. */
+/** libvirt's daemons, as one and as many. */
+const daemons = ['libvirtd', 'virtqemud', 'virtnetworkd'];
+/** In the place of each: notes what runs when it starts. */
 const daemon = `[Service]
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/sh -c '${states.replaceAll('$', '$$')}'
-StandardOutput=truncate:/out/before-libvirt
+StandardOutput=truncate:/out/before-%p
 [Install]
 WantedBy=multi-user.target
 `;
@@ -18,7 +20,8 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
   const system = missingSystem === undefined ? new System() : undefined;
   beforeAll(() => {
     expect(system!.run(`${projectDirectory}/install.sh`).output).toMatch(/systemctl enable --now actualnet-agent\n/);
-    system!.run(`cat >/etc/systemd/system/libvirtd.service <<'E'\n${daemon}\nE\nsystemctl enable libvirtd`);
+    for (const name of daemons)
+      system!.run(`cat >/etc/systemd/system/${name}.service <<'E'\n${daemon}\nE\nsystemctl enable ${name}`);
   });
   afterAll(() => system?.remove());
   const enable = () => system!.run('systemctl enable actualnet-agent; rm -f /etc/actualnet/config.yaml');
@@ -33,7 +36,10 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
       expect(system!.boot(`${states}; actualnet status --format json`)).toMatch(
         /actualnet-boot is active\n.*actualnet-agent is active\n.*"role": ?"agent"/s,
       );
-      expect(system!.file('out/before-libvirt')).toBe('actualnet-boot is active\nactualnet-agent is active\n');
+      for (const name of ['libvirtd', 'virtqemud'])
+        expect(system!.file(`out/before-${name}`)).toBe('actualnet-boot is active\nactualnet-agent is active\n');
+      // Networks need no agent.
+      expect(system!.file('out/before-virtnetworkd')).toMatch(/^actualnet-boot is active\n/);
     }
     const log = system!.run('cat /var/log/actualnet.log').output;
     expect(log.match(/the agent watches/g)).toHaveLength(3);
@@ -73,7 +79,7 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
     // The boot waits for neither without end.
     expect(printed.match(/Timeout\w+=\d+(min|s)/g)).toHaveLength(4);
     expect(system!.boot(states)).toMatch(/boot is failed\n.*agent is active\n/s);
-    expect(system!.file('out/before-libvirt')).toMatch(/boot is failed\nactualnet-agent is active\n/);
+    expect(system!.file('out/before-libvirtd')).toMatch(/boot is failed\nactualnet-agent is active\n/);
   });
 
   test('in the sandbox of the units everything can be removed that is in force', () => {

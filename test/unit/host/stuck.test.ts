@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   rmdirSync,
   rmSync,
@@ -177,10 +178,12 @@ test.skipIf(!canFreeze)(
     mkdirSync(group);
     try {
       const file = put('tool', `echo $$ >${group}/tasks; echo FROZEN >${group}/freezer.state; exec sleep 300`);
-      expect(await runAbandonable(file, [], { limitMs: 1000 })).toMatchObject({ abandoned: true });
-      expect(readdirSync('/proc')).toContain(
-        (await runAbandonable('cat', [`${group}/tasks`], { limitMs: soonMs })).stdout.trim(),
-      );
+      const state = () => readFileSync(path.join(group, 'freezer.state'), 'utf8').trim();
+      const child = startAbandonable(file, []);
+      await expect.poll(state, { timeout: soonMs }).toBe('FROZEN');
+      child.abandon();
+      expect(await child.ended).toMatchObject({ abandoned: true });
+      expect(readdirSync('/proc')).toContain(readFileSync(path.join(group, 'tasks'), 'utf8').trim());
     } finally {
       writeFileSync(path.join(group, 'freezer.state'), 'THAWED');
       while (existsSync(group)) {
