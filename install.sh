@@ -1,21 +1,32 @@
 #!/bin/sh
 # Installs actualnet's hooks, or removes them again. See docs/operations.md.
 #
-#   ./install.sh                    bundle to /usr/local/libexec/actualnet, drop-ins to /etc/libvirt/hooks/*.d, the agent's unit
+#   ./install.sh                    bundle to /usr/local/libexec/actualnet, drop-ins to /etc/libvirt/hooks/*.d, systemd units
 #   ./install.sh --main             the same, as libvirt's main hook scripts where there are none
 #   ./install.sh --hooks-dir DIR    only fill DIR (for a test host); its hooks run the bundle built in this checkout
-#   ./install.sh --uninstall        remove what was installed, and nothing else (also with --hooks-dir)
+#   ./install.sh --uninstall        take back what is in force, then remove all that is ours (also with --hooks-dir);
+#                                   refused while guests or networks run that have anything in force
+#   ./install.sh --uninstall --force   take it back under them, and go on if something cannot be taken back
+#   ./install.sh --uninstall --purge   remove the configuration in /etc/actualnet as well
 #
 # A manifest holds the checksum of every installed file: a file changed since is somebody's work and is left alone.
 set -eu
+# Root runs this, and with it Node and npm, which would run what some of these name.
+unset CDPATH ENV BASH_ENV OPENSSL_CONF $(env | sed -n 's/^\(NODE_[A-Za-z0-9_]*\)=.*/\1/p')
+umask 022
 
 source_dir=$(cd "$(dirname "$0")" && pwd)
 libexec=/usr/local/libexec/actualnet
 command_path=/usr/local/sbin/actualnet
-unit=/etc/systemd/system/actualnet-agent.service
+units=/etc/systemd/system
+hook_names='/(qemu|network)(\.d/50-actualnet)?$'
+# What hooks and commands write is below ACTUALNET_ROOT, if that is set.
+state=${ACTUALNET_ROOT-}/run/actualnet
 hooks_dir=
 place=dropin
 action=install
+force=
+purge=
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 
@@ -24,16 +35,40 @@ while [ $# -gt 0 ]; do
     --hooks-dir) [ $# -ge 2 ] || { echo "install.sh: --hooks-dir needs a directory" >&2; exit 2; }; hooks_dir=$2; shift ;;
     --main) place=main ;;
     --uninstall) action=uninstall ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --force) force=yes ;;
+    --purge) purge=yes ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
   esac
   shift
 done
+if [ -n "$force$purge" ] && [ "$action" = install ]; then
+  echo "install.sh: --force and --purge are for --uninstall" >&2
+  exit 2
+fi
+
+# Whoever may write where hooks are, or change what leads there, runs what they like as whoever runs the hooks. Others may
+# add to a directory on the way if it is sticky, as /tmp is.
+refuse_writable() {
+  at=$1 allowed=0
+  while :; do
+    set -- $(stat -c '%u %g %a' "$at")
+    case " 0 $(id -u) $(stat -c %u /) " in *" $1 "*) ;; *) fail "'$at' belongs to another user (uid $1)" ;; esac
+    case " 0 $(id -g) " in *" $2 "*) others=02 ;; *) others=022 ;; esac
+    [ $((0$3 & others)) = 0 ] || [ $((0$3 & allowed)) != 0 ] || fail "'$at' can be written by others (mode $3)"
+    [ "$at" != / ] || break
+    at=$(dirname "$at") allowed=01000
+  done
+}
 
 if [ -n "$hooks_dir" ]; then
   [ "$action" = uninstall ] || mkdir -p "$hooks_dir"
   [ -d "$hooks_dir" ] || fail "there is no directory '$hooks_dir'"
-  hooks_dir=$(cd "$hooks_dir" && pwd)
+  hooks_dir=$(cd "$hooks_dir" && pwd -P)
+  # The manifest in it says what is removed.
+  for directory in "$hooks_dir" "$hooks_dir/qemu.d" "$hooks_dir/network.d"; do
+    [ ! -e "$directory" ] || refuse_writable "$directory"
+  done
   manifest=$hooks_dir/.actualnet-manifest
 else
   [ "$(id -u)" = 0 ] || fail "must be root to install (or use --hooks-dir DIR)"
@@ -53,26 +88,74 @@ remove() {
 paths() { awk -v made="$1" '($1 == "directory") == made { sub(/^[^ ]*  /, ""); print }' "$manifest"; }
 
 uninstall() {
-  [ -f "$manifest" ] || { echo "nothing is installed here"; return; }
-  [ -z "$(recorded "$unit")" ] || systemctl disable --quiet --now "${unit##*/}" 2>/dev/null || :
-  [ -n "$hooks_dir" ] || end_stand_in || :
-  paths 0 | while read -r path; do remove "$path"; done
+  [ -f "$manifest" ] || { echo "nothing is installed here"; purge_configuration; return; }
+  # Hooks of another installation on this host need what is in force.
+  [ -z "$hooks_dir" ] || [ ! -f "$libexec/manifest" ] || [ -n "${ACTUALNET_ROOT-}" ] || state=
+  [ ! -e "$state" ] || [ -w "$state" ] || state=
+  # Nothing is touched if guests or networks need it.
+  [ -n "$force" ] || undo || fail "nothing was removed (see --force)"
+  paths 0 | grep -E "$hook_names" | while read -r path; do remove "$path"; done
+  for unit in agent boot; do
+    [ -n "$(recorded "$units/actualnet-$unit.service")" ] || continue
+    systemctl disable --quiet --now "actualnet-$unit.service" >/dev/null 2>&1 || :
+    systemctl reset-failed "actualnet-$unit.service" >/dev/null 2>&1 || :
+  done
+  end_stand_in || :
+  await_calls
+  leftover=
+  undo --force || leftover=", but not all could be undone"
+  paths 0 | grep -vE "$hook_names" | while read -r path; do remove "$path"; done
   directories=$(paths 1 | sort -r)
   rm -f "$manifest"
   printf '%s\n' "$directories" | while read -r path; do [ -z "$path" ] || rmdir "$path" 2>/dev/null || :; done
+  if [ -n "$state" ]; then
+    root=${state%/run/actualnet}
+    rm -rf "$state"
+    rm -f "$root"/var/log/actualnet.log "$root"/var/log/actualnet.log.1 "$root"/run/udev/rules.d/85-actualnet-*.rules || :
+  fi
   [ -n "$hooks_dir" ] || reload_units
-  echo "removed"
+  purge_configuration
+  echo "removed$leftover"
+  [ -z "$leftover" ]
+}
+
+purge_configuration() { [ -z "$purge" ] || rm -rf "${ACTUALNET_ROOT-}/etc/actualnet"; }
+
+# Takes back what is in force; the program is not needed where nothing is.
+undo() {
+  [ -n "$state" ] || return 0
+  [ -n "$(find "$state/ledgers" "$state/shared" -type f 2>/dev/null)" ] || return 0
+  program=$command_path
+  [ -z "$hooks_dir" ] && [ -x "$program" ] || program=$source_dir/hooks/actualnet
+  "$program" undo "$@"
+}
+
+# Whether it is one of ours: the number may be another's by now, and one that waits to be reaped has no words.
+is_stand_in() {
+  [ -n "$1" ] && grep -qzx witness "/proc/$1/cmdline" 2>/dev/null && grep -qz '/hook\.cjs$' "/proc/$1/cmdline" 2>/dev/null
 }
 
 # Ends the process that hooks leave behind where there is no agent; says whether there was one.
 end_stand_in() {
-  pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' /run/actualnet/locks/.witness 2>/dev/null) && [ -n "$pid" ] || return 1
-  # The number may be another's by now.
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$libexec.* witness" && kill "$pid" || return 1
-  for _ in 1 2 3 4 5 6 7 8 9 10; do [ ! -d "/proc/$pid" ] || sleep 1; done
+  pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$state/locks/.witness" 2>/dev/null) || return 1
+  is_stand_in "$pid" && kill "$pid" 2>/dev/null || return 1
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+    is_stand_in "$pid" || return 0
+    sleep 1
+  done
+  kill -KILL "$pid" 2>/dev/null || :
 }
 
-reload_units() { [ ! -d /run/systemd/system ] || systemctl daemon-reload || :; }
+# Hooks that are at work end by themselves, within their time limit.
+await_calls() {
+  [ -z "$hooks_dir" ] || return 0
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
+    echo "$libexec/hook.cjs" | grep -alFf - /proc/[0-9]*/cmdline >/dev/null 2>&1 || return 0
+    sleep 1
+  done
+}
+
+reload_units() { [ ! -d /run/systemd/system ] || systemctl daemon-reload 2>/dev/null || :; }
 
 make_directory() {
   [ ! -d "$1" ] || return 0
@@ -116,14 +199,14 @@ launcher() {
   NODE_LINE="node=$(quote "$node")" PROGRAM_LINE="program=$(quote "$2")" awk '
     /^node=/ { print ENVIRON["NODE_LINE"]; next }
     /^program=$/ { print ENVIRON["PROGRAM_LINE"]; next }
-    { print }' "$source_dir/hooks/$1"
+    { print }' "$source_dir/$1"
 }
 
 install_hooks() {
   directory=$1 program=$2
   for driver in qemu network; do
     if [ "$place" = main ]; then target=$directory/$driver; else target=$directory/$driver.d/50-actualnet; fi
-    launcher "$driver" "$program" | put 755 "$target"
+    launcher "hooks/$driver" "$program" | put 755 "$target"
   done
 }
 
@@ -135,8 +218,19 @@ case $node in /*) ;; *) node=$(cd "$(dirname "$node")" && pwd)/$(basename "$node
   fail "'$node' is $("$node" --version), 20.19 or newer is needed"
 
 cd "$source_dir"
-[ -d node_modules ] || npm ci
-[ -f dist/hook.cjs ] && [ -z "$(find src scripts samples package-lock.json -newer dist/hook.cjs)" ] || npm run --silent build
+is_built() { [ -f dist/hook.cjs ] && [ -f dist/actualnet.mjs ] && [ -f dist/locks.node ]; }
+# A checkout is built where it can be and has to be. What npm has packed is built, and has no sources.
+if [ -d src ] && { ! is_built || [ -n "$(find src scripts samples package-lock.json -newer dist/hook.cjs)" ]; }; then
+  if command -v npm >/dev/null 2>&1 && { [ -d node_modules ] || ! is_built; }; then
+    [ -d node_modules ] || npm ci
+    npm run --silent build
+  elif is_built; then
+    echo "dist is older than the sources and cannot be built here; it is installed as it is"
+  fi
+fi
+is_built || fail "it is not built, and there is no npm to build it here: run 'npm ci && npm run build' where npm is"
+"$node" -e 'require(process.argv[1])' "$source_dir/dist/locks.node" 2>/dev/null ||
+  fail "dist was built for another kind of machine than $(uname -m)"
 
 new_manifest=$(mktemp)
 complete=no
@@ -152,15 +246,17 @@ fi
 # Entry points last: hooks may run meanwhile.
 for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.mjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
 for file in schemas/*; do put 644 "$libexec/$file" <"$file"; done
-printf '#!/bin/sh\nexec %s %s "$@"\n' "$(quote "$node")" "$(quote "$libexec/actualnet.mjs")" | put 755 "$command_path"
-[ ! -d "${unit%/*}" ] || put 644 "$unit" <systemd/actualnet-agent.service
+launcher hooks/actualnet "$libexec/actualnet.mjs" | put 755 "$command_path"
+if [ -d "$units" ]; then
+  for unit in agent boot; do put 644 "$units/actualnet-$unit.service" <"systemd/actualnet-$unit.service"; done
+fi
 install_hooks /etc/libvirt/hooks "$libexec/hook.cjs"
 complete=yes
 reload_units
 # One that runs has the files of before.
-[ ! -d /run/systemd/system ] || systemctl try-restart "${unit##*/}" 2>/dev/null || :
+[ ! -d /run/systemd/system ] || systemctl try-restart actualnet-agent.service 2>/dev/null || :
 # Running guests still need it.
-if end_stand_in; then setsid "$node" "$libexec/hook.cjs" witness </dev/null >/dev/null 2>&1 & fi
+if end_stand_in; then env -i LC_ALL=C PATH="$PATH" setsid "$node" "$libexec/hook.cjs" witness </dev/null >/dev/null 2>&1 & fi
 
 echo "installed: $libexec, $command_path and the hooks in /etc/libvirt/hooks"
 echo "libvirt notices its first hook only when a daemon starts. Restart, when it suits you:"
@@ -169,5 +265,5 @@ if command -v virtqemud >/dev/null 2>&1 && ! command -v libvirtd >/dev/null 2>&1
 else
   echo "  systemctl restart libvirtd       (with modular daemons: virtqemud virtnetworkd)"
 fi
-[ ! -f "$unit" ] || echo "the agent is a service of its own:  systemctl enable --now ${unit##*/}"
+[ ! -d "$units" ] || echo "the agent is a service of its own, also after a reboot:  systemctl enable --now actualnet-agent"
 echo "Running guests keep running meanwhile. Nothing was restarted."

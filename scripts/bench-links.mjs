@@ -1,10 +1,11 @@
 // What it costs to set up and take down a guest's taps: the hooks beside a shell hook that runs one command for each
 // setting. Run in a private namespace by `npm run bench`. Prints a Markdown table for docs/performance.md.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeRoot } from './remove-root.mjs';
 
 if (process.env.ACTUALNET_NAMESPACE !== '1') process.exit(0);
 const project = fileURLToPath(new URL('..', import.meta.url));
@@ -63,7 +64,7 @@ for (const count of [1, 4, 16, 64]) {
     `| ${count} | ${shellUp.toFixed(0)} | ${beside(prepare, shellUp)} | ${shellDown.toFixed(0)} | ${beside(release, shellDown)} |`,
   );
 }
-rmSync(root, { recursive: true, force: true });
+await removeRoot(root);
 
 function measure(file, words, input) {
   const start = process.hrtime.bigint();

@@ -4,7 +4,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -35,11 +34,11 @@ const nativeLocks = {
   },
 };
 /** Parts that most calls never need, each a file of its own beside the hook's. */
-const lazyParts = { execa: 'execa', 'merge-files': 'src/config/merge-files.ts', witness: 'src/main/witness.ts' };
+const lazyParts = { 'merge-files': 'src/config/merge-files.ts', witness: 'src/main/witness.ts' };
 const lazily = {
   name: 'lazily',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^(execa|[.][/](merge-files|witness)[.]ts)$/ }, ({ path: wanted, kind }) =>
+    onResolve({ filter: /^[.][/](merge-files|witness)[.]ts$/ }, ({ path: wanted, kind }) =>
       kind === 'dynamic-import' ? { path: `./lazy-${path.basename(wanted, '.ts')}.cjs`, external: true } : undefined,
     ),
 };
@@ -93,10 +92,9 @@ async function bundleCommandLine() {
     chunkNames: 'chunk-[hash]',
     banner: {
       // Some libraries are CommonJS and call require for Node's own modules.
-      js: "#!/usr/bin/env node\nimport{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
+      js: "import{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
     },
   });
-  chmodSync(path.join(fresh, 'actualnet.mjs'), 0o755);
 }
 
 function commonOptions() {

@@ -2,10 +2,11 @@
 // needed where the kernel allows that), and shows what actualnet knows and what is on the host. The links that libvirt
 // would make are made here.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endInOrder, removeRoot } from './remove-root.mjs';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const hasLinks = process.env.ACTUALNET_NAMESPACE === '1';
@@ -15,20 +16,21 @@ const run = (file, words, input) => execFileSync(file, words, { env, cwd: '/', i
 const actualnet = (...words) => run(process.execPath, [path.join(project, 'dist/actualnet.mjs'), ...words]);
 const indent = text => text.trimEnd().replace(/^/gm, '    ');
 
-for (const directory of ['var/log', 'etc/actualnet']) mkdirSync(path.join(root, directory), { recursive: true });
-if (hasLinks) {
-  // The links of this namespace, but not the machine's PCI devices: the guest's are made up.
-  mkdirSync(path.join(root, 'sys'));
-  symlinkSync('/sys/class', path.join(root, 'sys/class'));
-  writeFileSync(path.join(root, 'etc/actualnet/config.yaml'), 'bridges:\n  br1: { keepForwardingTable: true }\n');
-  for (const bridge of ['virbr7', 'br0', 'br1']) ip(`link add ${bridge} type bridge`, `link set ${bridge} up`);
-}
+endInOrder();
 try {
+  for (const directory of ['var/log', 'etc/actualnet']) mkdirSync(path.join(root, directory), { recursive: true });
+  if (hasLinks) {
+    // The links of this namespace, but not the machine's PCI devices: the guest's are made up.
+    mkdirSync(path.join(root, 'sys'));
+    symlinkSync('/sys/class', path.join(root, 'sys/class'));
+    writeFileSync(path.join(root, 'etc/actualnet/config.yaml'), 'bridges:\n  br1: { keepForwardingTable: true }\n');
+    for (const bridge of ['virbr7', 'br0', 'br1']) ip(`link add ${bridge} type bridge`, `link set ${bridge} up`);
+  }
   showHost('before');
   for (const file of readdirSync(path.join(project, 'samples/web1')).sort()) play(file);
   showHost('after');
 } finally {
-  rmSync(root, { recursive: true, force: true });
+  await removeRoot(root);
 }
 
 function play(file) {

@@ -12,6 +12,8 @@ const run =
     ? ['unshare', ...enter, 'sh', '-c', 'mount -t sysfs sysfs /sys && exec "$@"', 'sh', ...command]
     : command;
 if (reason !== '') console.error(`no private namespace here, its tests are skipped: ${reason}`);
+// The command ends in its own way.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 const env = { ...process.env, ...(reason === '' ? { ACTUALNET_NAMESPACE: '1' } : {}) };
 const { status, error } = spawnSync(run[0], run.slice(1), { stdio: 'inherit', env });
 if (error) throw error;

@@ -19,6 +19,8 @@ export interface Survivors {
   readonly isNetworkActive: (name: string) => boolean;
   /** A start that began less than this ago may still be going on, and is left to it. */
   readonly graceMs: number;
+  /** Why those that are not running by the above are undone, if not because of that. */
+  readonly why?: string;
 }
 
 export interface Recovery {
@@ -42,6 +44,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     done.push(...undone.left);
     problems.push(...undone.problems);
   };
+  const why = survivors.why ?? 'does not run';
   const isYoung = (at: string) => Math.max(0, effects.now() - Date.parse(at)) < survivors.graceMs;
 
   const alive = new Set<string>();
@@ -55,7 +58,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     // Its shared parts come later, when all that may stand on them has gone. What remains in force is in a ledger.
     // It may have been started again meanwhile: then the record is another life's, and so is the ledger.
     const isSame = () => foldRecord(guest, survivors.readRecord(guest))?.since === record?.since;
-    await note(`guest ${name} does not run: undone and forgotten`, async () => {
+    await note(`guest ${name} ${why}: undone and forgotten`, async () => {
       const undone = await undoGuest(guest, effects, isSame);
       if (undone.problems.length === 0 && isSame()) survivors.removeRecord(guest);
       return undone;
@@ -71,7 +74,7 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
       isNew || (network === undefined ? isAliveGuest(parseUuid(user)) : survivors.isNetworkActive(network));
     if (isAlive) continue;
     const name = network === undefined ? `guest ${user}` : `network '${network}'`;
-    await note(`${name} does not run: its shared parts are given up`, () => leaveShared(user, effects));
+    await note(`${name} ${why}: its shared parts are given up`, () => leaveShared(user, effects));
   }
   await recoverUnused(entries, { effects, done, problems });
   problems.push(...ledgerProblems(effects), ...(survivors.unreadable ?? []));

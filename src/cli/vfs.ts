@@ -3,7 +3,7 @@ import type { Effects } from '../apply/effects.ts';
 import type { Config } from '../config/config.ts';
 import { sharedNameOf } from '../plan/change.ts';
 import { provideParts } from '../plan/parts.ts';
-import { ActualnetError } from '../report/error.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { CommandIo } from './io.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function vfsCommand(
     });
   }
   const ledger = { read: () => [], append: () => {}, replace: () => {} };
-  for (const name of pf === undefined ? provided : [pf]) {
+  const make = async (name: string) => {
     const changes = provideParts([name], config).map(({ shared: _, ...change }) => change);
     const owner = `PF '${name}'`;
     // Nothing is shared here, so nobody else takes it: a network that starts meanwhile looks at the same VFs.
@@ -30,5 +30,13 @@ export async function vfsCommand(
     const [problem] = await carrying.finally(unlock);
     if (problem !== undefined) throw new ActualnetError('DEVICE_IN_USE', `${owner}: ${problem}`);
     io.write(`${name}: ${(await effects.view({})).link(name)?.vfs ?? 0} VFs\n`);
-  }
+  };
+  const errors: ActualnetError[] = [];
+  // One PF that cannot have its VFs keeps no other from them.
+  for (const name of pf === undefined ? provided : [pf])
+    await make(name).catch(error => errors.push(asActualnetError(error)));
+  const [first] = errors;
+  if (first === undefined) return;
+  const message = errors.map(error => error.message).join('; ');
+  throw new ActualnetError(first.code, message, { hint: first.hint, cause: first });
 }

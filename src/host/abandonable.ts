@@ -1,51 +1,112 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { whyNotRun } from './not-run.ts';
 
 /** What a process printed; `abandoned` if it did not end in time. */
 export interface Ended {
   readonly abandoned: boolean;
+  /** Null if it could not be run, or was killed. */
   readonly status: number | null;
   readonly stdout: string;
+  readonly stderr: string;
   /** The last line it wrote to stderr, or why it could not be run. */
   readonly complaint: string;
 }
 
+/** A process that nobody has to wait for. */
+export interface Abandonable {
+  /** It has neither ended nor been abandoned. */
+  readonly isRunning: () => boolean;
+  /** Gives it all of its stdin. */
+  readonly feed: (text: string) => void;
+  /** Kills it if that is possible, and leaves it to itself otherwise: `ended` resolves at once. */
+  readonly abandon: () => void;
+  readonly ended: Promise<Ended>;
+}
+
+/** What one process may print. */
+const maxBytes = 64 * 1024 * 1024;
+
 /**
- * Runs a program that may wait in the kernel where not even SIGKILL reaches it. After `limitMs` it is killed if that is
- * possible and otherwise left to itself: it shares no stream with us, so nobody waits for it. The same when `signal` says so.
+ * Starts a program that may wait in the kernel where not even SIGKILL reaches it. Once it is abandoned it shares nothing with
+ * us: neither streams nor, since descriptors are closed at an exec, a lock; only `inherited` ones are its own, from 3 on.
  */
-export function runAbandonable(
+export function startAbandonable(
+  file: string,
+  words: readonly string[],
+  { inherited = [], detached = true }: { readonly inherited?: readonly number[]; readonly detached?: boolean } = {},
+): Abandonable {
+  const stdio: StdioOptions = ['pipe', 'pipe', 'pipe', ...inherited];
+  let child: ChildProcess | undefined;
+  let running = true;
+  let abandon = () => {};
+  const ended = new Promise<Ended>(resolve => {
+    const printed = { stdout: '', stderr: '' };
+    const end = (status: number | null, { abandoned = false, why }: { abandoned?: boolean; why?: string } = {}) => {
+      if (!running) return;
+      running = false;
+      // Without a process there may be no streams either.
+      for (const stream of [child?.stdin, child?.stdout, child?.stderr]) stream?.destroy();
+      child?.unref();
+      resolve({ abandoned, status, ...printed, complaint: why ?? printed.stderr.trim().split('\n').at(-1) ?? '' });
+    };
+    abandon = () => {
+      child?.kill('SIGKILL');
+      end(null, { abandoned: true });
+    };
+    const keep = (name: 'stdout' | 'stderr') =>
+      child?.[name]?.setEncoding('utf8').on('data', (text: string) => {
+        printed[name] += text;
+        if (printed[name].length <= maxBytes) return;
+        child?.kill('SIGKILL');
+        end(null, { why: `it printed more than ${maxBytes} bytes` });
+      });
+    try {
+      child = spawn(file, words, { stdio, detached, cwd: '/', env: { ...process.env, LC_ALL: 'C' } });
+      keep('stdout');
+      keep('stderr');
+      // One that cannot take its lines ends, and its end says why.
+      child.stdin?.on('error', () => {});
+      child.on('error', error => end(null, { why: whyNotRun(file, error.message) }));
+      child.on('close', status => end(status));
+    } catch (error) {
+      end(null, { why: (error as Error).message });
+    }
+  });
+  return {
+    isRunning: () => running && child?.exitCode === null && child.signalCode === null,
+    feed: text => child?.stdin?.end(text),
+    abandon,
+    ended,
+  };
+}
+
+/** Runs a program to its end; it is abandoned after `limitMs`, or when `signal` says so. */
+export async function runAbandonable(
   file: string,
   words: readonly string[],
   { input = '', limitMs, signal }: { readonly input?: string; readonly limitMs: number; readonly signal?: AbortSignal },
+): Promise<Omit<Ended, 'stderr'>> {
+  const { stderr: _, ...ended } = await endOf(startAbandonable(file, words), { input, limitMs, signal });
+  return ended;
+}
+
+/** Feeds a process and waits for its end, within the same bounds. */
+export async function endOf(
+  { feed, abandon, ended }: Abandonable,
+  {
+    input,
+    limitMs,
+    signal,
+  }: { readonly input: string; readonly limitMs: number; readonly signal?: AbortSignal | undefined },
 ): Promise<Ended> {
-  return new Promise(resolve => {
-    const child = spawn(file, words, { stdio: 'pipe', detached: true, cwd: '/', env: { ...process.env, LC_ALL: 'C' } });
-    let stdout = '';
-    let stderr = '';
-    const end = (status: number | null, abandoned: boolean, complaint = stderr.trim().split('\n').at(-1) ?? '') => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abandon);
-      for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
-      child.unref();
-      resolve({ abandoned, status, stdout, complaint });
-    };
-    const abandon = () => {
-      child.kill('SIGKILL');
-      end(null, true);
-    };
-    const timer = setTimeout(abandon, limitMs);
-    if (signal?.aborted) abandon();
-    signal?.addEventListener('abort', abandon, { once: true });
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.stdin.on('error', () => {});
-    child.on('error', error => end(null, false, whyNotRun(file, error.message)));
-    child.on('close', status => end(status, false));
-    child.stdin.end(input);
-  });
+  const timer = setTimeout(abandon, limitMs);
+  if (signal?.aborted) abandon();
+  signal?.addEventListener('abort', abandon, { once: true });
+  feed(input);
+  try {
+    return await ended;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abandon);
+  }
 }

@@ -11,6 +11,8 @@ export interface Announcer {
   readonly announce: (guest: string, announcements: readonly Announcement[]) => Promise<readonly string[]>;
   /** Nothing more is sent for the guest: it may be somewhere else in the next moment. */
   readonly hush: (guest: string) => void;
+  /** The same for all. */
+  readonly end: () => void;
 }
 
 export function announcer(): Announcer {
@@ -21,6 +23,9 @@ export function announcer(): Announcer {
   };
   return {
     hush,
+    end() {
+      for (const guest of [...sending.keys()]) hush(guest);
+    },
     async announce(guest, announcements) {
       hush(guest);
       const controller = new AbortController();

@@ -1,6 +1,7 @@
 import type { CommandFailure } from '../apply/effects.ts';
 import { ActualnetError } from '../report/error.ts';
-import { hintToRun, whyNotRun } from './not-run.ts';
+import { type Abandonable, startAbandonable } from './abandonable.ts';
+import { hintToRun } from './not-run.ts';
 import { Patience } from './patience.ts';
 
 /** How long one process may take, in milliseconds: removing a link alone takes the kernel some 25. The launcher's limit is above. */
@@ -8,28 +9,8 @@ function limitFor(lines: readonly string[]): number {
   return Math.min(5000 + 50 * lines.length, 15_000);
 }
 
-/** A tool that waits for its stdin. */
-export interface ToolProcess {
-  readonly isWaiting: () => boolean;
-  /** Gives it all of its stdin. */
-  readonly feed: (text: string) => void;
-  readonly kill: () => void;
-  readonly ended: Promise<ToolEnd>;
-}
-
-interface ToolEnd {
-  readonly failed: boolean;
-  /** Undefined if it could not be run, or was killed. */
-  readonly exitCode?: number | undefined;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly shortMessage?: string | undefined;
-  /** The system's error, if it could not be run. */
-  readonly code?: string | undefined;
-}
-
 /** Starts a tool, or answers one that is running already. */
-export type StartTool = (tool: string, words: readonly string[]) => Promise<ToolProcess>;
+export type StartTool = (tool: string, words: readonly string[]) => Abandonable;
 
 /** How the tools are run in which plans are carried out and hosts are looked at. */
 export interface Batches {
@@ -69,21 +50,9 @@ export function batchesIn(start: StartTool, patience = new Patience(Number.POSIT
   };
 }
 
-/** Starts the tool now. */
-export async function startTool(tool: string, words: readonly string[]): Promise<ToolProcess> {
-  // Loaded here: a call that changes nothing on the host need not wait for it.
-  const { execa } = await import('execa');
-  // One that has begun may end its work, whatever becomes of us.
-  const limits = { forceKillAfterDelay: 500, maxBuffer: 64 * 1024 * 1024, cleanup: false };
-  const child = execa(tool, words, { stdin: 'pipe', reject: false, env: { LC_ALL: 'C' }, ...limits });
-  // One that cannot take its lines ends, and its end says why.
-  child.stdin.on('error', () => undefined);
-  return {
-    isWaiting: () => child.pid !== undefined && child.exitCode === null && child.signalCode === null,
-    feed: text => child.stdin.end(text),
-    kill: () => child.kill(),
-    ended: child,
-  };
+/** Starts the tool now; who ends us by our group ends it as well. */
+export function startTool(tool: string, words: readonly string[]): Abandonable {
+  return startAbandonable(tool, words, { detached: false });
 }
 
 export const ownBatches = batchesIn(startTool);
@@ -110,17 +79,16 @@ async function run(
   words: readonly string[],
   lines: readonly string[],
 ) {
-  const child = await start(tool, words);
+  const child = start(tool, words);
   child.feed(`${lines.join('\n')}\n`);
   const wait = { what: `'${tool}'`, limitMs: limitFor(lines) };
-  const result = await patience.wait(child.ended, wait).catch(error => {
-    child.kill();
+  const { status, stdout, stderr, complaint } = await patience.wait(child.ended, wait).catch(error => {
+    child.abandon();
     throw error;
   });
-  if (result.exitCode === undefined) {
-    throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${whyNotRun(tool, result.shortMessage)}`, {
-      hint: hintToRun(tool, 'iproute2'),
-    });
+  if (status === null) {
+    const hint = hintToRun(tool, 'iproute2');
+    throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${complaint}`, { hint });
   }
-  return result;
+  return { failed: status !== 0, exitCode: status, stdout, stderr };
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openPrivateFile, readKernelFile } from './files.ts';
+import { openPrivateFile, readFileIfAny, readKernelFile } from './files.ts';
 import type { HostPaths } from './paths.ts';
 
 /** The service, or what a hook leaves behind where there is none. */
@@ -12,22 +12,29 @@ interface Holder {
   readonly role: WitnessRole;
 }
 
-/** A stand-in ends what it is doing; a probe of others takes no time. */
+/** A stand-in ends what it is doing, or is ended if it stands still; a probe of others takes no time. */
 const handOverMs = 15_000;
+const forcedMs = 10_000;
 const probedMs = 1000;
 
 /**
  * Makes this process the one witness of the host, until it ends or lets go: two would act on the same events in different
- * order. The agent ends a stand-in; undefined if there is a witness that stays.
+ * order. The agent ends a stand-in; undefined if there is a witness that stays, or if `signal` says so meanwhile.
  */
-export async function becomeWitness(paths: HostPaths, role: WitnessRole): Promise<(() => void) | undefined> {
+export async function becomeWitness(
+  paths: HostPaths,
+  role: WitnessRole,
+  signal?: AbortSignal,
+): Promise<(() => void) | undefined> {
   const fd = openPrivateFile(lockFile(paths));
-  const until = performance.now() + (role === 'agent' ? handOverMs : probedMs);
+  const began = performance.now();
+  const until = began + (role === 'agent' ? handOverMs : probedMs);
   const { tryLock } = (await import('fs-native-extensions')).default;
   while (!tryLock(fd)) {
     const holder = readHolder(paths);
-    if (holder?.role === 'stand-in' && role === 'agent') endStandIn(holder.pid);
-    if (performance.now() >= until) {
+    const isLate = performance.now() - began > forcedMs;
+    if (holder?.role === 'stand-in' && role === 'agent') endStandIn(holder.pid, isLate ? 'SIGKILL' : 'SIGTERM');
+    if (performance.now() >= until || signal?.aborted) {
       fs.closeSync(fd);
       return undefined;
     }
@@ -56,7 +63,7 @@ function lockFile({ state }: HostPaths): string {
 
 function readHolder(paths: HostPaths): Holder | undefined {
   try {
-    const { pid, role } = JSON.parse(fs.readFileSync(lockFile(paths), 'utf8')) as Holder;
+    const { pid, role } = JSON.parse(`${readFileIfAny(lockFile(paths))}`) as Holder;
     return Number.isInteger(pid) && pid > 1 ? { pid, role } : undefined;
   } catch {
     return undefined;
@@ -64,10 +71,10 @@ function readHolder(paths: HostPaths): Holder | undefined {
 }
 
 /** Only a process that still is one: its number may be another's by now. */
-function endStandIn(pid: number): void {
+function endStandIn(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
   const command = readKernelFile('/proc', `${pid}`, 'cmdline').split('\0');
   if (!command.includes('witness')) return;
   try {
-    process.kill(pid, 'SIGTERM');
+    process.kill(pid, signal);
   } catch {}
 }

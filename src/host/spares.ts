@@ -1,4 +1,5 @@
-import { type StartTool, startTool, type ToolProcess } from './commands.ts';
+import type { Abandonable } from './abandonable.ts';
+import { type StartTool, startTool } from './commands.ts';
 
 /** What the witness runs: whatever takes part in opening and closing a guest. */
 const kept = [
@@ -21,7 +22,7 @@ export interface Spares {
  * names: iproute2 looks a name up only the first time.
  */
 export function keepSpares(): Spares {
-  const spares = new Map<string, Promise<ToolProcess>>();
+  const spares = new Map<string, Abandonable>();
   const timers = new Set<NodeJS.Timeout>();
   const fill = (key: string, tool: string, words: readonly string[]) => {
     spares.set(key, startTool(tool, words));
@@ -35,18 +36,17 @@ export function keepSpares(): Spares {
   };
   for (const [tool, ...words] of kept) fill([tool, ...words].join(' '), tool, words);
   return {
-    async start(tool, words) {
+    start(tool, words) {
       const key = [tool, ...words].join(' ');
       const spare = spares.get(key);
       if (!kept.some(each => each.join(' ') === key)) return startTool(tool, words);
       spares.delete(key);
       fillSoon(key, tool, words);
-      const child = await spare;
-      return child?.isWaiting() ? child : startTool(tool, words);
+      return spare?.isRunning() ? spare : startTool(tool, words);
     },
     end() {
       for (const timer of timers) clearTimeout(timer);
-      for (const spare of spares.values()) void spare.then(child => child.kill());
+      for (const spare of spares.values()) spare.abandon();
       spares.clear();
     },
   };

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -36,24 +36,27 @@ export async function listenToEvents({ onLine, onStart, onEnd, signal }: Listeni
   }
 }
 
-/** Resolves when virsh has ended, or could not be started; never rejects. */
+/** Resolves when virsh has ended or could not be started, or at once when told to stop; never rejects. */
 async function runVirsh({
   onLine,
   signal,
   print,
 }: Pick<Listening, 'onLine' | 'signal'> & { print: (line: string) => void }): Promise<void> {
+  let child: ChildProcess | undefined;
+  let stop = () => {};
   try {
-    const child = spawn('virsh', [...words, ...eventWords], {
+    child = spawn('virsh', [...words, ...eventWords], {
       env: { ...process.env, LC_ALL: 'C' },
       stdio: ['ignore', 'pipe', 'pipe'],
-      signal,
     });
     const ended = new Promise<void>(resolve => {
-      child.once('close', () => resolve());
-      child.once('error', error => {
+      child!.once('close', () => resolve());
+      child!.once('error', error => {
         print(`${error}`);
         resolve();
       });
+      stop = resolve;
+      signal.addEventListener('abort', stop);
     });
     // Without a process there may be no streams either.
     if (child.stdout) createInterface(child.stdout).on('line', onLine);
@@ -62,4 +65,10 @@ async function runVirsh({
   } catch (error) {
     print(`${error}`);
   }
+  signal.removeEventListener('abort', stop);
+  // One that stands still hears only this.
+  child?.kill('SIGKILL');
+  child?.stdout?.destroy();
+  child?.stderr?.destroy();
+  child?.unref();
 }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { ActualnetError } from '../report/error.ts';
+import { endOf, startAbandonable } from './abandonable.ts';
 import { openPrivateFile, removeFile } from './files.ts';
 import { hintToRun } from './not-run.ts';
 import type { HostPaths } from './paths.ts';
@@ -31,23 +32,15 @@ export async function runVirsh(
   }
 }
 
-/** From the descriptor 3 on, virsh has `files`. */
+/** From the descriptor 3 on, virsh has `files`. Who ends us by the terminal does not end it: a request that was made is libvirt's. */
 async function run(words: readonly string[], files: readonly number[]): Promise<string> {
-  const { execa } = await import('execa');
-  const streams = ['ignore', 'pipe', 'pipe'] as const;
-  const stdio = [...streams, ...files] as unknown as typeof streams;
-  // Of its own: who ends us by the terminal does not end it.
-  const options = { stdio, reject: false, env: { LC_ALL: 'C' }, timeout: limitMs, cwd: '/', detached: true } as const;
-  // A request that was made is libvirt's: what becomes of us does not end it.
-  const result = await execa('virsh', ['--quiet', '--connect', 'qemu:///system', ...words], {
-    ...options,
-    cleanup: false,
-  });
-  if (!result.failed) return result.stdout ?? '';
-  const lines = (result.stderr ?? '').split('\n').map(line => line.replace(/^error: /, '').trim());
-  const said = lines.filter(line => line !== '').join(': ') || result.shortMessage;
-  const why = result.timedOut ? `it did not end within ${limitMs / 1000} s` : said;
+  const child = startAbandonable('virsh', ['--quiet', '--connect', 'qemu:///system', ...words], { inherited: files });
+  const { abandoned, status, stdout, stderr, complaint } = await endOf(child, { input: '', limitMs });
+  if (status === 0) return stdout.replace(/\n$/, '');
+  const lines = stderr.split('\n').map(line => line.replace(/^error: /, '').trim());
+  const said = lines.filter(line => line !== '').join(': ') || complaint || `exit status ${status}`;
+  const why = abandoned ? `it did not end within ${limitMs / 1000} s` : said;
   throw new ActualnetError('ACTION_FAILED', `virsh ${words[0]}: ${why}`, {
-    hint: result.exitCode === undefined && !result.timedOut ? hintToRun('virsh', 'libvirt-clients') : undefined,
+    hint: status === null && !abandoned ? hintToRun('virsh', 'libvirt-clients') : undefined,
   });
 }

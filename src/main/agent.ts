@@ -1,23 +1,29 @@
-import { spawn } from 'node:child_process';
+import { runAbandonable } from '../host/abandonable.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { runWitness, untilTerminated } from './witness.ts';
 
-/** `actualnet agent`: the witness as a service. Tells systemd, if it is told to, when it is ready and that it is alive. */
+/** Longer than systemd takes to hear it. */
+const notifyLimitMs = 10_000;
+
+/** `actualnet agent`: the witness as a service. Tells systemd, if it is told to, when it is ready and that it makes progress. */
 export async function runAgent(paths: HostPaths): Promise<void> {
-  const signal = untilTerminated();
-  const watchdogUs = Number(process.env.WATCHDOG_USEC ?? 0);
-  const beat = watchdogUs > 0 ? setInterval(() => notify('WATCHDOG=1'), watchdogUs / 2000) : undefined;
-  try {
-    await runWitness(paths, 'agent', { signal, onReady: () => notify('READY=1') });
-  } finally {
-    clearInterval(beat);
-  }
+  const done = new AbortController();
+  const notify = (state: string) => void tellSystemd(state, done.signal);
+  const watchdogMs = Number(process.env.WATCHDOG_USEC ?? 0) / 1000;
+  let fedMs = Number.NEGATIVE_INFINITY;
+  const onMoving = () => {
+    const now = performance.now();
+    if (watchdogMs === 0 || now - fedMs < watchdogMs / 4) return;
+    fedMs = now;
+    notify('WATCHDOG=1');
+  };
+  const onReady = () => notify('READY=1');
+  const isIdle = await runWitness(paths, 'agent', { signal: untilTerminated(), onReady, onMoving });
+  done.abort();
+  if (!isIdle) process.exit();
 }
 
 /** Node has no datagram sockets with names, so systemd's own tool is asked. */
-function notify(state: string): void {
-  if (!process.env.NOTIFY_SOCKET) return;
-  try {
-    spawn('systemd-notify', [state], { stdio: 'ignore' }).on('error', () => undefined);
-  } catch {}
+async function tellSystemd(state: string, signal: AbortSignal): Promise<void> {
+  if (process.env.NOTIFY_SOCKET) await runAbandonable('systemd-notify', [state], { limitMs: notifyLimitMs, signal });
 }

@@ -14,7 +14,7 @@ import { commandIo } from './command-io.ts';
 import { deviceSources, ownEffects } from './effects.ts';
 import { answerHook, cameFromElsewhere, deliver, deviceUsers, hookContext, thisHost } from './hook.ts';
 import { attachModule, detachModule } from './hotplug-commands.ts';
-import { survivors } from './survivors.ts';
+import { recoverModule, undoModule } from './recovery-commands.ts';
 import { unmark, unmarked, wordsFor } from './words.ts';
 
 const paths = thisHost();
@@ -157,23 +157,8 @@ async function main(): Promise<void> {
         await reachCommand({ document: argv.domain, to, isIncoming, ...(await planningContext()) }, io);
       },
     )
-    .command(
-      'recover',
-      'brings what is in force in line with what runs, after a crash or a missed call',
-      y =>
-        y.option('grace', {
-          type: 'string',
-          default: '60',
-          describe: 'seconds for which a start that has begun is left alone',
-        }),
-      async argv => {
-        if (!/^\d{1,6}$/.test(argv.grace))
-          throw new ActualnetError('USAGE', `'${argv.grace}' is not a number of seconds`);
-        const seconds = Number(argv.grace);
-        const { recoverCommand } = await import('../cli/recover.ts');
-        await recoverCommand(survivors(paths, memory, seconds * 1000), ownEffects(paths, Date.now), io);
-      },
-    )
+    .command(recoverModule({ paths, memory, io }))
+    .command(undoModule({ paths, memory, io }))
     .command(
       'status [guest]',
       'what is known about the guests of this host',

@@ -33,22 +33,31 @@ import { guestByTaps } from './unreadable.ts';
 const lookMs = 1000;
 /** A stand-in stays this long after it was last needed: a guest may be about to come. */
 const lingerMs = 10_000;
+/** What takes longer waits for a host that does not answer. */
+const giveWayMs = 2000;
+/** What is at work when we are told to end may come to its end within this. */
+const endLimitMs = 5000;
 /** Devices that could not be settled. */
 const settleAgainMs = 10_000;
 
 /**
  * Watches the run states of this host's guests and acts on them, until `signal` says to stop; a stand-in also stops when no
- * guest is left. `onReady` is called when the watch has begun. Throws `LOCKED` if another one does this already; a
- * stand-in then just ends.
+ * guest is left. `onReady` is called when the watch has begun, `onMoving` again and again while it moves. Throws `LOCKED`
+ * if another one does this already; a stand-in then just ends. Answers whether nothing is left at work; if something is, this
+ * process has to end, and stays the one witness until then.
  */
 export async function runWitness(
   paths: HostPaths,
   role: WitnessRole,
-  { signal, onReady }: { readonly signal: AbortSignal; readonly onReady?: () => void },
-): Promise<void> {
-  const release = await becomeWitness(paths, role);
+  {
+    signal,
+    onReady,
+    onMoving,
+  }: { readonly signal: AbortSignal; readonly onReady?: () => void; readonly onMoving?: () => void },
+): Promise<boolean> {
+  const release = await becomeWitness(paths, role, signal);
   if (release === undefined) {
-    if (role === 'stand-in') return;
+    if (role === 'stand-in' || signal.aborted) return true;
     throw new ActualnetError('LOCKED', 'another actualnet agent runs on this host');
   }
   const done = new AbortController();
@@ -93,6 +102,7 @@ export async function runWitness(
   const isIncoming = (guest: Uuid) => cameFromElsewhere(memory, guest);
   const note = (cutOver: CutOver) => noteOnce(cutOver, memory);
   const isOver = (name: string) => hasEnded(paths, name);
+  const announcing = announcer();
   const sources = {
     findGuest,
     hasEnded: isOver,
@@ -102,7 +112,7 @@ export async function runWitness(
     planning,
     note,
     log,
-    ...announcer(),
+    ...announcing,
   };
   const devices = deviceFollowing(paths, { memory, planning, log });
   const unsettled = new Map<Uuid, number>();
@@ -117,11 +127,16 @@ export async function runWitness(
     log,
     now: Date.now,
     policy: () => (config ?? defaultConfig).reachability,
-    async act(guest, wanted, news) {
-      // Events are read first: of many guests' acts one after the other, each is to be for the newest state.
-      await eventsRead();
-      if (news.causes.length > 0) await followRunState(guest, wanted, news.causes, sources);
-      if (news.devices && wanted !== 'gone') await followSettling(guest, wanted !== 'open');
+    async act(guest, wanted, news, giveWay) {
+      const timer = setTimeout(giveWay, giveWayMs);
+      try {
+        // Events are read first: of many guests' acts one after the other, each is to be for the newest state.
+        await eventsRead();
+        if (news.causes.length > 0) await followRunState(guest, wanted, news.causes, sources);
+        if (news.devices && wanted !== 'gone') await followSettling(guest, wanted !== 'open');
+      } finally {
+        clearTimeout(timer);
+      }
       if (wanted === 'gone') uuids.delete(guest);
     },
   });
@@ -166,6 +181,7 @@ export async function runWitness(
   };
   const tell = teller(memory, log);
   const tidy = tidier(paths, { memory, effects, log });
+  const tidying = new Set<Promise<void>>();
   const sinceMs = Date.now();
   let neededMs = Date.now();
   while (!stop.aborted) {
@@ -174,22 +190,32 @@ export async function runWitness(
       keepWatching();
       witness.catchUp(await readStates());
       await lookAtUnfinished();
-      void tidy();
+      const turn = tidy();
+      tidying.add(turn);
+      void turn.finally(() => tidying.delete(turn));
       if (memory.listRecords().length > 0 || witness.guests().length > 0) neededMs = Date.now();
     } catch (error) {
       log.warn(errorLine(error));
     }
     tell({ role, pid: process.pid, sinceMs, listeningSinceMs, guests: witness.guests() });
+    if (witness.isMoving()) onMoving?.();
     if (role === 'stand-in' && Date.now() - neededMs > lingerMs) break;
     await sleep(lookMs, undefined, { signal: stop }).catch(() => undefined);
   }
   done.abort();
   await listening;
-  await witness.idle();
+  const limit = new AbortController();
+  const isIdle = await Promise.race([
+    Promise.all([witness.idle(), ...tidying]).then(() => true),
+    sleep(endLimitMs, false, { signal: limit.signal }).catch(() => false),
+  ]);
+  limit.abort();
   spares.end();
+  announcing.end();
   tell(undefined);
-  log.info(`the ${role} has ended`);
-  release();
+  log.info(`the ${role} has ended${isIdle ? '' : ', and left what it was doing'}`);
+  if (isIdle) release();
+  return isIdle;
 }
 
 /** One that cannot be read is known by its taps; whoever follows its devices says so. */
@@ -237,7 +263,7 @@ function teller(memory: Memory, log: Log): (state: WitnessState | undefined) => 
 
 /** The witness that a hook leaves behind. */
 export async function runStandIn(paths: HostPaths): Promise<void> {
-  await runWitness(paths, 'stand-in', { signal: untilTerminated() });
+  if (!(await runWitness(paths, 'stand-in', { signal: untilTerminated() }))) process.exit();
 }
 
 /** Ends on SIGTERM and SIGINT; a stand-in has no terminal. */

@@ -36,6 +36,7 @@ export const errorCodes = [
   'STILL_ATTACHED',
   'CHECK_FAILED',
   'LOCKED',
+  'IN_FORCE',
   'GUEST_UNKNOWN',
   'USAGE',
   'FILE',

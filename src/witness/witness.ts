@@ -24,8 +24,11 @@ export interface News {
 }
 
 export interface WitnessContext {
-  /** Carries out what is wanted for one guest; called again only after it has ended. */
-  readonly act: (guest: string, wanted: Wanted, news: News) => Promise<void>;
+  /**
+   * Carries out what is wanted for one guest; called again only after it has ended. While it waits for a host that does not
+   * answer, it lets others have its place.
+   */
+  readonly act: (guest: string, wanted: Wanted, news: News, giveWay: () => void) => Promise<void>;
   readonly policy: () => ReachPolicy;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -68,6 +71,8 @@ interface Known {
   devices: string | undefined;
   newDevices: boolean;
   busy: boolean;
+  /** Since when that is so. */
+  busyMs: number;
   queued: boolean;
   /** How often the last act failed, one time after the other, and when it may be tried again. */
   failures: number;
@@ -80,6 +85,10 @@ interface Known {
 const maxCauses = 16;
 /** Guests acted on at the same time; each needs a few short processes. */
 const maxActs = 4;
+/** Those that have given way not counted, up to this many. */
+const maxWaiting = 32;
+/** No act takes as long, and no guest waits as long for its turn. */
+const stuckMs = 5 * 60_000;
 /** What fails is tried again after a second, then after two, four, and so on. */
 const longestRetryMs = 60_000;
 /** A guest whose status file is missing may be one whose event came before the file, or whose file is being replaced. */
@@ -97,6 +106,8 @@ export class Witness {
   readonly #context: WitnessContext;
   readonly #queue: string[] = [];
   #acts = 0;
+  #waiting = 0;
+  #lastTurnMs = 0;
   #idle: (() => void)[] = [];
 
   constructor(context: WitnessContext) {
@@ -180,6 +191,13 @@ export class Witness {
     for (const [guest, { wanted, last }] of this.#guests) this.#want(guest, wanted, last);
   }
 
+  /** Whether what there is to do is being done: no act goes on for ever, and the next guest gets its turn. */
+  isMoving(): boolean {
+    const now = this.#context.now();
+    const isStuck = [...this.#guests.values()].some(({ busy, busyMs }) => busy && now - busyMs > stuckMs);
+    return !isStuck && (this.#queue.length === 0 || now - this.#lastTurnMs <= stuckMs);
+  }
+
   guests(): Witnessed[] {
     return [...this.#guests].map(([guest, { wanted, done, last }]) => ({
       guest,
@@ -209,6 +227,7 @@ export class Witness {
       devices,
       newDevices: devices !== undefined,
       busy: false,
+      busyMs: 0,
       queued: false,
       failures: 0,
       retryMs: 0,
@@ -232,9 +251,20 @@ export class Witness {
   }
 
   #next(): void {
-    while (this.#acts < maxActs && this.#queue.length > 0) {
+    while (this.#acts - Math.min(this.#waiting, maxWaiting) < maxActs && this.#queue.length > 0) {
       this.#acts++;
-      void this.#act(this.#queue.shift()!).finally(() => {
+      this.#lastTurnMs = this.#context.now();
+      let waits = false;
+      const giveWay = () => {
+        if (waits) return;
+        waits = true;
+        this.#waiting++;
+        this.#next();
+      };
+      void this.#act(this.#queue.shift()!, giveWay).finally(() => {
+        if (waits) this.#waiting--;
+        // Whatever still calls it has lost its say.
+        waits = true;
         this.#acts--;
         this.#next();
       });
@@ -243,15 +273,16 @@ export class Witness {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #act(guest: string): Promise<void> {
+  async #act(guest: string, giveWay: () => void): Promise<void> {
     const known = this.#guests.get(guest)!;
     const { wanted } = known;
     const news = { causes: known.causes.splice(0), devices: known.newDevices };
     known.busy = true;
+    known.busyMs = this.#context.now();
     known.queued = false;
     known.newDevices = false;
     try {
-      await this.#context.act(guest, wanted, news);
+      await this.#context.act(guest, wanted, news, giveWay);
       known.done = wanted;
       known.failures = 0;
     } catch (error) {

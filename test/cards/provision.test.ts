@@ -175,6 +175,18 @@ describe('VFs that the configuration provides', () => {
     await expect(vfsCommand({ pf: 'eth9', config: await read(), effects }, io)).rejects.toThrow("no VFs on 'eth9'");
   });
 
+  test.each([
+    { name: 'one that is not there', others: 'eth8: { count: 2 }', says: /PF 'eth8'/ },
+    { name: 'two of them', others: 'eth8: { count: 2 }, eth9: { count: 1 }', says: /PF 'eth8'.*; PF 'eth9'/ },
+  ])('by the command are made behind PFs that cannot have theirs: $name', async ({ others, says }) => {
+    world = new CardWorld(`provide: { vfs: { ${others}, ens1f0: { count: 4 } } }`, [card(0)]);
+    const { config: read, effects } = world.context();
+    const written: string[] = [];
+    const io = { write: (text: string) => void written.push(text) } as never;
+    await expect(vfsCommand({ pf: undefined, config: await read(), effects }, io)).rejects.toThrow(says);
+    expect([written, count()]).toEqual([['ens1f0: 4 VFs\n'], 4]);
+  });
+
   test('a guest with an interface of its own brings its PF up', async () => {
     world = new CardWorld('provide: { vfs: { ens1f0: { count: 2 } } }', [card(2)]);
     world.cards.byHand('link set dev ens1f0 down');

@@ -22,7 +22,9 @@ export async function installHooks(machine: Machine, config?: string): Promise<v
 
 /** Removes them again, with everything of theirs. */
 export async function removeHooks(machine: Machine): Promise<void> {
-  await machine.sh(`${checkout}/install.sh --uninstall; rm -rf ${checkout} /run/actualnet /var/log/actualnet.log*`);
+  await machine.sh(
+    `${checkout}/install.sh --uninstall --force; rm -rf ${checkout} /run/actualnet /var/log/actualnet.log*`,
+  );
   await configure(machine, undefined);
   await restartDaemon(machine);
 }

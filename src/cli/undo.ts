@@ -1,0 +1,45 @@
+import type { Effects } from '../apply/effects.ts';
+import { foldLedger } from '../apply/ledger.ts';
+import { foldRecord } from '../apply/record.ts';
+import type { Survivors } from '../apply/recover.ts';
+import { parseUuid } from '../model/values.ts';
+import { ActualnetError } from '../report/error.ts';
+import type { CommandIo } from './io.ts';
+import { recoverCommand } from './recover.ts';
+
+const named = 5;
+
+/**
+ * `actualnet undo`: takes back everything that is in force, before actualnet is removed. Throws `IN_FORCE`, with nothing
+ * touched, while guests or networks run that have any of it; with `force` it is taken back under them.
+ */
+export async function undoCommand(
+  { force, survivors, effects }: { readonly force: boolean; readonly survivors: Survivors; readonly effects: Effects },
+  io: CommandIo,
+): Promise<void> {
+  const running = force ? [] : whoRuns(survivors, effects);
+  if (running.length > 0) {
+    const more = running.length > named ? ` and ${running.length - named} more` : '';
+    const who = `${running.slice(0, named).join(', ')}${more}`;
+    throw new ActualnetError('IN_FORCE', `changes are in force for what runs: ${who}`, {
+      hint: 'stop it first, or take them back under it with --force',
+    });
+  }
+  const forced = { isRunning: () => false, isNetworkActive: () => false, why: 'is left to libvirt' };
+  await recoverCommand({ ...survivors, ...(force && forced), graceMs: 0 }, effects, io, 'nothing is in force');
+}
+
+/** The guests and networks that run, or are being started, and have something in force. */
+function whoRuns({ readRecord, isNetworkActive }: Survivors, effects: Effects): string[] {
+  const users = effects.sharedNames().flatMap(name => {
+    const entries = [...foldLedger(effects.sharedLedger(name).read()).values()];
+    return entries.flatMap(entry => entry.users);
+  });
+  return [...new Set([...effects.guestsWithLedger(), ...users])].flatMap(user => {
+    const network = /^network:(.*)$/s.exec(user)?.[1];
+    if (network !== undefined) return isNetworkActive(network) ? `network '${network}'` : [];
+    const guest = parseUuid(user);
+    if (guest === undefined || effects.isGone(guest)) return [];
+    return `guest '${foldRecord(guest, readRecord(guest))?.name ?? guest}'`;
+  });
+}
