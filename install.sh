@@ -111,6 +111,7 @@ uninstall() {
   if [ -n "$state" ]; then
     root=${state%/run/actualnet}
     rm -rf "$state"
+    rm -rf "$root/var/lib/actualnet"
     rm -f "$root"/var/log/actualnet.log "$root"/var/log/actualnet.log.1 "$root"/run/udev/rules.d/85-actualnet-*.rules || :
   fi
   [ -n "$hooks_dir" ] || reload_units

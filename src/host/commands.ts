@@ -82,10 +82,11 @@ async function run(
   const child = start(tool, words);
   child.feed(`${lines.join('\n')}\n`);
   const wait = { what: `'${tool}'`, limitMs: limitFor(lines) };
-  const { status, stdout, stderr, complaint } = await patience.wait(child.ended, wait).catch(error => {
+  const { abandoned, status, stdout, stderr, complaint } = await patience.wait(child.ended, wait).catch(error => {
     child.abandon();
     throw error;
   });
+  if (abandoned) throw new ActualnetError('ACTION_FAILED', `'${tool}' did not end, and was left to itself`);
   if (status === null) {
     const hint = hintToRun(tool, 'iproute2');
     throw new ActualnetError('ACTION_FAILED', `'${tool}' could not be run: ${complaint}`, { hint });

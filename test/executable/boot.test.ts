@@ -67,10 +67,11 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
 
   test.each([
     { name: 'a PF that is not there', config: 'provide: { vfs: { nosuch0: { count: 2 } } }', says: "'nosuch0'" },
-    { name: 'a mistake', config: 'provide: [', says: 'config.yaml' },
+    { name: 'a mistake, and no good one before it,', config: 'provide: [', says: 'config.yaml' },
   ])('$name in the configuration keeps neither libvirt nor the agent from starting', ({ config, says }) => {
     enable();
     const printed = system!.boot(`
+      rm -rf /var/lib/actualnet /run/actualnet/config.json
       mkdir -p /etc/actualnet; echo '${config}' >/etc/actualnet/config.yaml; systemctl restart actualnet-boot || echo refused
       ${states}; systemctl is-active libvirtd; journalctl --unit actualnet-boot --boot --output cat
       systemctl show --property TimeoutStartUSec,TimeoutStopUSec actualnet-boot actualnet-agent`);

@@ -74,7 +74,7 @@ describe.each(Object.entries(stuck))('a process that %s', (_, script) => {
       setTimeout(child.abandon, limitMs);
       return child;
     });
-    const said = "'bridge' did not finish within 5.1 s";
+    const said = "'bridge' did not end, and was left to itself";
     await expect(hasty.readBatch('bridge', ['fdb show', 'vlan show'])).rejects.toThrow(said);
     await expect(hasty.runBatch('bridge', ['a', 'b'], { keepGoing: true })).rejects.toThrow(said);
   });
