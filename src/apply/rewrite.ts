@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { listChoices } from '../config/guest-policy.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
 import type { Uuid } from '../model/values.ts';
@@ -51,7 +52,7 @@ export async function rewriteForHost(
 
 /** Whether a VF may have to be picked for a guest. */
 export function mayPick({ rewrite, guests }: Config): boolean {
-  return guests.allow.includes('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
+  return listChoices(guests).has('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
 }
 
 /** Of VFs that can be picked it must be known whether the host uses them. */

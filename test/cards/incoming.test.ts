@@ -25,6 +25,13 @@ function guest(last: string, slots: readonly number[] = [1]): string {
   return `<domain type='kvm'><name>g${last}</name><uuid>${uuid(last)}</uuid><devices>${vfs.join('')}</devices></domain>`;
 }
 
+/** The same guest, which asks for VFs of one PF. */
+const wishing = (last: string) =>
+  guest(last).replace(
+    '<devices>',
+    `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='52:54:00:00:${last}:01' vfs='ens1f0'/></interfaces></metadata><devices>`,
+  );
+
 const addressesIn = (xml: string) => readDomain(parseXml(xml)).interfaces.map(({ hostDevice }) => hostDevice?.address);
 /** The addresses a guest gets that comes now. */
 async function arrive(xml: string, context = world.context()): Promise<(string | undefined)[]> {
@@ -55,15 +62,22 @@ describe('a guest that comes with VFs of another host', () => {
     await expect(arrive(guest('05'))).rejects.toThrow(/no VF of ens\* is free.*POOL_EXHAUSTED/);
   });
 
-  test('by its own wish is promised what no other one is promised, also if both come at once', async () => {
-    world.configure("guests: { allow: [vfs], devices: ['ens*'] }\n");
-    const wishing = (last: string) =>
-      guest(last).replace(
-        '<devices>',
-        `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='52:54:00:00:${last}:01' vfs='ens1f0'/></interfaces></metadata><devices>`,
-      );
+  test.each([
+    "{ allow: [vfs], devices: ['ens*'] }",
+    "{ rules: [{ match: { guest: 'g0*' }, allow: [vfs], devices: ['ens*'] }] }",
+  ])('by its own wish is promised what no other one is promised, also if both come at once: %s', async guests => {
+    world.configure(`guests: ${guests}\n`);
     const all = await Promise.all(['01', '02'].map(last => arrive(wishing(last))));
     expect(new Set(all.flat())).toEqual(new Set(['0000:5e:01.0', '0000:5e:01.1']));
+  });
+
+  test.each([
+    "{ allow: [vfs], devices: ['ens*'] }",
+    "{ rules: [{ match: { guest: 'other' } }, { match: { uuid: '0b0e1f52*' }, allow: [vfs], devices: ['ens*'] }] }",
+  ])('by its own wish gets none whose link has an address of the host: %s', async guests => {
+    world.configure(`guests: ${guests}\n`);
+    world.cards.links.configure('ens1f0v0', '192.0.2.7/24');
+    expect(await arrive(wishing('01'))).toEqual(['0000:5e:01.1']);
   });
 
   test('that never comes frees them after an hour', async () => {
