@@ -1,5 +1,5 @@
 import type { Effects } from '../apply/effects.ts';
-import { foldLedger } from '../apply/ledger.ts';
+import { tryEntriesOf } from '../apply/ledgers.ts';
 import { foldRecord } from '../apply/record.ts';
 import type { Survivors } from '../apply/recover.ts';
 import { parseUuid } from '../model/values.ts';
@@ -31,10 +31,9 @@ export async function undoCommand(
 
 /** The guests and networks that run, or are being started, and have something in force. */
 function whoRuns({ readRecord, isNetworkActive }: Survivors, effects: Effects): string[] {
-  const users = effects.sharedNames().flatMap(name => {
-    const entries = [...foldLedger(effects.sharedLedger(name).read()).values()];
-    return entries.flatMap(entry => entry.users);
-  });
+  // One that cannot be read keeps no other from being undone, and is told of by whoever undoes.
+  const entries = effects.sharedNames().flatMap(name => tryEntriesOf(effects.sharedLedger(name)).entries);
+  const users = entries.flatMap(entry => entry.users);
   return [...new Set([...effects.guestsWithLedger(), ...users])].flatMap(user => {
     const network = /^network:(.*)$/s.exec(user)?.[1];
     if (network !== undefined) return isNetworkActive(network) ? `network '${network}'` : [];
