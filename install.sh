@@ -147,7 +147,7 @@ end_stand_in() {
   kill -KILL "$pid" 2>/dev/null || :
 }
 
-# Hooks that are at work end by themselves, within their time limit.
+# Hooks that are at work end by themselves: none waits for longer than 20 seconds, unless it is configured so.
 await_calls() {
   [ -z "$hooks_dir" ] || return 0
   for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do

@@ -32,8 +32,8 @@ interface Carried {
 
 /**
  * Carries changes out: observes, skips what is so already, writes the state before into the ledger, acts in at most one
- * `ip` and one `bridge` process, notes what was done. What is shared comes first and has a turn of its own, so that whoever
- * needs it too waits for nothing else. Answers one line for each thing that could not be done.
+ * `ip` and one `bridge` process, notes what was done. What is shared comes first and has a turn of its own in all of this, so
+ * that whoever needs it too waits for nothing else. Answers one line for each thing that could not be done.
  */
 export async function carryOut(changes: readonly Change[], applying: Applying): Promise<string[]> {
   const { effects, user, inspect, keepGoing } = applying;

@@ -28,8 +28,8 @@ export interface Foreseen {
 
 /**
  * Whether a guest can start: with a device that cannot be had, or that the host itself uses, libvirt or QEMU would fail a
- * little later, or somebody would lose it; without a setting that keeps it apart from others it must not run. What was foreseen from our own count of a pool is looked at again with libvirt's
- * before anything is refused.
+ * little later, or somebody would lose it; without a setting that keeps it apart from others it must not run. What was
+ * foreseen from our own count of a pool is looked at again with libvirt's before anything is refused.
  */
 export async function foreseeStart(guest: GuestAtHand, host: StartHost): Promise<Foreseen> {
   const first = await foresee(guest, host);

@@ -220,7 +220,7 @@ export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
 }
 
 /** Whether anything is given to QEMU behind libvirt's back. */
-export function hasCommandLine({ commandLine }: Domain): boolean {
+function hasCommandLine({ commandLine }: Domain): boolean {
   return commandLine.netdevs.length + commandLine.devices.length > 0;
 }
 

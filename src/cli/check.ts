@@ -5,7 +5,10 @@ import { printable } from '../report/error.ts';
 import { jsonText } from '../report/visible.ts';
 import type { CommandIo } from './io.ts';
 
-/** `actualnet check`: every mistake in the configuration, settings that nothing can have, and what is hardly meant. False if there is one of the first two. */
+/**
+ * `actualnet check`: every mistake in the configuration, settings that nothing can have, and what is hardly meant. False if
+ * there is one of the first two.
+ */
 export async function checkCommand(
   options: {
     readonly files: readonly ConfigFile[];

@@ -114,7 +114,7 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
   return { actions, refused: [], findings: [...findings, ...problems.map(({ message }) => message)] };
 }
 
-/** The changes, or what keeps them from being planned: a VLAN on a bridge that knows none, for example. */
+/** The changes, or what keeps them from being planned: a tap whose bridge is not there, for example. */
 function planOrSay(operation: PlannedPhase, guest: GuestAtHand, host: HostView) {
   try {
     return { changes: planGuest(operation, guest, host), problem: undefined };

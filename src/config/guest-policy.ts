@@ -130,7 +130,7 @@ export interface Configured {
 }
 
 /** The wished settings that do not count, each with the reason: no wish overrides a final rule, or weakens what keeps others safe. */
-export function refusedSettings(
+export function overruledSettings(
   { settings, final }: Configured,
   wish: { readonly settings: InterfaceSettings; readonly loosen?: GuestPolicy['loosen'] },
 ): Map<string, string> {

@@ -66,7 +66,7 @@ function kindOf(sys: string, directory: string, names: readonly string[]): LinkS
 }
 
 /** The kernel's name for the port of a VF or a subfunction in switchdev mode: `pf0vf1`, `c1pf0sf3`. */
-function isRepresentor(portName: string): boolean {
+export function isRepresentor(portName: string): boolean {
   return /^(c\d+)?pf\d+(vf|sf)\d+$/.test(portName);
 }
 

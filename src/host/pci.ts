@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
 import type { PciDevice } from '../plan/host-view.ts';
+import { isRepresentor } from './links.ts';
 
 /**
  * A PCI device as sysfs shows it; undefined if there is none. Only files are read that do not take the device's lock:
@@ -78,7 +79,7 @@ function portsOf(directory: string): string[] {
   const net = path.join(directory, 'net');
   const names = fs.existsSync(net) ? fs.readdirSync(net).sort() : [];
   if (names.length < 2) return names;
-  const own = names.filter(name => !/^(c\d+)?pf\d+(vf|sf)\d+$/.test(readIfTold(net, name, 'phys_port_name')));
+  const own = names.filter(name => !isRepresentor(readIfTold(net, name, 'phys_port_name')));
   const port = (name: string) => Number(readIfTold(net, name, 'dev_port'));
   return own.sort((a, b) => port(a) - port(b));
 }

@@ -50,7 +50,8 @@ export interface Domain {
 /**
  * Reads a `<domain>`, alone or inside a `<domstatus>`. Unknown elements are ignored.
  *
- * `reader` is the libvirt that reads it. Throws `XML_KIND` for another document and `XML_VALUE`, naming guest, interface and line, for values libvirt refuses.
+ * `reader` is the libvirt that reads it. Throws `XML_KIND` for another document and `XML_VALUE`, naming guest, interface and
+ * line, for values libvirt refuses.
  */
 export function readDomain(document: XmlDocument, reader?: Reader): Domain {
   const { root } = document;

@@ -1,5 +1,5 @@
 import type { Config, InterfaceSettings } from '../config/config.ts';
-import { refusedSettings } from '../config/guest-policy.ts';
+import { overruledSettings } from '../config/guest-policy.ts';
 import { findFinalSettings, findSettings, type Matchable } from '../config/match.ts';
 import { findWhole, type Wish } from '../config/wishes.ts';
 
@@ -31,7 +31,7 @@ export function weigh(
 ): { readonly settings: InterfaceSettings; readonly refused: readonly string[] } {
   const configured = { ...ofBridge, ...ruled };
   if (wish === undefined) return { settings: configured, refused: [] };
-  const refused = refusedSettings({ settings: configured, final }, wish);
+  const refused = overruledSettings({ settings: configured, final }, wish);
   const heeded = Object.entries(wish.settings).filter(([name]) => !refused.has(name));
   return {
     settings: { ...configured, ...Object.fromEntries(heeded) },

@@ -1,5 +1,6 @@
 import { isLinkName } from '../config/wishes.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
+import { isMac } from '../model/values.ts';
 import { parseDriver, parseVfRate, parseVfVlan } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Change, LinkSpec, Subject, Value, VfSetting } from './change.ts';
@@ -122,7 +123,7 @@ export function linkName(name: string): string {
 }
 
 function mac(address: string): string {
-  if (/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(address)) return address;
+  if (isMac(address)) return address;
   throw new ActualnetError('XML_VALUE', `'${address}' is not a MAC address`);
 }
 

@@ -1,7 +1,5 @@
 import { type GuestState, type ReachPolicy, reachOfState } from '../plan/reach.ts';
 
-export { type ReachPolicy, reachOfState };
-
 /** What a change of the run state asks for. `nothing` leaves things as they are. */
 export type Reach = 'open' | 'close' | 'gone' | 'nothing';
 

@@ -1,8 +1,9 @@
 import type { WitnessRole } from '../host/one-witness.ts';
 import type { RunState } from '../host/run-states.ts';
+import { type ReachPolicy, reachOfState } from '../plan/reach.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
-import { type LifecycleEvent, type Reach, type ReachPolicy, reachOf, reachOfState } from './lifecycle.ts';
+import { type LifecycleEvent, type Reach, reachOf } from './lifecycle.ts';
 
 /** What can be carried out for a guest. */
 export type Wanted = Exclude<Reach, 'nothing'>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Config, parseConfig } from '../../../src/config/config.ts';
-import { refusedSettings } from '../../../src/config/guest-policy.ts';
+import { overruledSettings } from '../../../src/config/guest-policy.ts';
 import { readWishes } from '../../../src/config/wishes.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import { askedOf, weigh } from '../../../src/plan/asked.ts';
@@ -315,6 +315,8 @@ describe('what a guest asks for beside what is configured', () => {
   });
 
   test('is no matter where nothing is wished', () => {
-    expect(refusedSettings({ settings: { isolated: true }, final: { isolated: true } }, { settings: {} }).size).toBe(0);
+    expect(overruledSettings({ settings: { isolated: true }, final: { isolated: true } }, { settings: {} }).size).toBe(
+      0,
+    );
   });
 });

@@ -31,9 +31,9 @@ describe('a pattern', () => {
   });
 
   test('takes no time for many stars', () => {
-    const started = performance.now();
+    const before = process.cpuUsage();
     expect(matchesPattern('a*'.repeat(500).concat('b'), 'a'.repeat(100_000))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
   });
 });
 

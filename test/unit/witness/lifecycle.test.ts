@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { isOfMigration, reachOf, reachOfState, readEventLine } from '../../../src/witness/lifecycle.ts';
+import { reachOfState } from '../../../src/plan/reach.ts';
+import { isOfMigration, reachOf, readEventLine } from '../../../src/witness/lifecycle.ts';
 
 const policy = { ioError: 'close', watchdog: 'close' } as const;
 const lenient = { ioError: 'open', watchdog: 'open' } as const;
