@@ -90,6 +90,13 @@ export function mistakeAt({ file, line, path }: Omit<Located, 'content'>, what: 
   return { file, line, path, text: printable(`${file}:${line}: ${path === '' ? '' : `${path}: `}${what}`) };
 }
 
+/** A line for each mistake, as they stand in the files, each once. */
+export function linesInOrder(mistakes: readonly Mistake[], files: readonly { readonly file: string }[]): string[] {
+  const place = new Map(files.map(({ file }, index) => [file, index]));
+  const inOrder = [...mistakes].sort((a, b) => place.get(a.file)! - place.get(b.file)! || a.line - b.line);
+  return [...new Set(inOrder.map(({ text }) => text))];
+}
+
 function isList(content: Content): content is readonly Located[] {
   return Array.isArray(content);
 }

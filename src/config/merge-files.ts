@@ -4,6 +4,7 @@ import { findUnboundedChoices } from './guest-mistakes.ts';
 import {
   childOf,
   type Located,
+  linesInOrder,
   locate,
   type Mistake,
   mergeLocated,
@@ -38,9 +39,7 @@ export function mergeFiles(
   const meant = [...roots.flatMap(findContradictions), ...(whole === undefined ? [] : findConflicts(whole))];
   mistakes.push(...meant.filter(({ file, path }) => !told.has(`${file} ${path}`)));
   if (whole !== undefined && mistakes.length === 0) return { value: toPlain(whole) };
-  const place = new Map(files.map(({ file }, index) => [file, index]));
-  mistakes.sort((a, b) => place.get(a.file)! - place.get(b.file)! || a.line - b.line);
-  return { mistakes: [...new Set(mistakes.map(({ text }) => text))] };
+  return { mistakes: linesInOrder(mistakes, files) };
 }
 
 /** What is wrong between parts, which may be in several files. */

@@ -1,6 +1,6 @@
 import { type Alias, isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml';
 import type { ConfigFile } from './config.ts';
-import { type Located, type Mistake, mistakeAt, pathOfKey } from './located.ts';
+import { type Located, type Mistake, mergeLocated, mistakeAt, pathOfKey } from './located.ts';
 
 /** Far beyond any real configuration; together they bound the time and memory that a file can take. */
 const limits = { bytes: 1024 * 1024, lineLength: 10_000, depth: 16, values: 100_000, maxAliasCount: 100 };
@@ -9,6 +9,12 @@ const limits = { bytes: 1024 * 1024, lineLength: 10_000, depth: 16, values: 100_
 export interface YamlFile {
   readonly root: Located | undefined;
   readonly mistakes: readonly Mistake[];
+}
+
+/** Files as one, later ones over earlier ones, without those that are not sound; undefined if none is. */
+export function readTogether(files: readonly ConfigFile[]): Located | undefined {
+  const [first, ...others] = files.flatMap(file => readYaml(file).root ?? []);
+  return first && others.reduce(mergeLocated, first);
 }
 
 export function readYaml(configFile: ConfigFile): YamlFile {

@@ -1,21 +1,17 @@
 import { isKeptByLibvirt } from '../model/interface.ts';
 import type { ConfigFile } from './config.ts';
-import { entriesOf, entryOf, itemsOf, type Located, type Mistake, mergeLocated, mistakeAt, textOf } from './located.ts';
+import { entriesOf, entryOf, itemsOf, type Located, linesInOrder, type Mistake, mistakeAt, textOf } from './located.ts';
 import { matchesPattern } from './match.ts';
-import { readYaml } from './read-yaml.ts';
+import { readTogether } from './read-yaml.ts';
 
 /**
  * What can be carried out as it is written, but is hardly meant: one line each, in the form of mistakes. Files that are no
  * sound YAML are left out.
  */
 export function findRemarks(files: readonly ConfigFile[]): string[] {
-  const roots = files.flatMap(file => readYaml(file).root ?? []);
-  if (roots.length === 0) return [];
-  const whole = roots.reduce(mergeLocated);
-  const place = new Map(files.map(({ file }, index) => [file, index]));
-  return [...findUnreachable(whole), ...findChanceNames(whole), ...findLooseBounds(whole)]
-    .sort((a, b) => place.get(a.file)! - place.get(b.file)! || a.line - b.line)
-    .map(({ text }) => text);
+  const whole = readTogether(files);
+  if (whole === undefined) return [];
+  return linesInOrder([...findUnreachable(whole), ...findChanceNames(whole), ...findLooseBounds(whole)], files);
 }
 
 /** Rules behind one that fits everything they fit. */
