@@ -64,7 +64,7 @@ export interface GuestRecord {
 }
 
 /** The operations whose document shows what libvirt has chosen. */
-export const chosenOperations: readonly string[] = ['start', 'started', 'reconnect', 'devices'];
+const chosenOperations: readonly string[] = ['start', 'started', 'reconnect', 'devices'];
 
 /** Adds up a record's lines, and those of the guest's ledger; lines that are no record lines (a torn one, another version's) are passed over. */
 export function foldRecord(
@@ -248,7 +248,7 @@ function compareActuals(name: string, was: Actual | null, is: Actual | null): st
 }
 
 /** The interface at the same place, unless it is another one; libvirt never reorders them. */
-export function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
+function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
   const other = foreseen.interfaces[iface.index];
   return other !== undefined && (other.mac === null || other.mac === iface.mac) ? other : undefined;
 }

@@ -44,7 +44,7 @@ interface PlannedAction {
 }
 
 /** The operations that have a plan: those that set up, and those that undo what the guest's ledger holds. */
-export const plannedOperations: readonly string[] = [...plannedPhases, 'stopped', 'release'];
+const plannedOperations: readonly string[] = [...plannedPhases, 'stopped', 'release'];
 
 /** What a call would do, or why it would be refused and do nothing; and what it would tell. */
 interface Planned {

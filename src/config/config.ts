@@ -142,7 +142,7 @@ export type InterfaceSetting = (typeof interfaceSettings)[number];
 export const guestPlaces = ['network', 'portgroup', 'dev', 'mode', 'target', 'alias', 'vfs'] as const;
 export type GuestChoice = InterfaceSetting | (typeof guestPlaces)[number];
 
-export const haltedReaches = ['close', 'open'] as const;
+const haltedReaches = ['close', 'open'] as const;
 export const linkStates = ['auto', 'enable', 'disable'] as const;
 export const vlanProtocols = ['802.1Q', '802.1ad'] as const;
 

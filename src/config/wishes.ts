@@ -27,7 +27,7 @@ import { matchesPattern } from './match.ts';
 import { findNearest } from './nearest.ts';
 import { Refusals } from './refusals.ts';
 
-export const wishNamespace = 'urn:actualnet:guest:1';
+const wishNamespace = 'urn:actualnet:guest:1';
 
 /** What a guest asks for one of its interfaces, as far as the configuration lets it. */
 export interface Wish {

@@ -86,6 +86,9 @@ function boundTo(kind: UseKind, driver: string | null): DeviceUse {
   return use(kind, `driver '${driver}'`, undefined, `it is bound to '${driver}'`);
 }
 
+/** The master of every port of Open vSwitch: the kernel's datapath. */
+export const openVswitch = 'ovs-system';
+
 /** What is upon a link, which messages call `it`. */
 const ofLink = {
   macvtap: ({ uppers }, host, it) =>
@@ -102,7 +105,7 @@ const ofLink = {
       : [],
   member({ dev, master }, host, it) {
     if (master === null || host.link(master)?.isBridge) return [];
-    return master === 'ovs-system'
+    return master === openVswitch
       ? [use('member', `Open vSwitch, whose port ${it} is`, `ovs-vsctl del-port ${dev}`)]
       : [use('member', `'${master}', whose member ${it} is`, `ip link set ${dev} nomaster`)];
   },

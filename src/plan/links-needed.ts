@@ -1,5 +1,5 @@
 import { ActualnetError } from '../report/error.ts';
-import { type DeviceUse, findUseOfLink, removalOf, takenUses } from './device-uses.ts';
+import { type DeviceUse, findUseOfLink, openVswitch, removalOf, takenUses } from './device-uses.ts';
 import type { GuestDevice } from './guest-devices.ts';
 import type { HostView, LinkState } from './host-view.ts';
 import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
@@ -50,7 +50,7 @@ function macvtapObstacles(
 
 /** The kernel makes nothing upon a link whose frames go elsewhere: a bridge's port, a bond's member, Open vSwitch's port. */
 function isKept({ kind }: DeviceUse, { isBondMember, master }: LinkState): boolean {
-  return kind === 'macvtap' || kind === 'port' || isBondMember || master === 'ovs-system';
+  return kind === 'macvtap' || kind === 'port' || isBondMember || master === openVswitch;
 }
 
 function busyWith(link: LinkState, host: HostView): DeviceUse | undefined {
