@@ -25,7 +25,7 @@ export class System {
     mkdirSync(path.join(this.state, 'out'));
     // Only what tests enable is started; a script of theirs runs when everything else is up, and ends the system.
     this.run(`
-      rm -rf /etc/systemd/system/* /etc/fstab /run/actualnet /etc/actualnet /var/log/actualnet.log*
+      rm -rf /etc/systemd/system/* /etc/fstab /run/actualnet /etc/actualnet /var/lib/actualnet /var/log/actualnet.log*
       printf '[Unit]\\nRequires=multi-user.target test.service\\n' >/etc/systemd/system/test.target
       printf '[Unit]\\nAfter=multi-user.target\\nIgnoreOnIsolate=yes\\n[Service]\\nType=oneshot\\nExecStart=-/bin/sh -c "exec sh -ex /out/script >/out/printed 2>&1"\\nExecStart=systemctl exit 0\\n' >/etc/systemd/system/test.service
       ln -s test.target /etc/systemd/system/default.target`);

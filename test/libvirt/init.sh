@@ -15,6 +15,12 @@ mkdir "$directory/all-etc"
 cp -a /etc/. "$directory/all-etc"
 mkdir -p "$directory/all-etc/actualnet"
 mount --bind "$directory/all-etc" /etc
+# What is written below /var/lib, such as the last good configuration, is the host's own, and gone with it.
+mkdir "$directory/all-lib"
+mount -t tmpfs tmpfs "$directory/all-lib"
+mkdir "$directory/all-lib/upper" "$directory/all-lib/work"
+mount -t overlay overlay -o "lowerdir=/var/lib,upperdir=$directory/all-lib/upper,workdir=$directory/all-lib/work" /var/lib
+rm -rf /var/lib/actualnet
 for tree in etc/libvirt var/lib/libvirt var/cache/libvirt var/log; do
   mount --bind "$directory/$tree" "/$tree"
 done
