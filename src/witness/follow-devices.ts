@@ -101,6 +101,16 @@ function unreadable(error: unknown): string {
   return `its status file cannot be read, so its taps get what their bridges ask for: ${errorLine(error)}`;
 }
 
+/** Whether a guest has ended since it was looked at; it may be back by now, in another life. */
+function isOver({ name, element }: Domain, { hasEnded, findGuest }: DeviceFollowing): boolean {
+  if (hasEnded(name)) return true;
+  try {
+    return findGuest(name)?.element.attribute('id') !== element.attribute('id');
+  } catch {
+    return false;
+  }
+}
+
 async function follow(
   domain: Domain & { readonly uuid: Uuid },
   { halted, host, isHeld }: { readonly halted: boolean; readonly host: DeviceFollowing; readonly isHeld: boolean },
@@ -119,7 +129,7 @@ async function follow(
     ? { told: [], inForce: [], unset: [] }
     : await actOnDevices(guest, { ports, fresh: new Set(due), isFirst, takesBack });
   // What failed has failed because its devices went with it, and its end undoes everything.
-  if (told.length + inForce.length > 0 && host.hasEnded(domain.name)) return true;
+  if (told.length + inForce.length > 0 && isOver(domain, host)) return true;
   const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));
   const isNew = news.length > 0 || found.length > 0 || chosen === null || unset.join() !== before.join();
   // From now on it is one whose start was seen.

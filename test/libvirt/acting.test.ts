@@ -111,9 +111,7 @@ describe.skipIf(missingPrerequisite)(titled('a guest for which the host is set u
 
   test('is refused before QEMU runs when its bridge is not there, and leaves nothing behind', async () => {
     await a.run('ip', 'link', 'set', 'br0', 'name', 'br0away');
-    await expect(a.virsh('start', guest)).rejects.toThrow(
-      /there is no bridge 'br0' to plug 'ourtap0' into .*DEVICE_MISSING/,
-    );
+    await expect(a.virsh('start', guest)).rejects.toThrow(/there is no bridge 'br0'.*DEVICE_MISSING/);
     await a.run('ip', 'link', 'set', 'br0away', 'name', 'br0');
     await nothingIsLeftOn(a);
   });

@@ -99,7 +99,7 @@ describe.skipIf(missingPrerequisite)(titled('what libvirt lets a document become
           xml,
           /<interface type='network'>([\s\S]*?)<source network='lan'\/>/,
           "<interface type='hostdev'>$1<source><address type='pci' domain='0' bus='0' slot='0x1d' function='0'/></source>",
-        ),
+        ).replace(/(<interface type='hostdev'>[\s\S]*?<driver name=)'qemu'/, "$1'vfio'"),
     ],
   ])('%s: the same verdict as ours', async (_, edit) => {
     const edited = edit(document);

@@ -45,7 +45,9 @@ async function findRemembered(host: LibvirtHost): Promise<string[]> {
     .split('\n')
     .filter(
       file =>
-        !/^\.\/(seen|locks|(migrations|witness)\.jsonl?)(\/|$)|\/(network|config)\.json$/.test(file) && file !== '',
+        !/^\.\/(seen|locks|shared-by\/~complete|(migrations|witness)\.jsonl?)(\/|$)|\/(network|config)\.json$/.test(
+          file,
+        ) && file !== '',
     )
     .sort();
 }

@@ -192,6 +192,22 @@ describe('a guest that ran before anybody recorded it', () => {
     expect([guest.record(), guest.host.ran]).toEqual([undefined, []]);
   });
 
+  test('of one that has ended and come again meanwhile nothing is told: its devices went with it', async () => {
+    const guest = await pretendedPort(rules);
+    guest.set(onBridge({ network: 'A', dev: 'vnet7' }));
+    guest.forget();
+    const { findGuest } = guest.following;
+    let looks = 0;
+    Object.assign(guest.following, {
+      findGuest(name: string) {
+        if (++looks > 2) guest.state.id = 2;
+        return findGuest(name);
+      },
+    });
+    expect(await guest.follow()).toBe(true);
+    expect([guest.record(), guest.log]).toEqual([undefined, []]);
+  });
+
   test('nor where the configuration asks for nothing', async () => {
     const guest = await pretendedPort('');
     guest.forget();

@@ -60,6 +60,8 @@ export async function pretendedPort(text: string) {
     reason: 'user',
     holds: true,
     ended: false,
+    /** libvirt's number of its present life. */
+    id: 1,
     asked: text,
     ports: [] as KnownPort[],
   };
@@ -111,7 +113,7 @@ export async function pretendedPort(text: string) {
     version: () => oldestLibvirtVersion,
   });
   const liveXml = () =>
-    `<domain id='1'><name>g</name><uuid>${uuid}</uuid>${state.metadata}<devices>${state.xml}</devices></domain>`;
+    `<domain id='${state.id}'><name>g</name><uuid>${uuid}</uuid>${state.metadata}<devices>${state.xml}</devices></domain>`;
   const findGuest = () => readDomain(parseXml(`<domstatus state='running' pid='1'>${liveXml()}</domstatus>`));
   const findRecord = () => foldRecord(uuid, lines.record);
   const following: DeviceFollowing = {
@@ -153,6 +155,7 @@ export async function pretendedPort(text: string) {
   } as unknown as HotplugHost;
   return {
     effects,
+    following,
     host,
     state,
     log,
