@@ -142,7 +142,7 @@ export async function foreseeDevice(coming: Coming, findNetwork: NetworkLookup):
   const isAsked = !isPassive(context.config);
   return {
     obstacles: await obstaclesOf(context, { guest: domain.name, findNetwork, effects, devices: own }),
-    refusals: isAsked ? await refusedOf({ ...context, devices: own }, effects, 'foreseen') : [],
+    refusals: isAsked ? await refusedOf({ ...context, devices: own }, effects) : [],
     without: isAsked ? settingFindings(own, context.config, 'foreseen') : [],
     changes: planAlone(context, own),
   };
