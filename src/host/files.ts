@@ -114,9 +114,13 @@ export function appendLine(file: string, line: string): void {
 /** Opens a file of ours for locking, making it if needed. */
 export function openPrivateFile(file: string): number {
   makePrivateDirectory(path.dirname(file));
+  let fd: number | undefined;
   try {
-    return fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    fd = fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    regularFile(fd, file);
+    return fd;
   } catch (cause) {
+    if (fd !== undefined) fs.closeSync(fd);
     throw fileError('open', file, cause);
   }
 }
