@@ -1,6 +1,7 @@
 import type { PciAddress } from '../model/pci-address.ts';
+import { refusedWishes } from '../plan/asked.ts';
 import { type Change, keyOf } from '../plan/change.ts';
-import { type GuestDevice, pluggedDevice, refusedWishes } from '../plan/guest-devices.ts';
+import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
 import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
 import type { Obstacle } from '../plan/obstacle.ts';
 import {

@@ -1,3 +1,5 @@
+import { readWishes } from '../config/wishes.ts';
+import { refusedWishes } from '../plan/asked.ts';
 import { findTakenMacs, needsTable } from '../plan/mac-holders.ts';
 import { isPassive, type PlanContext } from '../plan/plan.ts';
 import { type Moment, settingFindings, settingRefusals } from '../plan/settings.ts';
@@ -10,6 +12,13 @@ export async function startFindings(guest: GuestAtHand, moment: Moment): Promise
   if (isPassive(guest.config)) return [];
   const { devices, config } = contextOf(guest, await guest.effects.view({}));
   return settingFindings(devices, config, moment);
+}
+
+/** A line for each thing that the guest asks for in its metadata, and that does not count. */
+export async function wishFindings(guest: GuestAtHand): Promise<string[]> {
+  if (isPassive(guest.config)) return [];
+  const { refusals } = readWishes(guest.domain, guest.config.guests);
+  return [...refusals, ...refusedWishes(contextOf(guest, await guest.effects.view({})).devices)];
 }
 
 /** What `start` refuses: the MACs have been looked at by `prepare`. */

@@ -142,11 +142,6 @@ export function pluggedDevice(plug: NonNullable<NetworkPort['plug']>): GuestDevi
   };
 }
 
-/** A line for each wish that does not count. */
-export function refusedWishes(devices: readonly GuestDevice[]): string[] {
-  return devices.flatMap(({ name, refused }) => refused.map(line => `${name}: ${line}`));
-}
-
 interface Context {
   readonly guest: string;
   readonly config: Config;

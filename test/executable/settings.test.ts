@@ -70,6 +70,26 @@ describe('a guest that asks for what its interface cannot have', () => {
     }
   });
 
+  test('a plan tells of what the guest asks for in vain, as the call does', () => {
+    configure(
+      'interfaces: [{ match: {}, final: true, announce: 192.0.2.1 }]\nguests: { allow: [announce, keepForwardingTable] }',
+    );
+    const wish = `<interface mac='${mac}' announce='192.0.2.9' keepForwardingTable='maybe' vlan='7'/>`;
+    const asking = macvtap.replace(
+      '<devices>',
+      `<metadata><interfaces xmlns='urn:actualnet:guest:1'>${wish}</interfaces></metadata><devices>`,
+    );
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], asking)).toMatchObject({ status: 0 });
+    const told = host.status()[0]?.findings ?? [];
+    expect(told).toHaveLength(3);
+    const plan = host.cli(['plan', 'qemu', 'g1', 'prepare'], asking);
+    expect(plan).toEqual({
+      status: 0,
+      stdout: `nothing to do\n${told.map(line => `finding: ${line}\n`).join('')}`,
+      stderr: '',
+    });
+  });
+
   test('a plan for a start without any says nothing of it', () => {
     configure('interfaces: [{ match: {}, announce: 192.0.2.1 }]');
     expect(host.cli(['plan', 'qemu', 'g1', 'prepare'], macvtap).stdout).toBe('nothing to do\n');
