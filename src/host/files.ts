@@ -203,6 +203,7 @@ function makePrivateDirectory(directory: string): void {
   try {
     makeDirectories(directory, 0o700);
   } catch (cause) {
+    requirePrivate(directory);
     throw fileError('use the directory', directory, cause);
   }
   requirePrivate(directory);

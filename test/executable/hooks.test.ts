@@ -233,6 +233,30 @@ describe('what a launcher opens', () => {
   });
 });
 
+describe('guests are listed although nobody can see whether there is a witness', () => {
+  test.each<[string, string, (file: string) => void]>([
+    ['a pipe', 'locks', file => execFileSync('mkfifo', [file])],
+    ['a file', 'locks', file => writeFileSync(file, '')],
+    ['a link', 'locks', file => symlinkSync('/tmp', file)],
+    ['a pipe', 'locks/.witness', file => execFileSync('mkfifo', [file])],
+    ['a directory', 'locks/.witness', file => mkdirSync(file)],
+  ])('with %s in the place of %s', (_, place, make) => {
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    const file = path.join(host.root, 'run/actualnet', place);
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    rmSync(file, { recursive: true, force: true });
+    make(file);
+    const answer = host.cli(['status', '--format', 'json']);
+    expect(answer).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(answer.stdout)).toMatchObject({
+      guests: [{ name: 'g1' }],
+      witness: null,
+      unreadable: [expect.stringContaining(`'${file}'`)],
+    });
+    expect(host.cli(['status']).stdout).toContain(`not readable: `);
+  });
+});
+
 describe('where the launcher stands', () => {
   test.each(['qemu', 'qemu.d/50-actualnet'])('a link to the launcher at hooks/%s works', place => {
     const launcher = path.join(host.root, 'hooks', place);
