@@ -1,6 +1,7 @@
 import type { PciAddress } from '../model/pci-address.ts';
+import { refusedWishes } from '../plan/asked.ts';
 import { type Change, keyOf } from '../plan/change.ts';
-import { type GuestDevice, pluggedDevice, refusedWishes } from '../plan/guest-devices.ts';
+import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
 import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
 import type { Obstacle } from '../plan/obstacle.ts';
 import {
@@ -142,7 +143,7 @@ export async function foreseeDevice(coming: Coming, findNetwork: NetworkLookup):
   const isAsked = !isPassive(context.config);
   return {
     obstacles: await obstaclesOf(context, { guest: domain.name, findNetwork, effects, devices: own }),
-    refusals: isAsked ? await refusedOf({ ...context, devices: own }, effects, 'foreseen') : [],
+    refusals: isAsked ? await refusedOf({ ...context, devices: own }, effects) : [],
     without: isAsked ? settingFindings(own, context.config, 'foreseen') : [],
     changes: planAlone(context, own),
   };

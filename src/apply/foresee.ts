@@ -48,7 +48,7 @@ async function foresee(guest: GuestAtHand, { findNetwork, accessRules }: StartHo
       ...unresolved(view, domain.owner),
       ...obstacles.flatMap(({ refuses, error }) => (refuses ? error : [])),
       ...(rules?.closed ? findMissingAccess(nodes, rules) : []),
-      ...(await refusedSettings(guest, 'foreseen')),
+      ...(await refusedSettings(guest)),
     ],
     findings: obstacles.flatMap(({ refuses, error }) => (refuses ? [] : errorLine(error))),
   };

@@ -6,9 +6,10 @@ import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess } from '../plan/access.ts';
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
+import { refusedWishes } from '../plan/asked.ts';
 import { type Change, isVfSubject, type Subject, sharedNameOf } from '../plan/change.ts';
 import { commandFor } from '../plan/command.ts';
-import { guestDevices, portDevice, refusedWishes } from '../plan/guest-devices.ts';
+import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import type { HostView } from '../plan/host-view.ts';
 import {
   type PlanContext,

@@ -53,7 +53,7 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
     const { changes } = await rewriteForHost(document, options, { usersBeside: options.usersBeside });
     const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
     const guest = guestAtHand(readDomain(document), options);
-    const refused = await refusedSettings(guest, 'foreseen');
+    const refused = await refusedSettings(guest);
     return [
       ...changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`),
       ...refused.map(error => `the next start would be refused: ${errorLine(error)}`),

@@ -10,7 +10,7 @@ import {
 } from '../apply/guest.ts';
 import { observeInTurn } from '../apply/in-turn.ts';
 import { foldLedger } from '../apply/ledger.ts';
-import { refusedSettings, startFindings } from '../apply/refusals.ts';
+import { startFindings, startRefusals, wishFindings } from '../apply/refusals.ts';
 import { decideUndo } from '../apply/verdict.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -93,10 +93,11 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
   const foreseen =
     operation === 'prepare'
       ? await foreseeStart(guest, { findNetwork, accessRules, viewByLibvirt })
-      : { refusals: operation === 'start' ? await refusedSettings(guest, 'starts') : [], findings: [] };
+      : { refusals: operation === 'start' ? await startRefusals(guest) : [], findings: [] };
   const isStart = operation === 'prepare' || operation === 'start';
   const without = isStart ? await startFindings(guest, operation === 'prepare' ? 'foreseen' : 'starts') : [];
-  const findings = [...foreseen.findings, ...without];
+  const wishes = operation === 'prepare' ? await wishFindings(guest) : [];
+  const findings = [...foreseen.findings, ...without, ...wishes];
   if (foreseen.refusals.length > 0) return { actions: [], refused: foreseen.refusals, findings };
   const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
   const host = await effects.view(needsOf(changes));

@@ -19,6 +19,8 @@ export function statusCommand(
     readonly effects: Effects;
     /** What the witness of this host says of itself; undefined if there is none. */
     readonly witness: WitnessState | undefined;
+    /** Why that is not known. */
+    readonly unseen?: string;
     /** What is wrong with the configuration of this host. */
     readonly problem: string | undefined;
   },
@@ -32,9 +34,10 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  const { format, witness = null, problem: configuration = null, memory, effects } = options;
+  const { format, witness = null, unseen, problem: configuration = null, memory, effects } = options;
   const problem = configuration === null ? '' : `${printable(`configuration: ${configuration}`)}\n`;
-  const unreadable = [...ledgerProblems(effects), ...memory.listUnreadable()];
+  const read = [...ledgerProblems(effects), ...memory.listUnreadable(), ...(unseen === undefined ? [] : [unseen])];
+  const unreadable = [...new Set(read)];
   const lines = unreadable.map(line => `not readable: ${printable(line)}\n`);
   io.write(
     format === 'json'

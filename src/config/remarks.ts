@@ -30,9 +30,10 @@ function findUnreachable(whole: Located): Mistake[] {
       );
       if (first === -1) return [];
       const { file, line, path } = rules[first]!;
+      const where = countsForOthers(rules[first]!, rule) ? ' for a network card' : '';
       return mistakeAt(
         rule,
-        `never counts: the rule before it, ${path} in ${file}:${line}, fits everything that it fits`,
+        `never counts${where}: the rule before it, ${path} in ${file}:${line}, fits everything that it fits`,
       );
     });
   });
@@ -50,6 +51,13 @@ function covers(earlier: Match, later: Match): boolean {
       ? matchesPattern(pattern.toLowerCase(), other.toLowerCase())
       : matchesPattern(pattern, other);
   });
+}
+
+/** A host device that is no network card has only rules that name its address (`plan/guest-devices`). */
+function countsForOthers(earlier: Located, later: Located): boolean {
+  const keysOf = (rule: Located) => entriesOf(entryOf(rule, 'match')).map(([key]) => key);
+  const isForAny = keysOf(later).every(key => key === 'guest' || key === 'address');
+  return isForAny && keysOf(later).includes('address') && !keysOf(earlier).includes('address');
 }
 
 /** A rule with `vfs` is for host devices only, one for connections for no plain host device that it does not name. */

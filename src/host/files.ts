@@ -114,9 +114,13 @@ export function appendLine(file: string, line: string): void {
 /** Opens a file of ours for locking, making it if needed. */
 export function openPrivateFile(file: string): number {
   makePrivateDirectory(path.dirname(file));
+  let fd: number | undefined;
   try {
-    return fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+    fd = fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    regularFile(fd, file);
+    return fd;
   } catch (cause) {
+    if (fd !== undefined) fs.closeSync(fd);
     throw fileError('open', file, cause);
   }
 }
@@ -199,6 +203,7 @@ function makePrivateDirectory(directory: string): void {
   try {
     makeDirectories(directory, 0o700);
   } catch (cause) {
+    requirePrivate(directory);
     throw fileError('use the directory', directory, cause);
   }
   requirePrivate(directory);

@@ -53,20 +53,38 @@ async function queueFor(file: string, name: string, patience: Patience): Promise
     const range = new Range(fd, name, patience);
     await range.take(0, 1);
     // The last one to leave may have removed it between opening and locking.
-    if (!isStill(fd, file)) {
+    if (!closingIfFailed(fd, () => isStill(fd, file))) {
       fs.closeSync(fd);
       continue;
     }
-    let ticket = Math.max(1, readNumber(fd, nextAt));
-    while (!tryLock(fd, ticket, 1)) ticket++;
-    writeNumber(fd, nextAt, ticket + 1);
-    unlock(fd, 0, 1);
+    const ticket = closingIfFailed(fd, () => {
+      let free = Math.max(1, readNumber(fd, nextAt));
+      while (!tryLock(fd, free, 1)) free++;
+      writeNumber(fd, nextAt, free + 1);
+      unlock(fd, 0, 1);
+      return free;
+    });
     if (ticket > 1) await range.take(1, ticket - 1, ticket);
-    writeNumber(fd, servedAt, ticket);
+    closingIfFailed(fd, () => writeNumber(fd, servedAt, ticket));
     return () => {
-      if (tryLock(fd, 0, 1) && readNumber(fd, nextAt) === ticket + 1 && isStill(fd, file)) fs.unlinkSync(file);
-      fs.closeSync(fd);
+      try {
+        if (tryLock(fd, 0, 1) && readNumber(fd, nextAt) === ticket + 1 && isStill(fd, file)) fs.unlinkSync(file);
+      } catch {
+        // What stays is taken up by the next one.
+      } finally {
+        fs.closeSync(fd);
+      }
     };
+  }
+}
+
+/** A place in a queue ends with its file: one that stayed open behind an error would be held as long as this process lives. */
+function closingIfFailed<T>(fd: number, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    fs.closeSync(fd);
+    throw error;
   }
 }
 
@@ -124,11 +142,15 @@ function isStill(fd: number, file: string): boolean {
   return named?.ino === open.ino && named.dev === open.dev;
 }
 
-/** A number in a lock's file; 0 where there is none yet. */
+/** More tickets than are ever taken: what somebody else has written there begins anew. */
+const mostTickets = 2 ** 40;
+
+/** A number in a lock's file; 0 where there is none yet, or none of ours. */
 function readNumber(fd: number, position: number): number {
   const bytes = Buffer.alloc(6);
   fs.readSync(fd, bytes, 0, 6, position);
-  return bytes.readUIntLE(0, 6);
+  const number = bytes.readUIntLE(0, 6);
+  return number < mostTickets ? number : 0;
 }
 
 function writeNumber(fd: number, position: number, number: number): void {

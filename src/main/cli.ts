@@ -51,6 +51,15 @@ const configProblem = () =>
     error => `no guest can start: ${errorLine(error)}`,
   );
 
+/** What the witness says of itself, or why nobody can know; the guests are told of all the same. */
+async function lookForWitness(): Promise<{ readonly witness: WitnessState | undefined; readonly unseen?: string }> {
+  try {
+    return { witness: (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined };
+  } catch (error) {
+    return { witness: undefined, unseen: asActualnetError(error).message };
+  }
+}
+
 /** Planning is read anew for each step: a command may wait long for a guest. */
 async function hotplugging() {
   const { hotplugHost } = await import('./hotplug.ts');
@@ -211,10 +220,10 @@ async function main(): Promise<void> {
           return poolCommand({ format: argv.format, ...sources }, io);
         }
         const { statusCommand } = await import('../cli/status.ts');
-        const witness = (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined;
         const { guest, format } = argv;
         const problem = await configProblem();
-        statusCommand({ guest, format, memory, witness, problem, effects: ownEffects(paths, Date.now) }, io);
+        const effects = ownEffects(paths, Date.now);
+        statusCommand({ guest, format, memory, problem, effects, ...(await lookForWitness()) }, io);
       },
     )
     .command(attachModule(hotplugging, io))

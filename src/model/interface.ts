@@ -133,7 +133,8 @@ export function readInterface(
     target: readTarget(owner, element, form),
     model,
     queues: isVirtio(model) && type !== 'hostdev' ? readOf(owner, element.child('driver'), 'queues') : undefined,
-    mtu: readOf(owner, element.child('mtu'), 'size'),
+    // libvirt takes 0 for none.
+    mtu: readOf(owner, element.child('mtu'), 'size') || undefined,
     tapBackend: readText(element.child('backend'), 'tap'),
     filter: readText(element.child('filterref'), 'filter'),
     teaming: readTeaming(owner, element),

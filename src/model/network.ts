@@ -84,7 +84,8 @@ export function readNetwork(root: XmlElement, reader?: Reader): Network {
   const portgroups = element.childrenNamed('portgroup').map(group => readPortgroup(owner, group, reader));
   checkPortgroups(owner, portgroups);
   const mtuElement = element.child('mtu');
-  const mtu = mtuElement && readNumber(owner, mtuElement, 'size');
+  // libvirt takes 0 for none.
+  const mtu = (mtuElement && readNumber(owner, mtuElement, 'size')) || undefined;
   if (mtu !== undefined && !routedModes.includes(mode)) {
     wrongValue(owner, mtuElement!, { place: '@size', expected: `no <mtu> in a network with forward mode '${mode}'` });
   }

@@ -96,9 +96,12 @@ export function readInteger(
   return value;
 }
 
-/** A unicast MAC address in lower case with colons; the kernel and libvirt compare it as numbers. */
+/**
+ * A unicast MAC address in lower case with colons; the kernel and libvirt compare it as numbers. libvirt looks at nothing
+ * behind a blank (virMacAddrParse).
+ */
 export function readMac(owner: Owner, element: XmlElement): MacAddress {
-  const text = element.attribute('address') ?? '';
+  const [text = ''] = (element.attribute('address') ?? '').split(/[ \t\n\v\f\r]/, 1);
   if (!/^[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}$/.test(text)) {
     wrongValue(owner, element, { place: '@address', expected: 'a MAC address such as 52:54:00:12:34:56' });
   }
@@ -117,10 +120,14 @@ export function isMac(text: string): text is MacAddress {
   return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text);
 }
 
-/** A uuid in lower case with dashes, from any spelling libvirt reads (dashes are optional there, blanks may stand around). */
+/**
+ * A uuid in lower case with dashes, from any spelling libvirt reads (virUUIDParse): dashes and blanks may stand in front of
+ * each byte, white space around the whole.
+ */
 export function parseUuid(text: string): Uuid | undefined {
-  const digits = text.trim().toLowerCase().replaceAll('-', '');
-  if (!/^[0-9a-f]{32}$/.test(digits)) return undefined;
+  const trimmed = text.trim().toLowerCase();
+  if (!/^(?:[- ]*[0-9a-f]{2}){16}$/.test(trimmed)) return undefined;
+  const digits = trimmed.replace(/[- ]/g, '');
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as Uuid;
 }
 

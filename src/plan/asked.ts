@@ -38,3 +38,10 @@ export function weigh(
     refused: [...refused].map(([name, why]) => `'${name}' stays as it is configured: ${why}`),
   };
 }
+
+/** A line for each wish that does not count. */
+export function refusedWishes(
+  devices: readonly { readonly name: string; readonly refused: readonly string[] }[],
+): string[] {
+  return devices.flatMap(({ name, refused }) => refused.map(line => `${name}: ${line}`));
+}

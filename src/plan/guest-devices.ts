@@ -142,11 +142,6 @@ export function pluggedDevice(plug: NonNullable<NetworkPort['plug']>): GuestDevi
   };
 }
 
-/** A line for each wish that does not count. */
-export function refusedWishes(devices: readonly GuestDevice[]): string[] {
-  return devices.flatMap(({ name, refused }) => refused.map(line => `${name}: ${line}`));
-}
-
 interface Context {
   readonly guest: string;
   readonly config: Config;
@@ -231,7 +226,8 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
     mtu: iface.mtu,
   };
   const kind = tap?.kind ?? kindOfActual(actual, device, context.host);
-  return judged(device, { asked, kind, trust: actual?.trustGuestRxFilters }, context);
+  const tags = actual?.vlan?.tags.map(({ id }) => id);
+  return judged(device, { asked, kind, trust: actual?.trustGuestRxFilters, tags }, context);
 }
 
 function ofHostdev(hostdev: HostdevUse, context: Context): GuestDevice {
@@ -287,14 +283,19 @@ type Connection = Omit<GuestDevice, 'kind' | 'settings' | 'unsettable' | 'refuse
 /** With what is asked for it: its bridge's own settings below the rule's and the guest's, parted into what it can have and what not. */
 function judged(
   device: Connection,
-  { asked, kind, trust }: { asked: Asked; kind: DeviceKind; trust: boolean | undefined },
+  {
+    asked,
+    kind,
+    trust,
+    tags = [],
+  }: { asked: Asked; kind: DeviceKind; trust: boolean | undefined; tags?: readonly number[] | undefined },
   { config, host }: Pick<Context, 'config' | 'host'>,
 ): GuestDevice {
   const { bridge } = device;
   const ofBridge = bridge === undefined || !Object.hasOwn(config.bridges, bridge) ? undefined : config.bridges[bridge];
   const own = ofBridge ? { keepForwardingTable: ofBridge.keepForwardingTable, isolated: ofBridge.isolated } : {};
   const { settings: all, refused } = weigh(own, asked);
-  const { settings, unsettable } = judgeSettings(all, kind, { ...device, config, host });
+  const { settings, unsettable } = judgeSettings(all, kind, { ...device, tags, config, host });
   const isVf = kind === 'VF' || kind === 'macvtap on a VF';
   return { ...device, kind, settings: isVf ? withTrust(settings, trust) : settings, unsettable, refused };
 }

@@ -41,6 +41,8 @@ interface Seen {
   readonly bridge: string | undefined;
   /** The VLAN that libvirt sets, of its definition or network. */
   readonly vlan: number | undefined;
+  /** All that libvirt sets, on a port too. */
+  readonly tags: readonly number[];
   readonly config: Config;
   readonly host: HostView;
 }
@@ -83,7 +85,7 @@ const ofBackend = refuse('it has no device on the host that could be set');
 const verdicts: Readonly<Record<DeviceKind, Readonly<Record<InterfaceSetting, Verdict>>>> = {
   'bridge port': {
     bridge: onlyThere,
-    vlan: needsFiltering,
+    vlan: alone,
     isolated: 'set',
     keepForwardingTable: needsMac,
     mtu: 'set',
@@ -279,9 +281,15 @@ function needsMac(_: InterfaceSettings, seen: Seen | undefined): Refusal | undef
   return seen !== undefined && seen.mac === undefined ? refuse('its MAC address is not known') : undefined;
 }
 
-function needsFiltering(_: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {
+/** A bridge has to tell VLANs apart; and what libvirt sets stays beside ours, so that the guest would be in both. */
+function alone({ vlan = [] }: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {
   if (seen?.bridge === undefined) return undefined;
-  const { bridge, config, host } = seen;
+  const { bridge, config, host, tags } = seen;
+  if (tags.some(tag => !vlan.includes(tag)))
+    return refuse(
+      `libvirt sets VLAN ${tags.join(', ')} on its port`,
+      'give it in one place: here, or in the <vlan> of the interface or its network',
+    );
   const link = host.link(bridge);
   if ((link ?? config.provide.bridges[bridge])?.vlanFiltering) return undefined;
   const hint = `'ip link set ${bridge} type bridge vlan_filtering 1', if the kernel can`;

@@ -8,10 +8,12 @@ const hostdevTypes = ['usb', 'pci', 'scsi', 'scsi_host', 'mdev'];
 /** What libvirt refuses of a plain `<hostdev>`, at its definition or at its start; undefined if nothing. */
 export function hostdevRefusal(hostdev: Hostdev, { owner, hypervisor, hostdevs }: Domain): ActualnetError | undefined {
   const { element, teaming } = hostdev;
-  if ((element.attribute('mode') ?? 'subsystem') !== 'subsystem') return undefined;
+  const mode = element.attribute('mode') ?? 'subsystem';
+  if (mode === 'capabilities') return undefined;
   const type = readText(element, 'type');
   const what = `${owner}, hostdev ${hostdevs.indexOf(hostdev)}`;
   const refuse = (why: string, hint?: string) => new ActualnetError('ACTUAL_UNSUPPORTED', `${what}: ${why}`, { hint });
+  if (mode !== 'subsystem') return refuse(`it has the mode '${mode}'`, 'possible are subsystem, capabilities');
   if (type === undefined || !hostdevTypes.includes(type))
     return refuse(
       `it has ${type === undefined ? 'no type' : `the type '${type}'`}`,

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -163,19 +164,20 @@ describe('a broken installation', () => {
   });
 });
 
+/** A launcher of a program that hangs; its limit is in a file of the administrator's. */
+function hanging(driver: 'qemu' | 'network'): string {
+  mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
+  writeFileSync(path.join(host.root, 'etc/actualnet/launcher-limit'), '1\n');
+  writeFileSync(path.join(host.root, 'hang.cjs'), 'setInterval(() => {}, 1000);');
+  const launcher = path.join(host.root, driver);
+  const text = readFileSync(path.join(projectDirectory, 'hooks', driver), 'utf8');
+  writeFileSync(launcher, text.replace(/^program=$/m, `program='${path.join(host.root, 'hang.cjs')}'`), {
+    mode: 0o755,
+  });
+  return launcher;
+}
+
 describe('a call that does not end', () => {
-  /** A launcher of a program that hangs; its limit is in a file of the administrator's. */
-  function hanging(driver: 'qemu' | 'network'): string {
-    mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
-    writeFileSync(path.join(host.root, 'etc/actualnet/launcher-limit'), '1\n');
-    writeFileSync(path.join(host.root, 'hang.cjs'), 'setInterval(() => {}, 1000);');
-    const launcher = path.join(host.root, driver);
-    const text = readFileSync(path.join(projectDirectory, 'hooks', driver), 'utf8');
-    writeFileSync(launcher, text.replace(/^program=$/m, `program='${path.join(host.root, 'hang.cjs')}'`), {
-      mode: 0o755,
-    });
-    return launcher;
-  }
   const told = 'actualnet did not finish within 1 s and was stopped [TIME_LIMIT]';
 
   test.each([
@@ -197,6 +199,61 @@ describe('a call that does not end', () => {
     mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
     writeFileSync(path.join(host.root, 'etc/actualnet/launcher-limit'), text);
     expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest)).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe('what a launcher opens', () => {
+  const strange: Record<string, (file: string) => void> = {
+    'a pipe': file => execFileSync('mkfifo', [file]),
+    'a directory': file => mkdirSync(file),
+    'a link to nothing': file => symlinkSync(path.join(host.root, 'elsewhere'), file),
+    'a link to a pipe': file => {
+      execFileSync('mkfifo', [`${file}.pipe`]);
+      symlinkSync(`${file}.pipe`, file);
+    },
+  };
+
+  test.each(Object.keys(strange))('%s in the place of the limit is none', kind => {
+    mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
+    strange[kind]!(path.join(host.root, 'etc/actualnet/launcher-limit'));
+    for (const driver of ['qemu', 'network'] as const)
+      expect(host.hook(driver, ['g1', 'started', 'begin', '-'], '')).toEqual({ status: 0, stdout: '', stderr: '' });
+  });
+
+  test.each(Object.keys(strange))('%s in the place of the log is left alone by a call that is ended', kind => {
+    strange[kind]!(logFile());
+    for (const driver of ['qemu', 'network'] as const)
+      expect(host.hook(driver, ['g1', 'start', 'begin', '-'], '', hanging(driver))).toMatchObject({ status: 1 });
+    expect(existsSync(path.join(host.root, 'elsewhere'))).toBe(false);
+  });
+
+  test('a name is shown in the log without what would not be seen', () => {
+    host.hook('qemu', ['g\u202e\u200b1', 'start', 'begin', '-'], '', hanging('qemu'));
+    expect(readFileSync(logFile(), 'utf8')).toMatch(/^[\x20-\x7e\n]+$/);
+  });
+});
+
+describe('guests are listed although nobody can see whether there is a witness', () => {
+  test.each<[string, string, (file: string) => void]>([
+    ['a pipe', 'locks', file => execFileSync('mkfifo', [file])],
+    ['a file', 'locks', file => writeFileSync(file, '')],
+    ['a link', 'locks', file => symlinkSync('/tmp', file)],
+    ['a pipe', 'locks/.witness', file => execFileSync('mkfifo', [file])],
+    ['a directory', 'locks/.witness', file => mkdirSync(file)],
+  ])('with %s in the place of %s', (_, place, make) => {
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], guest);
+    const file = path.join(host.root, 'run/actualnet', place);
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    rmSync(file, { recursive: true, force: true });
+    make(file);
+    const answer = host.cli(['status', '--format', 'json']);
+    expect(answer).toMatchObject({ status: 0, stderr: '' });
+    expect(JSON.parse(answer.stdout)).toMatchObject({
+      guests: [{ name: 'g1' }],
+      witness: null,
+      unreadable: [expect.stringContaining(`'${file}'`)],
+    });
+    expect(host.cli(['status']).stdout).toContain(`not readable: `);
   });
 });
 

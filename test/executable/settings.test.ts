@@ -51,6 +51,45 @@ describe('a guest that asks for what its interface cannot have', () => {
     expect(stdout).toContain(`finding: ${finding}`);
   });
 
+  test('a MAC that is taken is refused by prepare and looked at by it alone, in plans as in calls', () => {
+    const bridge = path.join(host.root, 'sys/class/net/br0');
+    mkdirSync(path.join(bridge, 'bridge'), { recursive: true });
+    for (const [file, text] of Object.entries({ ifindex: '3', flags: '0x1003', mtu: '1500', address: mac }))
+      writeFileSync(path.join(bridge, file), `${text}\n`);
+    configure('macvtap: { manage: true }');
+    const bridged = domainXml(`<interface type='bridge'><mac address='${mac}'/><source bridge='br0'/></interface>`);
+    for (const [operation, status] of Object.entries({ prepare: 1, start: 0 })) {
+      const answers = [
+        host.hook('qemu', ['g1', operation, 'begin', '-'], bridged),
+        host.cli(['plan', 'qemu', 'g1', operation], bridged),
+      ];
+      expect(answers.map(answer => [answer.status, answer.stderr.includes('[MAC_TAKEN]')])).toEqual([
+        [status, status === 1],
+        [status, status === 1],
+      ]);
+    }
+  });
+
+  test('a plan tells of what the guest asks for in vain, as the call does', () => {
+    configure(
+      'interfaces: [{ match: {}, final: true, announce: 192.0.2.1 }]\nguests: { allow: [announce, keepForwardingTable] }',
+    );
+    const wish = `<interface mac='${mac}' announce='192.0.2.9' keepForwardingTable='maybe' vlan='7'/>`;
+    const asking = macvtap.replace(
+      '<devices>',
+      `<metadata><interfaces xmlns='urn:actualnet:guest:1'>${wish}</interfaces></metadata><devices>`,
+    );
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], asking)).toMatchObject({ status: 0 });
+    const told = host.status()[0]?.findings ?? [];
+    expect(told).toHaveLength(3);
+    const plan = host.cli(['plan', 'qemu', 'g1', 'prepare'], asking);
+    expect(plan).toEqual({
+      status: 0,
+      stdout: `nothing to do\n${told.map(line => `finding: ${line}\n`).join('')}`,
+      stderr: '',
+    });
+  });
+
   test('a plan for a start without any says nothing of it', () => {
     configure('interfaces: [{ match: {}, announce: 192.0.2.1 }]');
     expect(host.cli(['plan', 'qemu', 'g1', 'prepare'], macvtap).stdout).toBe('nothing to do\n');

@@ -306,6 +306,19 @@ describe('remarks', () => {
   });
 
   test.each([
+    { earlier: '{}', later: "{ address: '0000:81:00.0' }", isForCards: true },
+    { earlier: '{ guest: a }', later: "{ guest: a, address: '0000:81:*' }", isForCards: true },
+    { earlier: "{ address: '*' }", later: "{ address: '0000:81:*' }", isForCards: false },
+    { earlier: '{}', later: "{ address: '0000:81:*', pf: ens1 }", isForCards: false },
+    { earlier: '{}', later: "{ address: '0000:81:*', mac: '52:54:*' }", isForCards: false },
+    { earlier: '{}', later: '{ pf: ens1 }', isForCards: false },
+  ])('of host devices that are no network cards: $later behind $earlier', ({ earlier, later, isForCards }) => {
+    expect(remarks(`interfaces:\n- match: ${earlier}\n- match: ${later}`)).toEqual([
+      expect.stringContaining(isForCards ? ': never counts for a network card: ' : ': never counts: '),
+    ]);
+  });
+
+  test.each([
     { earlier: '{ match: {}, bridge: b }', later: '{ match: { guest: a }, dev: e }', shadows: true },
     { earlier: '{ match: {}, bridge: b }', later: '{ match: { guest: a }, alias: ua-x }', shadows: false },
     { earlier: '{ match: {}, vfs: [p] }', later: '{ match: { guest: a }, bridge: b }', shadows: false },

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildSync } from 'esbuild';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { takeLocks } from '../../../src/host/lock.ts';
 import { Patience } from '../../../src/host/patience.ts';
 import { projectDirectory } from '../../helpers/host.ts';
@@ -162,5 +162,58 @@ describe('one process', () => {
     );
     expect(most).toBe(1);
     expect(fs.readdirSync(directory)).toEqual([]);
+  });
+});
+
+describe("a lock's file", () => {
+  test.each<[string, (file: string) => void]>([
+    ['a pipe', file => execFileSync('mkfifo', [file])],
+    ['a directory', file => fs.mkdirSync(file)],
+    ['a link', file => fs.symlinkSync('/dev/null', file)],
+    ['a link to nothing', file => fs.symlinkSync(path.join(directory, 'nothing'), file)],
+  ])('that is %s is named, and holds nothing else', async (_, make) => {
+    const file = path.join(directory, 'br1');
+    make(file);
+    const refused = { code: 'FILE', message: expect.stringContaining(`'${file}'`) };
+    await expect(takeLocks(directory, ['br0', 'br1', 'br2'])).rejects.toMatchObject(refused);
+    (await takeLocks(directory, ['br0', 'br2'], new Patience(0)))();
+    expect(fs.readdirSync(directory)).toEqual(['br1']);
+  });
+
+  test.each([
+    ['nothing but ones', Buffer.alloc(32, 0xff)],
+    ['text', Buffer.from('somebody has written this here\n')],
+    ['a piece of a number', Buffer.from([0xff, 0xff])],
+    ['the largest number', Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])],
+  ])('that holds %s is a queue all the same', async (_, content) => {
+    fs.writeFileSync(path.join(directory, 'br0'), content);
+    const first = await takeLocks(directory, ['br0'], new Patience(0));
+    const second = takeLocks(directory, ['br0']);
+    first();
+    (await second)();
+    expect(fs.readdirSync(directory)).toEqual([]);
+  });
+
+  test.each([1, 2])('that cannot be written (the time %i) is not held by whoever failed', async time => {
+    const { writeSync } = fs;
+    const failing = vi.spyOn(fs, 'writeSync');
+    for (let before = 1; before < time; before++) failing.mockImplementationOnce(writeSync as never);
+    failing.mockImplementationOnce(() => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    });
+    await expect(takeLocks(directory, ['br0'])).rejects.toThrow('no space left');
+    failing.mockRestore();
+    (await takeLocks(directory, ['br0'], new Patience(0)))();
+    expect(fs.readdirSync(directory)).toEqual([]);
+  });
+
+  test('that cannot be removed keeps nobody from giving back the others', async () => {
+    const release = await takeLocks(directory, ['br0', 'br1']);
+    const failing = vi.spyOn(fs, 'unlinkSync').mockImplementation(() => {
+      throw new Error('EROFS');
+    });
+    release();
+    failing.mockRestore();
+    (await takeLocks(directory, ['br0', 'br1'], new Patience(0)))();
   });
 });

@@ -30,6 +30,10 @@ describe('what is empty is not there', () => {
     ['target', () => nic("<target dev=''/>").target, { managed: true }],
     ['mtu', () => nic("<mtu size=''/>").mtu, undefined],
     ['<mtu/>', () => nic('<mtu/>').mtu, undefined],
+    ['an mtu of 0', () => nic("<mtu size='0'/>").mtu, undefined],
+    ['an mtu of 0 in more digits', () => nic("<mtu size='+000'/>").mtu, undefined],
+    ['an mtu of 0 in a network', () => net("<bridge name='b'/><mtu size='0'/>").mtu, undefined],
+    ['an mtu of 0 where a network has none', () => net("<forward mode='bridge'/><mtu size='0'/>").mtu, undefined],
     ['filter', () => nic("<filterref filter=''/>").filter, undefined],
     ['alias', () => nic("<alias name=''/>").alias, undefined],
     ['teaming', () => nic("<teaming type=''/>").teaming, undefined],
@@ -197,4 +201,43 @@ test.each([
     parseXml(`<domain><name>g</name>${whole}<devices>${devices}</devices></domain>`),
   );
   expect([hostdevs[0]!.iommufd, interfaces[0]!.hostDevice!.iommufd]).toEqual([expected, expected]);
+});
+
+describe('uuids and MAC addresses', () => {
+  const uuid = '7b1f2c0a-9d3e-4a55-8c61-2f0e5b9d0a02';
+  const uuidOf = (text: string) => readDomain(parseXml(`<domain><name>g</name><uuid>${text}</uuid></domain>`)).uuid;
+
+  test.each([
+    uuid.toUpperCase(),
+    ` ${uuid}\n`,
+    uuid.replaceAll('-', ''),
+    uuid.replaceAll('-', ' '),
+    `--${uuid.replaceAll('-', ' - ')}`,
+    uuid.match(/[0-9a-f]{2}/g)!.join('-'),
+  ])('%j is that uuid', text => {
+    expect(uuidOf(text)).toBe(uuid);
+  });
+
+  test.each([`${uuid}-`, `{${uuid}}`, `7-${uuid.slice(1)}`, `${uuid.slice(0, -1)} 2`, uuid.replaceAll('-', '\n'), ' '])(
+    '%j is none',
+    text => {
+      expect(() => uuidOf(text)).toThrow(refused);
+    },
+  );
+
+  const macOf = (text: string) => nic(`<mac address='${text}'/>`).mac;
+
+  test.each(['52:54:00:00:00:01', '52:54:0:0:0:1', '52:54:00:00:00:01 ', '52:54:00:00:00:01&#9;x'])(
+    '%j is that address',
+    text => {
+      expect(macOf(text)).toBe('52:54:00:00:00:01');
+    },
+  );
+
+  test.each([' 52:54:00:00:00:01', '52:54:00:00:00: 01', '52:54:00:00:00:01-', '52:54:00:00:00 ', ' '])(
+    '%j is none',
+    text => {
+      expect(() => macOf(text)).toThrow(refused);
+    },
+  );
 });

@@ -202,6 +202,22 @@ describe('what a setting comes to', () => {
       rule: 'vlan: 7',
       refused: [/cannot have vlan 7: bridge 'br1' does not tell VLANs apart/],
     },
+    ...[
+      { name: 'another VLAN than', tags: [9], rule: 'vlan: 7' },
+      { name: 'fewer VLANs than', tags: [7, 8], rule: 'vlan: 7' },
+      { name: 'a list without one of', tags: [7, 8, 9], rule: 'vlan: [7, 9]' },
+    ].map(({ name, tags, rule }) => ({
+      name: `${name} libvirt's on a port of a Linux bridge`,
+      xml: bridged('br0', 'tap0', `<vlan>${tags.map(id => `<tag id='${id}'/>`).join('')}</vlan>`),
+      rule,
+      refused: [new RegExp(`: libvirt sets VLAN ${tags.join(', ')} on its port`)],
+    })),
+    {
+      name: "libvirt's own VLANs and more on a port of a Linux bridge",
+      xml: bridged('br0', 'tap0', "<vlan><tag id='7'/><tag id='8'/></vlan>"),
+      rule: 'vlan: [7, 8, 9]',
+      changes: ['tap0 without vlan 1', 'tap0 vlan 7 tagged', 'tap0 vlan 8 tagged', 'tap0 vlan 9 tagged'],
+    },
     {
       name: 'what asks for nothing',
       xml: direct('up0', 'bridge'),

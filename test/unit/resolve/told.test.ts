@@ -68,6 +68,9 @@ describe('host devices', () => {
   test.each([
     [hostdev("mode='subsystem' type='pci'", `<driver name='kvm'/>${pci}`), /driver is 'kvm'.*'vfio' only/],
     [hostdev("mode='subsystem' type='pci'", `<driver name='xen'/>${pci}`), /driver is 'xen'/],
+    [hostdev("mode='subsys' type='pci'", pci), /the mode 'subsys'/],
+    [hostdev("mode='' type='pci'", pci), /the mode ''/],
+    [hostdev("mode='Subsystem' type='usb'", '<source/>'), /the mode 'Subsystem'/],
     [hostdev("type='pci'", ''), /has no <source>/],
     [hostdev("type='usb'", ''), /has no <source>/],
     [hostdev("mode='subsystem'", pci), /has no type/],
