@@ -54,6 +54,9 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
       alive.add(guest);
       continue;
     }
+    // All that is left of it are lines of another version, which are kept and told of below.
+    const { entries: own, problem } = tryEntriesOf(effects.guestLedger(guest));
+    if (!survivors.guests.includes(guest) && own.length === 0 && problem === undefined) continue;
     const name = record === undefined ? guest : `'${record.name}'`;
     // Its shared parts come later, when all that may stand on them has gone. What remains in force is in a ledger.
     // It may have been started again meanwhile: then the record is another life's, and so is the ledger.

@@ -21,7 +21,10 @@ interfaces:
 let world: World;
 let tools: string;
 
-/** The built hooks, with `ip` and `bridge` that note each of their runs. */
+/**
+ * The built hooks, with `ip` and `bridge` that note each of their runs, and wait where a guest is to be slow. Nothing of the
+ * environment reaches them: they know by their parent's words for whom they are run.
+ */
 beforeEach(() => {
   if (!inNamespace) return;
   world = new World(config);
@@ -31,18 +34,17 @@ beforeEach(() => {
   mkdirSync(tools);
   for (const tool of ['ip', 'bridge']) {
     const real = execaSync('sh', ['-c', `command -v ${tool}`]).stdout;
-    writeFileSync(
-      path.join(tools, tool),
-      `#!/bin/sh\necho ${tool} >>"$RUNS"\n[ -z "$SLOW" ] || sleep "$SLOW"\nexec ${real} "$@"\n`,
-    );
+    const note = `set -- $(tr '\\0' ' ' </proc/$PPID/cmdline); echo ${tool} >>'${world.root}'/"$4-$5.runs"`;
+    const wait = `[ ! -e '${world.root}'/"$4.slow" ] || sleep 3`;
+    writeFileSync(path.join(tools, tool), `#!/bin/sh\nnote() { ${note}; ${wait}; }\nnote\nexec ${real} "$@"\n`);
     chmodSync(path.join(tools, tool), 0o755);
   }
 });
 afterEach(() => world?.destroy());
 
-async function call(name: string, operation: string, xml: string, slow = '') {
+async function call(name: string, operation: string, xml: string) {
   const runs = path.join(world.root, `${name}-${operation}.runs`);
-  const env = { LC_ALL: 'C', PATH: `${tools}:${process.env.PATH}`, ACTUALNET_ROOT: world.root, RUNS: runs, SLOW: slow };
+  const env = { LC_ALL: 'C', PATH: `${tools}:${process.env.PATH}`, ACTUALNET_ROOT: world.root };
   const words = [name, operation, 'begin', '-'];
   const { exitCode, stderr } = await execa(path.join(projectDirectory, 'hooks/qemu'), words, {
     input: xml,
@@ -124,9 +126,10 @@ describe.skipIf(!inNamespace)('many guests', () => {
   test('a slow one does not hold up the others', async () => {
     const [first, slow, ...others] = Array.from({ length: 6 }, (_, index) => numbered(index));
     await call(first!.name, 'prepare', first!.prepare);
+    writeFileSync(path.join(world.root, `${slow!.name}.slow`), '');
     const order: string[] = [];
     await Promise.all([
-      call(slow!.name, 'prepare', slow!.prepare, '3').then(() => order.push('slow')),
+      call(slow!.name, 'prepare', slow!.prepare).then(() => order.push('slow')),
       ...others.map(other => call(other.name, 'prepare', other.prepare).then(() => order.push('other'))),
     ]);
     expect(order).toEqual(['other', 'other', 'other', 'other', 'slow']);
@@ -185,6 +188,7 @@ describe.skipIf(!inNamespace)('one guest with many interfaces', () => {
     runs.push(await call('g1', 'stopped', prepare), await call('g1', 'release', prepare));
     expect(hostState()).toEqual(before);
     expect(Math.max(...runs), `processes for each call: ${runs.join(', ')}`).toBeLessThanOrEqual(3);
+    expect(runs[0]).toBeGreaterThan(0);
   });
 });
 
@@ -193,7 +197,8 @@ describe.skipIf(!inNamespace)('a real SIGKILL', () => {
     'between the commands of prepare, after %i of them, leaves nothing that recover does not undo',
     async done => {
       const real = execaSync('sh', ['-c', 'command -v ip']).stdout;
-      const script = `#!/bin/sh\nhead -n ${done} >"$RUNS.batch"\n${real} -batch "$RUNS.batch"\nkill -9 $PPID\nsleep 1\n`;
+      const batch = path.join(world.root, 'batch');
+      const script = `#!/bin/sh\nhead -n ${done} >'${batch}'\n${real} -batch '${batch}'\nkill -9 $PPID\nsleep 1\n`;
       writeFileSync(path.join(tools, 'ip'), script);
       const before = hostState();
       const { name, prepare } = numbered(1);
@@ -201,7 +206,6 @@ describe.skipIf(!inNamespace)('a real SIGKILL', () => {
         LC_ALL: 'C',
         PATH: `${tools}:${process.env.PATH}`,
         ACTUALNET_ROOT: world.root,
-        RUNS: path.join(world.root, 'runs'),
       };
       const hook = path.join(projectDirectory, 'hooks/qemu');
       const { exitCode } = await execa(hook, [name, 'prepare', 'begin', '-'], {

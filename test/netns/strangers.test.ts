@@ -184,14 +184,15 @@ describe.skipIf(!inNamespace)('ledgers', () => {
     await world.qemu('prepare', second(guest([unmanagedTap(mac(5), 't2')], 'prepare')));
     const file = path.join(world.paths.state, 'ledgers/0b0e1f52-0000-4000-8000-0000000000aa.jsonl');
     const good = readFileSync(file, 'utf8');
-    writeFileSync(file, good + ' '.repeat(17 * 1024 * 1024));
+    writeFileSync(file, good + ' '.repeat(65 * 1024 * 1024));
     expect(await world.qemu('release', prepare)).toMatchObject({ status: 0 });
     const lines = await world.recover();
     expect(lines).toContainEqual(expect.stringContaining('is larger than'));
     expect([lineOf('t1'), lineOf('t2')]).toEqual([expect.any(String), undefined]);
     writeFileSync(file, `${good}{"at":"x","intend":null}\n{"at":"x","done":[null]}\n{"at":"x","int`);
     await world.recover();
-    expect([lineOf('t1'), await world.recover()]).toEqual([undefined, []]);
+    const kept = expect.stringContaining('has lines that this version does not know: 2 are kept');
+    expect([lineOf('t1'), await world.recover()]).toEqual([undefined, [kept]]);
   });
 
   test('stay small however often the guest is suspended', async () => {
