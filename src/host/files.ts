@@ -214,7 +214,12 @@ function makePrivateDirectory(directory: string): void {
  * would do it as root. One that is not there is fine.
  */
 export function requirePrivate(directory: string): void {
-  const status = fs.lstatSync(directory, { throwIfNoEntry: false });
+  let status: fs.Stats | undefined;
+  try {
+    status = fs.lstatSync(directory, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw fileError('use the directory', directory, cause);
+  }
   if (status === undefined) return;
   const why = !status.isDirectory()
     ? 'it is not a directory'
