@@ -219,7 +219,7 @@ case $node in /*) ;; *) node=$(cd "$(dirname "$node")" && pwd)/$(basename "$node
   fail "'$node' is $("$node" --version), 20.19 or newer is needed"
 
 cd "$source_dir"
-is_built() { [ -f dist/hook.cjs ] && [ -f dist/actualnet.mjs ] && [ -f dist/locks.node ]; }
+is_built() { [ -f dist/hook.cjs ] && [ -f dist/actualnet.cjs ] && [ -f dist/locks.node ]; }
 # A checkout is built where it can be and has to be. What npm has packed is built, and has no sources.
 if [ -d src ] && { ! is_built || [ -n "$(find src scripts samples package-lock.json -newer dist/hook.cjs)" ]; }; then
   if command -v npm >/dev/null 2>&1 && { [ -d node_modules ] || ! is_built; }; then
@@ -245,9 +245,9 @@ if [ -n "$hooks_dir" ]; then
 fi
 
 # Entry points last: hooks may run meanwhile.
-for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.mjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
+for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.cjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
 for file in schemas/*; do put 644 "$libexec/$file" <"$file"; done
-launcher hooks/actualnet "$libexec/actualnet.mjs" | put 755 "$command_path"
+launcher hooks/actualnet "$libexec/actualnet.cjs" | put 755 "$command_path"
 if [ -d "$units" ]; then
   for unit in agent boot; do put 644 "$units/actualnet-$unit.service" <"systemd/actualnet-$unit.service"; done
 fi

@@ -50,7 +50,7 @@ setTimeout(() => {}, 1e9);
 );
 
 const env = { ...process.env, ACTUALNET_ROOT: root, PATH: `${at('bin')}:${process.env.PATH}` };
-const agent = spawn(process.execPath, [path.join(project, 'dist/actualnet.mjs'), 'agent'], { env, stdio: 'inherit' });
+const agent = spawn(process.execPath, [path.join(project, 'dist/actualnet.cjs'), 'agent'], { env, stdio: 'inherit' });
 const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))[1]) / 1024;
 const witness = () => JSON.parse(readFileSync(at('run/actualnet/witness.json'), 'utf8')).guests;
 const counts = () => {

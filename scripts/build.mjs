@@ -1,4 +1,4 @@
-// Bundles the two programs: dist/hook.cjs, which the launchers start, and dist/actualnet.mjs, the command line.
+// Bundles the two programs: dist/hook.cjs, which the launchers start, and dist/actualnet.cjs, the command line.
 // The configuration's validator is made from its schema first.
 // The result is put in place file by file, entry points last: hooks may be running from dist meanwhile.
 import { execFileSync } from 'node:child_process';
@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -22,7 +23,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 await import('./generate-validator.mjs');
 mkdirSync('dist', { recursive: true });
 const fresh = mkdtempSync('dist/.new-');
-const entryPoints = ['hook.cjs', 'actualnet.mjs'];
+const entryPoints = ['hook.cjs', 'actualnet.cjs'];
 /** The one native addon: its prebuilt binary lies beside the bundles and is loaded when a lock is first taken. */
 const nativeLocks = {
   name: 'native-locks',
@@ -31,6 +32,21 @@ const nativeLocks = {
       contents: "module.exports = require('./locks.node')",
     }));
     onResolve({ filter: /^[.][/]locks[.]node$/ }, ({ path }) => ({ path, external: true }));
+  },
+};
+/** yargs and tables measure text by Unicode's tables, which take longer to load than all the rest: plain text needs none. */
+const plainWidths = {
+  name: 'plain-widths',
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: /^string-width$/ }, ({ resolveDir, namespace }) =>
+      namespace === 'plain-widths'
+        ? undefined
+        : { path: 'string-width', namespace: 'plain-widths', pluginData: resolveDir },
+    );
+    onLoad({ filter: /^string-width$/, namespace: 'plain-widths' }, () => ({
+      contents: "module.exports = text => /^[ -~]*$/.test(text) ? text.length : require('string-width')(text);",
+      resolveDir: path.resolve('.'),
+    }));
   },
 };
 /** Parts that most calls never need, each a file of its own beside the hook's. */
@@ -74,27 +90,58 @@ async function bundleHook() {
     supported: { 'dynamic-import': false },
     write: false,
   });
-  const code = result.outputFiles[0].contents;
-  const name = `hook-${createHash('sha256').update(code).digest('hex').slice(0, 12)}`;
-  writeFileSync(path.join(fresh, `${name}.cjs`), code);
-  writeFileSync(path.join(fresh, 'hook.cjs'), readFileSync('src/main/launch.cjs', 'utf8').replaceAll('BUNDLE', name));
-  makeCodeCache(path.join(fresh, `${name}.cache`));
+  putWithCache('hook', result.outputFiles[0].contents, 'scripts/code-cache.cjs');
 }
 
+/** A program as PROGRAM.cjs, which starts its bundle with what V8 compiled while `warmUp` used it in a private directory. */
+function putWithCache(program, code, warmUp) {
+  const name = `${program}-${createHash('sha256').update(code).digest('hex').slice(0, 12)}`;
+  writeFileSync(path.join(fresh, `${name}.cjs`), code);
+  const launch = readFileSync('src/main/launch.cjs', 'utf8').replaceAll('BUNDLE', name);
+  writeFileSync(path.join(fresh, `${program}.cjs`), launch);
+  const root = mkdtempSync(path.join(tmpdir(), 'actualnet-build-'));
+  mkdirSync(path.join(root, 'var/log'), { recursive: true });
+  const env = { PATH: process.env.PATH, LC_ALL: 'C', ACTUALNET_ROOT: root };
+  const words = [warmUp, path.resolve(fresh, `${program}.cjs`), path.join(fresh, `${name}.cache`)];
+  try {
+    execFileSync(process.execPath, words, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+/** One bundle, of which a command evaluates what it needs: modules that are imported when called are parts of it all the same. */
 async function bundleCommandLine() {
-  await build({
+  const result = await build({
     ...commonOptions(),
-    entryPoints: { actualnet: 'src/main/cli.ts' },
-    outdir: fresh,
-    format: 'esm',
-    splitting: true,
-    outExtension: { '.js': '.mjs' },
-    chunkNames: 'chunk-[hash]',
-    banner: {
-      // Some libraries are CommonJS and call require for Node's own modules.
-      js: "import{createRequire as __actualnetRequire}from'node:module';const require=__actualnetRequire(import.meta.url);",
+    plugins: [nativeLocks, lazily, plainWidths],
+    entryPoints: ['src/main/cli.ts'],
+    format: 'cjs',
+    supported: { 'dynamic-import': false },
+    define: {
+      // Where yargs looks for its texts; it is told its language.
+      'import.meta.url': '__bundleUrl',
+      builtFrom: JSON.stringify({ version: packageVersion(), commit: headCommit() }),
     },
+    banner: { js: "const __bundleUrl=require('node:url').pathToFileURL(__filename).href;" },
+    write: false,
   });
+  putWithCache('actualnet', result.outputFiles[0].contents, 'scripts/code-cache-commands.cjs');
+}
+
+function packageVersion() {
+  return JSON.parse(readFileSync('package.json', 'utf8')).version;
+}
+
+/** What is built, with a plus for changes that are not committed; null outside a checkout. */
+function headCommit() {
+  const git = (...args) => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  try {
+    if (git('rev-parse', '--show-toplevel') !== realpathSync('.')) return null;
+    return `${git('rev-parse', '--short=12', 'HEAD')}${git('status', '--porcelain') === '' ? '' : '+'}`;
+  } catch {
+    return null;
+  }
 }
 
 function commonOptions() {
@@ -106,18 +153,6 @@ function commonOptions() {
     minify: true,
     legalComments: 'none',
   };
-}
-
-/** Plays the sample guest's life in one process, in a private directory, and keeps what V8 compiled for it. */
-function makeCodeCache(file) {
-  const root = mkdtempSync(path.join(tmpdir(), 'actualnet-build-'));
-  mkdirSync(path.join(root, 'var/log'), { recursive: true });
-  const env = { PATH: process.env.PATH, LC_ALL: 'C', ACTUALNET_ROOT: root };
-  try {
-    execFileSync(process.execPath, ['scripts/code-cache.cjs', path.resolve(fresh, 'hook.cjs'), file], { env });
-  } finally {
-    rmSync(root, { recursive: true, force: true });
-  }
 }
 
 function putInPlace() {

@@ -13,7 +13,7 @@ const hasLinks = process.env.ACTUALNET_NAMESPACE === '1';
 const root = mkdtempSync(path.join(tmpdir(), 'actualnet-demo-'));
 const env = { LC_ALL: 'C', PATH: process.env.PATH, ACTUALNET_ROOT: root };
 const run = (file, words, input) => execFileSync(file, words, { env, cwd: '/', input, encoding: 'utf8' });
-const actualnet = (...words) => run(process.execPath, [path.join(project, 'dist/actualnet.mjs'), ...words]);
+const actualnet = (...words) => run(process.execPath, [path.join(project, 'dist/actualnet.cjs'), ...words]);
 const indent = text => text.trimEnd().replace(/^/gm, '    ');
 
 endInOrder();

@@ -3,6 +3,7 @@ import { findRemarks } from '../config/remarks.ts';
 import { findInertSettings } from '../plan/inert-rules.ts';
 import { printable } from '../report/error.ts';
 import { jsonText } from '../report/visible.ts';
+import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 /**
@@ -44,3 +45,19 @@ function lines({ files, mistakes, remarks }: Record<'files' | 'mistakes' | 'rema
   const told = mistakes.length === 0 ? [fine] : mistakes;
   return [...told, ...remarks.map(remark => `remark: ${remark}`)].map(line => `${line}\n`).join('');
 }
+
+/** `actualnet check`. */
+export const command = defineCommand({
+  words: 'check',
+  builder: y =>
+    y.option('format', {
+      choices: ['text', 'json'] as const,
+      default: 'text' as const,
+      describe: 'lines for people, or JSON for programs',
+    }),
+  examples: [['check', 'tells of every mistake with file, line and key']],
+  documentation: 'docs/configuration.md',
+  async run({ format }, { configFiles, io }) {
+    return (await checkCommand({ ...configFiles(), format }, io)) ? 0 : 3;
+  },
+});

@@ -7,6 +7,7 @@ import { readDomain } from '../model/domain.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { XmlDocument } from '../xml/document.ts';
+import { defineCommand, guestName } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface ExplainOptions extends Planning, Pick<Rewriting, 'usersBeside'> {
@@ -63,3 +64,14 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
     return [`its definition '${file}' cannot be rewritten: ${errorLine(error)}`];
   }
 }
+
+/** `actualnet explain`. */
+export const command = defineCommand({
+  words: 'explain <guest>',
+  builder: y => y.positional('guest', guestName),
+  examples: [['explain web1', 'why each interface of web1 is what it is']],
+  documentation: 'docs/concepts.md',
+  async run({ guest }, { io, memory, findDefinition, planning }) {
+    await explainCommand({ guest, memory, findDefinition, ...(await planning()) }, io);
+  },
+});

@@ -3,6 +3,7 @@ import { ActualnetError } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
 import { joinCutOvers, type Migration, readCutOvers } from '../witness/cut-over.ts';
+import { defineCommand, formatOption } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface MigrationsOptions {
@@ -12,7 +13,7 @@ export interface MigrationsOptions {
   readonly memory: Memory;
 }
 
-/** `actualnet status --migrations`: when migrated guests were closed at their source and opened at their destination. */
+/** `actualnet migrations`: when migrated guests were closed at their source and opened at their destination. */
 export function migrationsCommand({ format, peer, memory }: MigrationsOptions, io: CommandIo): void {
   const here = readCutOvers(memory.readCutOvers());
   const there = peer === undefined ? [] : readPeer(io.readText(peer), peer);
@@ -24,7 +25,7 @@ function readPeer(text: string, file: string) {
   try {
     return readCutOvers((JSON.parse(text) as { cutOvers: unknown[] }).cutOvers);
   } catch (cause) {
-    throw new ActualnetError('FILE', `'${file}' is not what 'status --migrations --format json' prints`, { cause });
+    throw new ActualnetError('FILE', `'${file}' is not what 'migrations --format json' prints`, { cause });
   }
 }
 
@@ -38,3 +39,21 @@ function table(migrations: readonly Migration[]): string {
   });
   return `${formatTable(['GUEST', 'MAC', 'UNREACHABLE AT SOURCE', 'REACHABLE AT DESTINATION', 'GAP', ''], rows)}\n`;
 }
+
+/** `actualnet migrations`. */
+export const command = defineCommand({
+  words: 'migrations',
+  builder: y =>
+    y
+      .option('peer', {
+        type: 'string',
+        describe: "a file with the other host's migrations --format json, to compare with",
+      })
+      .option('format', formatOption),
+  examples: [['migrations --peer other-host.json', 'how long each guest was reachable nowhere']],
+  documentation: 'docs/run-state.md',
+  async run({ format, peer }, { io, memory }) {
+    migrationsCommand({ format, peer, memory }, io);
+    return 0;
+  },
+});

@@ -22,6 +22,7 @@ import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import { viewError } from '../transform/error-view.ts';
+import { defineCommand, formatOption } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface PlanOptions extends Planning, Pick<StartHost, 'accessRules'> {
@@ -175,3 +176,26 @@ function formatPlan({ actions, refused }: Planned): string {
   const rows = actions.map(({ what, state, why, command }) => [what, state, command ?? '-', why]);
   return `${formatTable(['WHAT', 'STATE', 'COMMAND', 'WHY'], rows)}\n`;
 }
+
+/** `actualnet plan`. */
+export const command = defineCommand({
+  words: 'plan <driver> <guest> <operation>',
+  builder: y =>
+    y
+      .positional('driver', { choices: ['qemu'] as const, demandOption: true, describe: "the hook's driver" })
+      .positional('guest', { type: 'string', demandOption: true, describe: "the guest's name, as libvirt gives it" })
+      .positional('operation', {
+        type: 'string',
+        demandOption: true,
+        describe: `one of ${plannedOperations.join(', ')}`,
+      })
+      .option('format', formatOption),
+  examples: [['plan qemu web1 prepare <web1.xml', 'what would be done before web1 starts']],
+  documentation: 'docs/acting.md',
+  async run({ operation, format }, { io, stdin, memory, planning }) {
+    const { findLibvirtNetwork } = memory;
+    const context = { ...(await planning()), findLibvirtNetwork };
+    await planCommand({ document: stdin, operation, format, ...context }, io);
+    return 0;
+  },
+});

@@ -8,6 +8,7 @@ import type { HostView, VfState } from '../plan/host-view.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
+import { defineCommand, formatOption } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface PoolOptions extends UserSources {
@@ -44,7 +45,7 @@ interface PfRow {
   readonly vfs: readonly VfRow[];
 }
 
-/** `actualnet status --pool`: the VFs of this host, how they are set, and who has them. */
+/** `actualnet pool`: the VFs of this host, how they are set, and who has them. */
 export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<void> {
   const { effects } = options;
   const first = await effects.view({});
@@ -163,3 +164,15 @@ function describeSettings(settings: Settings | null): string {
   ];
   return words.filter(word => word !== '').join(', ') || '-';
 }
+
+/** `actualnet pool`. */
+export const command = defineCommand({
+  words: 'pool',
+  builder: y => y.option('format', formatOption),
+  examples: [['pool', 'each VF with its settings and who has it']],
+  documentation: 'docs/sriov.md',
+  async run({ format }, { io, effects, deviceSources, keptByLibvirt }) {
+    await poolCommand({ format, effects: await effects(), ...(await deviceSources()), keptByLibvirt }, io);
+    return 0;
+  },
+});

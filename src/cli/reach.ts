@@ -2,6 +2,7 @@ import { actOnGuest, guestAtHand, type Planning } from '../apply/guest.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';
+import { defineCommand, domainFile } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface ReachOptions extends Planning {
@@ -22,3 +23,25 @@ export async function reachCommand(
   for (const problem of problems) io.write(`${printable(problem)}\n`);
   if (problems.length > 0) throw new ActualnetError('ACTION_FAILED', `${domain.owner} could not be made fully ${to}`);
 }
+
+function reach(to: ReachOptions['to'], examples: readonly (readonly [string, string])[]) {
+  return defineCommand({
+    words: `${to} <domain>`,
+    builder: y => y.positional('domain', domainFile),
+    examples,
+    documentation: 'docs/run-state.md',
+    async run({ domain }, { io, planning }) {
+      await reachCommand({ document: domain, to, ...(await planning()) }, io);
+    },
+  });
+}
+
+/** `actualnet reachable`. */
+export const reachable = reach('reachable', [
+  ['reachable live.xml', 'live.xml is what virsh dumpxml prints of the running guest'],
+]);
+
+/** `actualnet unreachable`. */
+export const unreachable = reach('unreachable', [
+  ['unreachable live.xml', 'takes its MACs out of the forwarding tables again'],
+]);

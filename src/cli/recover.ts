@@ -1,6 +1,7 @@
 import type { Effects } from '../apply/effects.ts';
 import { recover, type Survivors } from '../apply/recover.ts';
 import { ActualnetError, printable } from '../report/error.ts';
+import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 /** `actualnet recover`: brings what is in force in line with what runs. */
@@ -13,5 +14,27 @@ export async function recoverCommand(
   const { done, problems } = await recover(survivors, effects);
   const lines = [...done, ...problems.map(problem => `still in force: ${problem}`)];
   io.write(lines.length === 0 ? `${nothing}\n` : lines.map(line => `${printable(line)}\n`).join(''));
-  if (problems.length > 0) throw new ActualnetError('ACTION_FAILED', `${problems.length} changes are still in force`);
+  if (problems.length > 0)
+    throw new ActualnetError(
+      'ACTION_FAILED',
+      `${problems.length === 1 ? '1 change is' : `${problems.length} changes are`} still in force`,
+    );
 }
+
+/** `actualnet recover`. */
+export const command = defineCommand({
+  words: 'recover',
+  builder: y =>
+    y.option('grace', {
+      type: 'string',
+      default: '60',
+      describe: 'seconds for which a start that has begun is left alone',
+    }),
+  examples: [['recover', 'after libvirt or the host has crashed']],
+  documentation: 'docs/operations.md',
+  async run({ grace }, { io, survivors, effects }) {
+    if (!/^\d{1,6}$/.test(grace)) throw new ActualnetError('USAGE', `'${grace}' is not a number of seconds`);
+    await recoverCommand(await survivors(Number(grace) * 1000), await effects(), io);
+    return 0;
+  },
+});

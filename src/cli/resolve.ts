@@ -9,12 +9,13 @@ import { structureRefusals } from '../resolve/definition.ts';
 import { type InterfaceResolution, type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import { findTeamFaults } from '../resolve/team.ts';
 import { definitionRefusals } from '../resolve/validate.ts';
-import type { LibvirtVersion } from '../resolve/version.ts';
+import { type LibvirtVersion, parseLibvirtVersion } from '../resolve/version.ts';
 import type { ErrorView } from '../transform/error-view.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { editsToStarted } from '../transform/started.ts';
 import { applyEdits } from '../xml/edit.ts';
+import { defineCommand, domainFile } from './command.ts';
 import type { CommandIo } from './io.ts';
 import { readNetworkFiles } from './network-files.ts';
 
@@ -132,3 +133,37 @@ function table(view: GuestView, resolutions: readonly InterfaceResolution[], war
     '',
   ].join('\n');
 }
+
+/** `actualnet resolve`. */
+export const command = defineCommand({
+  words: 'resolve <domain>',
+  builder: y =>
+    y
+      .positional('domain', domainFile)
+      .option('network', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [] as string[],
+        describe: 'network XML file (repeatable); without any, the networks of this host',
+      })
+      .option('networks-dir', { type: 'string', describe: 'directory of network XML files' })
+      .option('libvirt-version', {
+        type: 'string',
+        describe: 'whose rules to apply, like 11.3.0; default: the one installed',
+      })
+      .option('format', {
+        choices: ['table', 'json', 'xml'] as const,
+        default: 'table' as const,
+        describe: 'a table for people, JSON for programs, or the document as libvirt would show it once started',
+      }),
+  examples: [['resolve samples/web1.xml --networks-dir samples/networks', 'what each interface of the sample will be']],
+  documentation: 'docs/concepts.md',
+  async run({ domain, network, networksDir, libvirtVersion: given, format }, host) {
+    const wanted = given === undefined ? undefined : parseLibvirtVersion(given);
+    const libvirtVersion = () => wanted ?? host.libvirtVersion();
+    const thisHost = { findNetwork: host.memory.findNetwork, runs: host.runs, planning: host.planning };
+    await resolveCommand({ domain, network, networksDir, format, libvirtVersion, thisHost }, host.io);
+    return 0;
+  },
+});

@@ -8,6 +8,7 @@ import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { WitnessState } from '../witness/witness.ts';
+import { defineCommand, formatOption } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 /** `actualnet status [GUEST]`: what the hooks know about the guests of this host. */
@@ -101,3 +102,45 @@ function table(guests: readonly GuestRecord[]): string {
     ...[...inForce, ...findings].map(printable),
   ].join('\n')}\n`;
 }
+
+/** `actualnet status`, and in older words what are commands of their own now. */
+export const command = defineCommand({
+  words: 'status [guest]',
+  builder: y =>
+    y
+      .positional('guest', { type: 'string', describe: 'name or uuid of one guest' })
+      .option('pool', { type: 'boolean', default: false, describe: "as 'actualnet pool'" })
+      .option('migrations', { type: 'boolean', default: false, describe: "as 'actualnet migrations'" })
+      .option('check', { type: 'boolean', default: false, describe: "as 'actualnet verify GUEST'" })
+      .option('peer', { type: 'string', implies: 'migrations', describe: "as 'actualnet migrations --peer'" })
+      .option('format', formatOption),
+  examples: [
+    ['status', 'every guest with its interfaces'],
+    ['status web1 --format json', 'all that is recorded of one'],
+  ],
+  documentation: 'docs/operations.md',
+  async run(words, host) {
+    const { guest, format, ...mode } = words;
+    if (mode.check) {
+      if (guest === undefined || mode.pool || mode.migrations)
+        throw new ActualnetError('USAGE', '--check is about one guest, and nothing else');
+      const { command: verify } = await import('./verify.ts');
+      return verify.run({ ...words, guest }, host);
+    }
+    if (mode.migrations) {
+      if (mode.pool || guest !== undefined)
+        throw new ActualnetError('USAGE', '--migrations is about all guests, and no pool');
+      const { command: migrations } = await import('./migrations.ts');
+      return migrations.run(words, host);
+    }
+    if (mode.pool) {
+      if (guest !== undefined) throw new ActualnetError('USAGE', '--pool is about all guests, so it takes no guest');
+      const { command: pool } = await import('./pool.ts');
+      return pool.run(words, host);
+    }
+    const { memory, io } = host;
+    const problem = await host.configProblem();
+    statusCommand({ guest, format, memory, problem, effects: await host.effects(), ...(await host.agent()) }, io);
+    return 0;
+  },
+});

@@ -1,5 +1,6 @@
 import type { Planning } from '../apply/guest.ts';
 import { type Rewriting, rewriteForHost } from '../apply/rewrite.ts';
+import { defineCommand, domainFile } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface TransformOptions extends Planning, Pick<Rewriting, 'usersBeside'> {
@@ -14,3 +15,14 @@ export async function transformCommand(
   const { document } = await rewriteForHost(io.readDocument(domain), planning, { usersBeside });
   io.write(document.text);
 }
+
+/** `actualnet transform`. */
+export const command = defineCommand({
+  words: 'transform <domain>',
+  builder: y => y.positional('domain', domainFile),
+  examples: [['transform web1.xml', 'prints the document as this host would have it']],
+  documentation: 'docs/configuration.md',
+  async run({ domain }, { io, planning }) {
+    await transformCommand({ domain, ...(await planning()) }, io);
+  },
+});

@@ -4,6 +4,7 @@ import { foldRecord } from '../apply/record.ts';
 import type { Survivors } from '../apply/recover.ts';
 import { parseUuid } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
+import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';
 import { recoverCommand } from './recover.ts';
 
@@ -42,3 +43,16 @@ function whoRuns({ readRecord, isNetworkActive }: Survivors, effects: Effects): 
     return `guest '${foldRecord(guest, readRecord(guest))?.name ?? guest}'`;
   });
 }
+
+/** `actualnet undo`. */
+export const command = defineCommand({
+  words: 'undo',
+  builder: y =>
+    y.option('force', { type: 'boolean', default: false, describe: 'also for guests and networks that run' }),
+  examples: [['undo', 'refused while guests run that need what is in force']],
+  documentation: 'docs/operations.md',
+  async run({ force }, { io, survivors, effects }) {
+    await undoCommand({ force, survivors: await survivors(0), effects: await effects() }, io);
+    return 0;
+  },
+});

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { sharedNameOf } from '../plan/change.ts';
 import { provideParts } from '../plan/parts.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
+import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 /**
@@ -40,3 +41,16 @@ export async function vfsCommand(
   const message = errors.map(error => error.message).join('; ');
   throw new ActualnetError(first.code, message, { hint: first.hint, cause: first });
 }
+
+/** `actualnet vfs`. */
+export const command = defineCommand({
+  words: 'vfs [pf]',
+  builder: y => y.positional('pf', { type: 'string', describe: 'only those of this PF' }),
+  examples: [['vfs enp94s0f0', 'makes the VFs that provide.vfs names for that PF']],
+  documentation: 'docs/sriov.md',
+  async run({ pf }, { io, planning }) {
+    const { config, effects } = await planning();
+    await vfsCommand({ pf, config, effects }, io);
+    return 0;
+  },
+});

@@ -1,5 +1,6 @@
 import { grantAccess } from '../host/grant-access.ts';
-import { answerHook, deliver, thisHost } from './hook.ts';
+import { answerHook, deliver } from './hook.ts';
+import { thisHost } from './this-host.ts';
 
 const [driver, guest = '', ...nodes] = process.argv.slice(2);
 // What the hook itself leaves behind.

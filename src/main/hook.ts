@@ -14,13 +14,14 @@ import { definitionWrittenMs, findLibvirtVersion, readRunningNetworks } from '..
 import { fileLog } from '../host/log-file.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
 import { once } from '../host/once.ts';
-import { type HostPaths, hostPaths } from '../host/paths.ts';
+import type { HostPaths } from '../host/paths.ts';
 import { Patience } from '../host/patience.ts';
 import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { deviceSources, ownEffects } from './effects.ts';
+import { thisHost } from './this-host.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export async function answerHook(argv: readonly string[]): Promise<Outcome> {
@@ -28,11 +29,6 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
   const invocation: Invocation = { driver: driver as HookDriver, object, operation, subOperation, extra, readStdin };
   const patience = new Patience(defaultConfig.limits.waitSeconds * 1000);
   return runHook(invocation, hookContext(thisHost(), programsFor(patience), patience));
-}
-
-/** The host's paths; `ACTUALNET_ROOT` moves all of them below a private directory. */
-export function thisHost(): HostPaths {
-  return hostPaths(process.env.ACTUALNET_ROOT || '/');
 }
 
 /** What a hook may look at and write to; one with `patience` waits as long as the configuration says, and no longer. */

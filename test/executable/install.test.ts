@@ -169,7 +169,7 @@ describe.skipIf(missingSystem)(titled('install.sh on a host that has Node and no
 
   test('without the program and with something in force nothing is removed, and it says why', () => {
     const output = play(`
-      /opt/package/install.sh >/dev/null; ${start}; rm /usr/local/libexec/actualnet/actualnet.mjs
+      /opt/package/install.sh >/dev/null; ${start}; rm /usr/local/libexec/actualnet/actualnet.cjs
       ! ${uninstall}; ls ${hooks}/qemu.d`);
     expect(output).toMatch(/install.sh: nothing was removed \(see --force\)\n50-actualnet\n$/);
   });

@@ -62,7 +62,7 @@ describe('3.8 MB of metadata', () => {
         `<domstatus state='running' reason='booted' pid='${process.pid}'>${domain(number, metadata)}</domstatus>`,
       );
     for (const [index, { text }] of attacks.entries()) put(index + 1, text);
-    const agent = spawn(process.execPath, [path.join(projectDirectory, 'dist/actualnet.mjs'), 'agent'], {
+    const agent = spawn(process.execPath, [path.join(projectDirectory, 'dist/actualnet.cjs'), 'agent'], {
       env: host.env,
       stdio: 'ignore',
     });

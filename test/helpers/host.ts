@@ -34,7 +34,7 @@ export class TestHost {
   }
 
   cli(words: readonly string[], input: string | Uint8Array = ''): HookAnswer {
-    return this.run(process.execPath, [path.join(projectDirectory, 'dist/actualnet.mjs'), ...words], input);
+    return this.run(process.execPath, [path.join(projectDirectory, 'dist/actualnet.cjs'), ...words], input);
   }
 
   status(): GuestRecord[] {

@@ -176,13 +176,13 @@ export class LibvirtHost {
 
   /** Runs the command line on this host. */
   actualnet(input: string, ...words: readonly string[]): Promise<string> {
-    return this.runWith(input, process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), ...words);
+    return this.runWith(input, process.execPath, path.join(projectDirectory, 'dist/actualnet.cjs'), ...words);
   }
 
   /** Starts the agent, as its service does; resolves when it watches. */
   async startAgent(): Promise<Launched> {
     const known = this.hookLog().length;
-    const agent = this.launch(process.execPath, path.join(projectDirectory, 'dist/actualnet.mjs'), 'agent');
+    const agent = this.launch(process.execPath, path.join(projectDirectory, 'dist/actualnet.cjs'), 'agent');
     const isWatching = () =>
       this.hookLog()
         .slice(known)
@@ -194,7 +194,7 @@ export class LibvirtHost {
 
   /** What `actualnet status` says on this host. */
   async status(guest: string): Promise<GuestRecord> {
-    const program = path.join(projectDirectory, 'dist/actualnet.mjs');
+    const program = path.join(projectDirectory, 'dist/actualnet.cjs');
     const { guests } = JSON.parse(await this.run(process.execPath, program, 'status', guest, '--format', 'json'));
     return guests[0];
   }

@@ -390,7 +390,7 @@ describe.skipIf(missingPrerequisite)(
         shell: (script, input = '') => a.runWith(input, 'sh', '-c', script),
         directory: '/run/mishap',
       };
-      const command = `'${process.execPath}' '${path.join(projectDirectory, 'dist/actualnet.mjs')}'`;
+      const command = `'${process.execPath}' '${path.join(projectDirectory, 'dist/actualnet.cjs')}'`;
       const withMishap = (words: string, how: Parameters<typeof runWithMishap>[2]) =>
         detaching(runWithMishap(host, `${command} ${words}`, how));
 

@@ -7,7 +7,7 @@ import { configure, hookLog, installHooks, removeHooks, restartDaemon } from './
 import { missingMachine, useMachine } from './use-machine.ts';
 
 const [card, otherCard] = cards;
-const cli = '/opt/actualnet/dist/actualnet.mjs';
+const cli = '/opt/actualnet/dist/actualnet.cjs';
 const mac = (last: number) => `52:54:00:c0:00:0${last}`;
 
 describe.skipIf(missingMachine)(titled('what the host has for VFs', missingMachine), () => {

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkGuestCommand } from '../../../src/cli/hotplug.ts';
+import type { CommandHost } from '../../../src/cli/host.ts';
+import { command as verify } from '../../../src/cli/verify.ts';
 import { fileMemory } from '../../../src/host/memory.ts';
 import { hotplugHost } from '../../../src/main/hotplug.ts';
 import { domainXml, guestUuid } from '../../helpers/documents.ts';
@@ -43,9 +44,9 @@ test('a name that is another guest’s uuid is a name, and one of nobody stays',
 
 test('a guest is checked by its uuid', async () => {
   write(world.paths.libvirtGuestStatus, 'g1', `<domstatus state='running'>${running}</domstatus>`);
-  const io = { write: () => undefined } as unknown as Parameters<typeof checkGuestCommand>[1];
-  const check = (guest: string) => checkGuestCommand({ guest, format: 'table', host: host() }, io);
-  await expect(check(guestUuid)).rejects.toThrow("guest 'g1': 1 things do not agree");
+  const commandHost = { io: { write: () => undefined }, hotplug: async () => host() } as unknown as CommandHost;
+  const check = (guest: string) => verify.run({ guest, format: 'table', _: [], $0: '' }, commandHost);
+  await expect(check(guestUuid)).rejects.toThrow("guest 'g1': 1 thing does not agree");
   await expect(check('nobody')).rejects.toThrow(expect.objectContaining({ code: 'GUEST_UNKNOWN', hint: undefined }));
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import yargs from 'yargs';
-import { unmark, unmarked, wordsFor } from '../../../src/main/words.ts';
+import { unmark, unmarked, wordsFor } from '../../../src/cli/words.ts';
 
 async function parse(...given: string[]) {
   let seen: Record<string, unknown> | undefined;

@@ -1,0 +1,59 @@
+import type { Effects } from '../apply/effects.ts';
+import type { StartHost } from '../apply/foresee.ts';
+import type { Planning } from '../apply/guest.ts';
+import type { Survivors } from '../apply/recover.ts';
+import type { Rewriting } from '../apply/rewrite.ts';
+import type { UserSources } from '../apply/users.ts';
+import type { ConfigFile } from '../config/config.ts';
+import type { Memory } from '../host/memory.ts';
+import type { HotplugHost } from '../hotplug/host.ts';
+import type { Uuid } from '../model/values.ts';
+import type { LibvirtVersion } from '../resolve/version.ts';
+import type { WitnessState } from '../witness/witness.ts';
+import type { XmlDocument } from '../xml/document.ts';
+import type { ExitStatus } from './command.ts';
+import type { CommandIo } from './io.ts';
+
+/** What planning for a guest of this host needs. */
+export interface HostPlanning extends Planning, Pick<Rewriting, 'usersBeside'>, Pick<StartHost, 'accessRules'> {
+  /** Whether a guest came by migration or from a saved image. */
+  readonly isIncoming: (guest: Uuid) => boolean;
+}
+
+/** This host, as commands see it; `main` builds it, and each part only when it is asked for. */
+export interface CommandHost {
+  readonly io: CommandIo;
+  /** The file name that stands for stdin. */
+  readonly stdin: string;
+  readonly memory: Memory;
+  /** The host's objects, and the ledgers. */
+  readonly effects: () => Promise<Effects>;
+  /** What planning needs; a configuration that does not count as it stands now is warned of, once. */
+  readonly planning: () => Promise<HostPlanning>;
+  readonly libvirtVersion: () => LibvirtVersion;
+  /** Whether a guest of that name runs. */
+  readonly runs: (guest: string) => boolean;
+  /** The definition that libvirt starts a guest from the next time. */
+  readonly findDefinition: (name: string) => { readonly file: string; readonly document: XmlDocument } | undefined;
+  /** What is written about guests, against what runs; starts younger than `graceMs` are left alone. */
+  readonly survivors: (graceMs: number) => Promise<Survivors>;
+  /** What is wrong with the configuration, if anything is. */
+  readonly configProblem: () => Promise<string | undefined>;
+  readonly configFiles: () => {
+    readonly files: readonly ConfigFile[];
+    /** Files beside them that look like parts of the configuration and are none. */
+    readonly unread: readonly string[];
+  };
+  /** What the agent says of itself, or why nobody can know. */
+  readonly agent: () => Promise<{ readonly witness: WitnessState | undefined; readonly unseen?: string }>;
+  /** The files of this host's hooks directory that are launchers of ours. */
+  readonly installedHooks: () => readonly string[];
+  readonly deviceSources: () => Promise<UserSources>;
+  readonly keptByLibvirt: () => readonly string[];
+  /** For attaching and detaching; planning is read anew for each step, since a command may wait long for a guest. */
+  readonly hotplug: () => Promise<HotplugHost>;
+  /** Answers a hook call where libvirt looks for the answer. */
+  readonly answerHook: (call: readonly string[]) => Promise<ExitStatus>;
+  /** Runs until the agent is ended. */
+  readonly runAgent: () => Promise<void>;
+}

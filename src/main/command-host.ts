@@ -1,0 +1,88 @@
+import type { CommandHost } from '../cli/host.ts';
+import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
+import { listOwnHooks } from '../host/hook-files.ts';
+import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt-files.ts';
+import { fileMemory } from '../host/memory.ts';
+import { hasWitness } from '../host/one-witness.ts';
+import { tryReadRunState } from '../host/run-states.ts';
+import type { Uuid } from '../model/values.ts';
+import { asActualnetError, errorLine, printable } from '../report/error.ts';
+import type { WitnessState } from '../witness/witness.ts';
+import { commandIo } from './command-io.ts';
+import { thisHost } from './this-host.ts';
+
+/** This host for the commands; `stdin` is the word that stands for it. */
+export function commandHost(stdin: string): CommandHost {
+  const paths = thisHost();
+  const memory = fileMemory(paths, Date.now);
+  const io = commandIo(stdin);
+  const warned = new Set<string>();
+
+  const warnOnce = (line: string) => {
+    if (!warned.has(line)) process.stderr.write(`warning: ${printable(line)}\n`);
+    warned.add(line);
+  };
+
+  const planning = async () => {
+    const { cameFromElsewhere, deviceUsers, hookContext } = await import('./hook.ts');
+    const { effects, libvirtVersion: version, accessRules } = hookContext(paths);
+    const config = await loadConfig(paths);
+    if (config.outdated !== undefined) warnOnce(config.outdated);
+    return {
+      config,
+      effects,
+      findNetwork: memory.findNetwork,
+      version,
+      accessRules,
+      usersBeside: (guest: Uuid | undefined) => deviceUsers(paths, memory, guest),
+      isIncoming: (guest: Uuid) => cameFromElsewhere(memory, guest),
+    };
+  };
+
+  return {
+    io,
+    stdin,
+    memory,
+    effects: async () => (await import('./effects.ts')).ownEffects(paths, Date.now),
+    planning,
+    libvirtVersion: () => findLibvirtVersion(paths),
+    runs: guest => tryReadRunState(paths, guest) !== undefined,
+    findDefinition: name => findGuestDefinition(paths, name),
+    survivors: async graceMs => (await import('./survivors.ts')).survivors(paths, memory, graceMs),
+    configProblem: () =>
+      loadConfig(paths).then(
+        config => config.outdated,
+        error => `no guest can start: ${errorLine(error)}`,
+      ),
+    configFiles: () => ({ files: readConfigFiles(paths), unread: listUnreadConfigFiles(paths) }),
+    async agent() {
+      try {
+        return { witness: (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined };
+      } catch (error) {
+        return { witness: undefined, unseen: asActualnetError(error).message };
+      }
+    },
+    installedHooks: () => listOwnHooks(paths),
+    deviceSources: async () => (await import('./effects.ts')).deviceSources(paths, memory),
+    keptByLibvirt: () => listKeptByLibvirt(paths),
+    async hotplug() {
+      const { hotplugHost } = await import('./hotplug.ts');
+      const { hookContext } = await import('./hook.ts');
+      const { log } = hookContext(paths);
+      const say = (line: string) => io.write(`${printable(line)}\n`);
+      // libvirt allocates by its own count, and it is not asked from a hook here.
+      const byLibvirt = async () => ({ ...(await planning()), findNetwork: memory.findLibvirtNetwork });
+      return hotplugHost(paths, { memory, planning: byLibvirt, log, say });
+    },
+    async answerHook(call) {
+      const { answerHook, deliver } = await import('./hook.ts');
+      const outcome = await answerHook(call);
+      deliver(outcome);
+      return outcome.status === 0 ? 0 : 1;
+    },
+    async runAgent() {
+      const { runAgent } = await import('./agent.ts');
+      await runAgent(paths);
+    },
+  };
+}
