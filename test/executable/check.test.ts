@@ -37,9 +37,9 @@ describe('check', () => {
       `${inConfig('config.yaml')}:4: bridges.br0.isolatd: unknown key 'isolatd' (did you mean 'isolated'?)`,
       `${inConfig('conf.d/10-web.yaml')}:3: interfaces[0].vlan[1]: expected a VLAN id from 1 to 4094, found 5000`,
     ];
-    expect(host.cli(['check'])).toEqual({ status: 1, stdout: `${mistakes.join('\n')}\n`, stderr: '' });
+    expect(host.cli(['check'])).toEqual({ status: 3, stdout: `${mistakes.join('\n')}\n`, stderr: '' });
     const { status, stdout } = host.cli(['check', '--format', 'json']);
-    expect({ status, found: JSON.parse(stdout).mistakes }).toEqual({ status: 1, found: mistakes });
+    expect({ status, found: JSON.parse(stdout).mistakes }).toEqual({ status: 3, found: mistakes });
   });
 
   test('tells of settings that nothing their rule fits can have, in whichever file', () => {
@@ -47,7 +47,7 @@ describe('check', () => {
     writeFileSync(inConfig('conf.d/a.yaml'), "interfaces:\n  - match: { dev: 'eno*' }\n    isolated: true\n");
     const line = `${inConfig('conf.d/a.yaml')}:3: interfaces[0].isolated: has no effect on what its rule fits: `;
     const { status, stdout } = host.cli(['check']);
-    expect({ status, stdout }).toEqual({ status: 1, stdout: expect.stringMatching(/^[^\n]+\n$/) });
+    expect({ status, stdout }).toEqual({ status: 3, stdout: expect.stringMatching(/^[^\n]+\n$/) });
     expect(stdout).toContain(line);
     expect(JSON.parse(host.cli(['check', '--format', 'json']).stdout)).toMatchObject({
       mistakes: [],

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Ajv from 'ajv/dist/2020.js';
 import { afterAll, describe, expect, test } from 'vitest';
 import resolveSchema from '../../schemas/resolve.schema.json' with { type: 'json' };
+import { type CommandName, commands } from '../../src/cli/commands.ts';
 import { projectDirectory, TestHost } from '../helpers/host.ts';
 import { domainSchema, isValid } from '../helpers/relax-ng.ts';
 
@@ -113,9 +114,61 @@ describe('status', () => {
   });
 });
 
+describe('help', () => {
+  test('of all commands names each once, and the exit statuses', () => {
+    const { status, stdout, stderr } = host.cli(['--help']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const listed = [...stdout.matchAll(/^ {2}(\S+) +\S/gm)].map(([, name]) => name);
+    expect(listed).toEqual(Object.keys(commands));
+    expect(stdout).toContain('0 fine, 1 failed, 2 wrong usage, 3 refused or differs');
+  });
+
+  test.each(Object.keys(commands) as CommandName[])('of %s describes its words and has an example', async name => {
+    const { status, stdout, stderr } = host.cli([name, '--help']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const { words, examples, documentation } = await commands[name].load();
+    expect(stdout.startsWith(`actualnet ${words}\n`)).toBe(true);
+    for (const [, word] of words.matchAll(/[<[]([\w-]+)[>\]]/g))
+      expect(stdout).toMatch(new RegExp(`^ +${word} +\\S`, 'm'));
+    expect(examples.length).toBeGreaterThan(0);
+    for (const [line] of examples) expect(stdout.replace(/\s+/g, ' ')).toContain(`actualnet ${line}`);
+    expect(existsSync(path.join(projectDirectory, documentation))).toBe(true);
+    for (const [line, option] of stdout.matchAll(/^ +(--[\w-]+) *(.*)$/gm))
+      expect(line, option).toMatch(/--[\w-]+ {2,}[a-z]/i);
+  });
+});
+
+test('the version, and what it runs on', () => {
+  const { version } = JSON.parse(readFileSync(path.join(projectDirectory, 'package.json'), 'utf8'));
+  expect(host.cli(['--version'])).toEqual({ status: 0, stdout: `actualnet ${version}\n`, stderr: '' });
+  const { stdout } = host.cli(['--version', '--verbose']);
+  expect(stdout).toMatch(/\ncommit .*\nnode {4}v\d+\..*\nlibvirt \d+\.\d+\.\d+\nkernel {2}\S+/);
+});
+
+test('without a command: this host at a glance, and what to do next', () => {
+  const { status, stdout } = host.cli([]);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(
+    /^hooks +not installed\nagent +does not run\nguests +0 recorded\nfindings +none\nconfiguration +is in order\n/,
+  );
+  expect(stdout).toMatch(/\nnext: 'actualnet install'/);
+});
+
+test('what were modes of status are commands of their own, and the old flags say the same', () => {
+  expect(host.cli(['status', '--migrations'])).toEqual(host.cli(['migrations']));
+  expect(host.cli(['status', '--pool'])).toEqual(host.cli(['pool']));
+  expect(host.cli(['status', '--check', 'nobody'])).toEqual(host.cli(['verify', 'nobody']));
+});
+
 describe('errors', () => {
   test.each([
-    { words: [], status: 2, line: /^a command is needed .*\[USAGE\]\n$/ },
+    { words: ['--format', 'json'], status: 2, line: /^a command is needed before '--format' .*\[USAGE\]\n$/ },
+    {
+      words: ['statsu'],
+      status: 2,
+      line: /^there is no command 'statsu' \(hint: did you mean 'status'\?\) \[USAGE\]\n$/,
+    },
+    { words: ['status', '--formt', 'json'], status: 2, line: /did you mean '--format'\?/ },
     { words: ['fly'], status: 2, line: /\[USAGE\]\n$/ },
     { words: ['resolve'], status: 2, line: /\[USAGE\]\n$/ },
     { words: ['resolve', 'x', '--colour'], status: 2, line: /\[USAGE\]\n$/ },

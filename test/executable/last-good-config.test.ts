@@ -48,7 +48,7 @@ describe('a configuration that has become bad', () => {
     // Told once for each guest.
     expect(call('started')).toEqual(fine);
     expect(status().guests[0].findings).toEqual([configuration]);
-    expect(host.cli(['check'])).toMatchObject({ status: 1, stdout: `${mistake()}\n` });
+    expect(host.cli(['check'])).toMatchObject({ status: 3, stdout: `${mistake()}\n` });
     const planned = host.cli(['plan', 'qemu', 'g1', 'prepare'], guest);
     expect(planned).toMatchObject({ status: 0, stderr: `warning: ${configuration}\n` });
     configure(good);

@@ -61,7 +61,7 @@ describe('a guest whose every name is hostile', () => {
     writeFileSync(path.join(directory, `${evil}.yml`), '');
     for (const words of [['check'], ['check', '--format', 'json']]) {
       const { status, stdout } = host.cli(words);
-      expect(status).toBe(1);
+      expect(status).toBe(3);
       expect(clean(stdout)).toContain('\\u202e');
     }
     const { stderr } = host.cli(['plan', 'qemu', 'g', 'prepare'], guest);

@@ -101,7 +101,7 @@ describe.skipIf(!inNamespace)('what is in force is taken back', () => {
     const { without } = start();
     const inForce = hostState();
     const refusal = expect.stringMatching(/^changes are in force for what runs: guest 'g1' \(hint: .*\) \[IN_FORCE\]/);
-    expect(actualnet('undo')).toMatchObject({ exitCode: 1, stdout: '', stderr: refusal });
+    expect(actualnet('undo')).toMatchObject({ exitCode: 3, stdout: '', stderr: refusal });
     expect(install('--uninstall')).toMatchObject({ exitCode: 1, stdout: '', stderr: refusal });
     expect(hostState()).toEqual(inForce);
     expect(existsSync(path.join(hooks, 'qemu.d/50-actualnet'))).toBe(true);
