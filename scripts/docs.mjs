@@ -2,7 +2,7 @@
 // before, and writes what they print into the page; with --check, tells where that differs and ends with 3. The blocks of
 // a page share one private root and one private network namespace. FOLDER (the page's own if none is named) is where they run; its
 // config.yaml becomes the configuration, and its setup.sh makes the links that the host has before.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -95,6 +95,9 @@ async function play(page) {
       return head + commands.map(line => `${line}\n${run(line.slice(2), folder, env)}`.trimEnd()).join('\n') + end;
     });
     process.stdout.write(answer);
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
   } finally {
     await removeRoot(root);
   }
@@ -114,8 +117,9 @@ function prepare(root, folder) {
   if (existsSync(config)) copyFileSync(config, path.join(root, 'etc/actualnet/config.yaml'));
   const env = { LC_ALL: 'C', TZ: 'UTC', PATH: `${path.join(root, 'bin')}:${process.env.PATH}`, ACTUALNET_ROOT: root };
   const setup = path.join(folder, 'setup.sh');
-  if (existsSync(setup))
-    execFileSync('sh', ['-eu', setup], { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  if (!existsSync(setup)) return env;
+  const { status, stderr } = spawnSync('sh', ['-eu', setup], { cwd: folder, env, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`setup.sh failed: ${stderr.trim()}`);
   return env;
 }
 
