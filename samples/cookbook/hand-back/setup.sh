@@ -1,0 +1,3 @@
+ip link add br0 type bridge
+ip link set br0 up
+mkdir -p $ACTUALNET_ROOT/run/libvirt/qemu

@@ -1,0 +1,1 @@
+ip link add lower0 type bridge
