@@ -131,7 +131,7 @@ describe('help', () => {
     for (const [, word] of words.matchAll(/[<[]([\w-]+)[>\]]/g))
       expect(stdout).toMatch(new RegExp(`^ +${word} +\\S`, 'm'));
     expect(examples.length).toBeGreaterThan(0);
-    for (const [line] of examples) expect(stdout.replace(/\s+/g, ' ')).toContain(`actualnet ${line}`);
+    for (const [line] of examples) expect(stdout).toContain(`actualnet ${line.split(' --')[0]}`);
     expect(existsSync(path.join(projectDirectory, documentation))).toBe(true);
     for (const [line, option] of stdout.matchAll(/^ +(--[\w-]+) *(.*)$/gm))
       expect(line, option).toMatch(/--[\w-]+ {2,}[a-z]/i);
