@@ -18,12 +18,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { makeManuals } from './manuals.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 await import('./generate-validator.mjs');
 mkdirSync('dist', { recursive: true });
 const fresh = mkdtempSync('dist/.new-');
 const entryPoints = ['hook.cjs', 'actualnet.cjs'];
+const directories = ['man', 'completions'];
 /** The one native addon: its prebuilt binary lies beside the bundles and is loaded when a lock is first taken. */
 const nativeLocks = {
   name: 'native-locks',
@@ -59,6 +61,9 @@ const lazily = {
     ),
 };
 
+/** For CommonJS made of modules that ask where they are. */
+const bundleUrl = { js: "const __bundleUrl=require('node:url').pathToFileURL(__filename).href;" };
+
 try {
   copyFileSync(
     `node_modules/fs-native-extensions/prebuilds/linux-${process.arch}/fs-native-extensions.node`,
@@ -66,6 +71,12 @@ try {
   );
   await bundleHook();
   await bundleCommandLine();
+  await makeManuals(fresh, {
+    ...commonOptions(),
+    date: headDate(),
+    define: { 'import.meta.url': '__bundleUrl' },
+    banner: bundleUrl,
+  });
   putInPlace();
 } finally {
   rmSync(fresh, { recursive: true, force: true });
@@ -123,10 +134,15 @@ async function bundleCommandLine() {
       'import.meta.url': '__bundleUrl',
       builtFrom: JSON.stringify({ version: packageVersion(), commit: headCommit() }),
     },
-    banner: { js: "const __bundleUrl=require('node:url').pathToFileURL(__filename).href;" },
+    banner: bundleUrl,
     write: false,
   });
   putWithCache('actualnet', result.outputFiles[0].contents, 'scripts/code-cache-commands.cjs');
+}
+
+/** The day of the last commit, or none outside a checkout. */
+function headDate() {
+  return headCommit() === null ? '' : execFileSync('git', ['log', '-1', '--format=%cs'], { encoding: 'utf8' }).trim();
 }
 
 function packageVersion() {
@@ -158,7 +174,11 @@ function commonOptions() {
 function putInPlace() {
   const built = readdirSync(fresh);
   const ordered = [...built.filter(name => !entryPoints.includes(name)), ...entryPoints];
-  for (const name of ordered) renameSync(path.join(fresh, name), path.join('dist', name));
+  for (const name of ordered) {
+    // A directory cannot take the place of another one that holds something; nothing runs from these.
+    if (directories.includes(name)) rmSync(path.join('dist', name), { recursive: true, force: true });
+    renameSync(path.join(fresh, name), path.join('dist', name));
+  }
   for (const name of readdirSync('dist')) {
     if (!built.includes(name) && !name.startsWith('.new-'))
       rmSync(path.join('dist', name), { recursive: true, force: true });

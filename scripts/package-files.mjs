@@ -68,7 +68,9 @@ function commentedConfig() {
 
 /** Licences of what is in the bundles, in one text. */
 export function thirdPartyLicences() {
-  const names = Object.keys(JSON.parse(read('package-lock.json')).packages).filter(name => name.startsWith('node_modules/'));
+  const names = Object.keys(JSON.parse(read('package-lock.json')).packages).filter(name =>
+    name.startsWith('node_modules/'),
+  );
   const bundled = names.filter(name => isBundled(name)).sort();
   return bundled
     .map(name => {
@@ -81,7 +83,11 @@ export function thirdPartyLicences() {
 
 const lock = JSON.parse(readFileSync(path.join(project, 'package-lock.json'), 'utf8')).packages;
 function isBundled(name) {
-  return lock[name].dev !== true && lock[name].optional !== true && statSync(path.join(project, name), { throwIfNoEntry: false }) !== undefined;
+  return (
+    lock[name].dev !== true &&
+    lock[name].optional !== true &&
+    statSync(path.join(project, name), { throwIfNoEntry: false }) !== undefined
+  );
 }
 
 /** Writes files below `root` as they will be on the host. */

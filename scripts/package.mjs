@@ -1,7 +1,16 @@
 // Makes build/: Debian packages and RPMs (dpkg-deb and rpmbuild do the work), and archives that need neither. Each with and
 // without a Node.js of its own. No network; the same sources give the same bytes.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -33,7 +42,7 @@ try {
       continue;
     }
     const name = withNode ? 'actualnet-with-node' : 'actualnet';
-    archive(name, withNode);
+    archive(withNode);
     attempt('dpkg-deb', 'dpkg', () => debianPackage(name, withNode));
     attempt('rpmbuild', 'rpm', () => rpmPackage(name, withNode));
   }
@@ -59,7 +68,7 @@ function attempt(program, from, make) {
 }
 
 /** The tree that `install.sh` installs from: what npm would pack, built, with licences, and the runtime if it is wanted. */
-function archive(name, withNode) {
+function archive(withNode) {
   const folder = `actualnet-${version}-linux-${process.arch}${withNode ? '-with-node' : ''}`;
   const root = path.join(work, folder);
   mkdirSync(root);
@@ -68,7 +77,8 @@ function archive(name, withNode) {
   writeFileSync(path.join(root, 'LICENSES.third-party'), thirdPartyLicences());
   if (withNode) {
     mkdirSync(path.join(root, 'node/bin'), { recursive: true });
-    for (const file of ['bin/node', 'LICENSE']) execFileSync('cp', [path.join(runtime, file), path.join(root, 'node', file)]);
+    for (const file of ['bin/node', 'LICENSE'])
+      execFileSync('cp', [path.join(runtime, file), path.join(root, 'node', file)]);
   }
   tar(work, folder, path.join(out, `${folder}.tar.gz`));
 }
@@ -86,7 +96,9 @@ function debianPackage(name, withNode) {
   // What only one of the two forms has in common with the other is below the name of the package here.
   const files = packageFiles({ withNode }).map(file => ({
     ...file,
-    target: file.target.replace('/usr/share/doc/actualnet/', `/usr/share/doc/${name}/`).replace(/(\/man\/.*)$/, '$1.gz'),
+    target: file.target
+      .replace('/usr/share/doc/actualnet/', `/usr/share/doc/${name}/`)
+      .replace(/(\/man\/.*)$/, '$1.gz'),
     content: file.kind === 'man' ? gzipSync(file.content, { level: 9 }) : file.content,
   }));
   const doc = `/usr/share/doc/${name}`;
@@ -107,7 +119,10 @@ function debianPackage(name, withNode) {
   );
   execFileSync('chmod', ['-R', 'u+rwX,go+rX,go-w', root]);
   const target = path.join(out, `${name}_${version}_${debArch}.deb`);
-  execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', root, target], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', root, target], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 function conffiles(files) {
@@ -134,12 +149,13 @@ function control(name, other, withNode) {
     ...(withNode ? ['Provides: actualnet'] : []),
     `Description: ${summary}${withNode ? ', with its own Node.js' : ''}`,
     ...description.map(line => ` ${line}`),
-    ...(withNode ? [' .', ' This package brings the Node.js it runs on, for hosts that have none or an', ' older one than 20.19.'] : []),
+    ...(withNode
+      ? [' .', ' This package brings the Node.js it runs on, for hosts that have none or an', ' older one than 20.19.']
+      : []),
   ].join('\n')}\n`;
 }
 
 function copyright() {
-  const licence = readFileSync('LICENSE', 'utf8').trim().split('\n');
   return `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: actualnet
 
@@ -148,7 +164,6 @@ Copyright: 2026 actualnet authors
 License: Apache-2.0
  On Debian systems, the full text of the Apache License 2.0 is in
  /usr/share/common-licenses/Apache-2.0.
-${licence.length === 0 ? '' : ''}
 Comment: What the bundles contain of others, each under its own licence:
 ${thirdPartyLicences()
   .split('\n')
@@ -204,14 +219,19 @@ function rpmPackage(name, withNode) {
 }
 
 function rpmDate(epoch) {
-  const [day, month, date, year] = new Date(epoch * 1000).toDateString().split(' ').map(word => word);
+  const [day, month, date, year] = new Date(epoch * 1000)
+    .toDateString()
+    .split(' ')
+    .map(word => word);
   return `${day} ${month} ${date} ${year}`;
 }
 
 /** Outside a checkout: when the changelog was written. */
 function lastCommitSeconds() {
   try {
-    return Number(execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+    return Number(
+      execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+    );
   } catch {
     return Math.trunc(Date.parse('2026-01-01') / 1000);
   }

@@ -3,6 +3,7 @@ import { findNearest } from '../config/nearest.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Command, ExitStatus } from './command.ts';
 import { type CommandName, commands } from './commands.ts';
+import { describeWords } from './describe.ts';
 import type { CommandHost } from './host.ts';
 import { unmark, unmarked } from './words.ts';
 
@@ -55,13 +56,12 @@ export function describeCommand(y: Argv, name: CommandName, command: AnyCommand)
 /** The option that was probably meant, or where to read. */
 function hintFor(name: CommandName, command: AnyCommand, message: string): string {
   const unknown = /^Unknown arguments?: ([\w-]+)/.exec(message)?.[1];
-  const near = unknown === undefined ? undefined : findNearest(unknown, listOptions(command));
+  const near =
+    unknown === undefined
+      ? undefined
+      : findNearest(
+          unknown,
+          describeWords(command).map(each => each.name),
+        );
   return near === undefined ? `see 'actualnet ${name} --help'` : `did you mean '--${near}'?`;
-}
-
-/** The options of a command by their names. */
-export function listOptions({ builder }: AnyCommand): string[] {
-  if (builder === undefined) return [];
-  const { key } = (builder(yargs()) as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
-  return Object.keys(key).filter(each => /^[a-z][a-z-]+$/.test(each));
 }
