@@ -24,6 +24,7 @@ const seconds = process.env.SOURCE_DATE_EPOCH ?? lastCommitSeconds();
 const env = { ...process.env, SOURCE_DATE_EPOCH: String(seconds), LC_ALL: 'C', TZ: 'UTC' };
 const debArch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
 const rpmArch = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
+const author = 'actualnet authors <actualnet@localhost>';
 const summary = "host side of a libvirt guest's network interfaces";
 const description = [
   'Installed as libvirt hooks, actualnet tells what each interface of a guest',
@@ -106,7 +107,10 @@ function debianPackage(name, withNode) {
     [
       ...files,
       { target: `${doc}/copyright`, content: copyright(), mode: 0o644 },
-      { target: `${doc}/changelog.gz`, content: gzipSync(readFileSync('CHANGELOG.md'), { level: 9 }), mode: 0o644 },
+      { target: `${doc}/changelog.gz`, content: gzipSync(debianChangelog(name), { level: 9 }), mode: 0o644 },
+      { target: `${doc}/CHANGELOG.md.gz`, content: gzipSync(readFileSync('CHANGELOG.md'), { level: 9 }), mode: 0o644 },
+      { target: `${doc}/LICENSES.third-party`, content: thirdPartyLicences(), mode: 0o644 },
+      { target: `/usr/share/lintian/overrides/${name}`, content: overrides(name, withNode), mode: 0o644 },
       { target: '/DEBIAN/conffiles', content: conffiles(files), mode: 0o644 },
       { target: '/DEBIAN/control', content: control(name, other, withNode), mode: 0o644 },
       ...['preinst', 'postinst', 'prerm', 'postrm'].map(script => ({
@@ -133,17 +137,17 @@ function conffiles(files) {
 }
 
 function control(name, other, withNode) {
-  const depends = ['iproute2', ...(withNode ? ['libc6 (>= 2.28)', 'libstdc++6'] : ['nodejs (>= 20.19)'])];
+  const depends = ['iproute2', ...(withNode ? ['libc6 (>= 2.28)', 'libstdc++6'] : ['libc6', 'nodejs (>= 20.19)'])];
   return `${[
     `Package: ${name}`,
     `Version: ${version}`,
     `Architecture: ${debArch}`,
     'Section: admin',
     'Priority: optional',
-    'Maintainer: actualnet authors <actualnet@localhost>',
+    `Maintainer: ${author}`,
     `Depends: ${depends.join(', ')}`,
     'Recommends: libvirt-daemon-system, libvirt-clients',
-    'Suggests: arping',
+    'Suggests: arping, logrotate',
     `Conflicts: ${other}`,
     `Replaces: ${other}`,
     ...(withNode ? ['Provides: actualnet'] : []),
@@ -164,12 +168,28 @@ Copyright: 2026 actualnet authors
 License: Apache-2.0
  On Debian systems, the full text of the Apache License 2.0 is in
  /usr/share/common-licenses/Apache-2.0.
-Comment: What the bundles contain of others, each under its own licence:
-${thirdPartyLicences()
-  .split('\n')
-  .map(line => (line.trim() === '' ? ' .' : ` ${line}`))
-  .join('\n')}
+Comment: What the bundles contain of others is listed, with its licences, in
+ LICENSES.third-party beside this file.
 `;
+}
+
+function debianChangelog(name) {
+  const date = new Date(seconds * 1000).toUTCString().replace('GMT', '+0000');
+  return `${name} (${version}) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- ${author}  ${date}\n`;
+}
+
+/** What lintian is told to pass over, each with the reason. */
+function overrides(name, withNode) {
+  return [
+    '# Built by the library that it is part of, and left as it was built.',
+    `${name}: unstripped-binary-or-object [usr/lib/actualnet/locks.node]`,
+    ...(withNode ? [`${name}: unstripped-binary-or-object [usr/lib/actualnet/node]`] : []),
+    ...(withNode ? ["# Node.js's own.", `${name}: embedded-library *`] : []),
+    '# There is no address to write to.',
+    `${name}: bogus-mail-host Maintainer *`,
+  ]
+    .join('\n')
+    .concat('\n');
 }
 
 function rpmPackage(name, withNode) {
@@ -179,7 +199,11 @@ function rpmPackage(name, withNode) {
     target
       .replace('/usr/share/doc/actualnet/', `/usr/share/doc/${name}/`)
       .replace('/usr/share/zsh/vendor-completions/', '/usr/share/zsh/site-functions/');
-  const files = packageFiles({ withNode }).map(file => ({ ...file, target: moved(file.target) }));
+  const files = packageFiles({ withNode }).map(file => ({
+    ...file,
+    target: moved(file.target).replace(/(\/man\/.*)$/, '$1.gz'),
+    content: file.kind === 'man' ? gzipSync(file.content, { level: 9 }) : file.content,
+  }));
   const licences = [
     { target: `/usr/share/licenses/${name}/LICENSE`, content: readFileSync('LICENSE'), mode: 0o644, kind: 'license' },
     { target: `/usr/share/licenses/${name}/third-party`, content: thirdPartyLicences(), mode: 0o644, kind: 'license' },
@@ -188,7 +212,7 @@ function rpmPackage(name, withNode) {
   const flags = { config: '%config(noreplace) ', doc: '%doc ', license: '%license ' };
   const listed = [...files, ...licences].map(
     ({ target, mode, kind }) =>
-      `%attr(${(mode & 0o777).toString(8).padStart(4, '0')},root,root) ${flags[kind] ?? ''}${target}${kind === 'man' ? '*' : ''}`,
+      `%attr(${(mode & 0o777).toString(8).padStart(4, '0')},root,root) ${flags[kind] ?? ''}${target}`,
   );
   const directories = ['/etc/actualnet', '/usr/lib/actualnet', `/usr/share/doc/${name}`].map(each => `%dir ${each}`);
   const spec = readFileSync('packaging/actualnet.spec', 'utf8')
@@ -196,7 +220,7 @@ function rpmPackage(name, withNode) {
     .replaceAll('@OTHER@', withNode ? 'actualnet' : 'actualnet-with-node')
     .replaceAll('@VERSION@', version)
     .replaceAll('@SUMMARY@', `${summary}${withNode ? ', with its own Node.js' : ''}`.replace(/^h/, 'H'))
-    .replaceAll('@REQUIRES@', withNode ? 'Requires: iproute' : 'Requires: iproute\nRequires: nodejs >= 1:20.19')
+    .replaceAll('@REQUIRES@', withNode ? '' : 'Requires: nodejs >= 1:20.19')
     .replaceAll('@DESCRIPTION@', description.join('\n'))
     .replaceAll('@DATE@', rpmDate(seconds))
     .replaceAll('@FILES@', [...directories, ...listed].join('\n'));
