@@ -1,5 +1,6 @@
-// Makes build/: Debian packages and RPMs (dpkg-deb and rpmbuild do the work), and archives that need neither. Each with and
-// without a Node.js of its own. No network; the same sources give the same bytes.
+// Usage: node package.mjs [--out DIR] [--version V] [--forms deb,rpm,tar] [--node with|without] [--quick]. Makes Debian packages and RPMs
+// (dpkg-deb and rpmbuild do the work), and archives that need neither; each with and without a Node.js of its own. No network;
+// the same sources give the same bytes.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -13,13 +14,19 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { manifest, packageFiles, project, runtime, stage, thirdPartyLicences } from './package-files.mjs';
 
 process.chdir(project);
 process.umask(0o022);
-const out = path.resolve('build');
-const { version } = manifest;
+const string = { type: 'string' };
+const { values } = parseArgs({
+  options: { out: string, version: string, forms: string, node: string, quick: { type: 'boolean' } },
+});
+const out = path.resolve(values.out ?? 'build');
+const version = values.version ?? manifest.version;
+const forms = (values.forms ?? 'deb,rpm,tar').split(',');
 const seconds = process.env.SOURCE_DATE_EPOCH ?? lastCommitSeconds();
 const env = { ...process.env, SOURCE_DATE_EPOCH: String(seconds), LC_ALL: 'C', TZ: 'UTC' };
 const debArch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
@@ -36,18 +43,18 @@ const work = mkdtempSync(path.join(tmpdir(), 'actualnet-package-'));
 let failed = false;
 try {
   rmSync(out, { recursive: true, force: true });
-  mkdirSync(out);
-  for (const withNode of [false, true]) {
+  mkdirSync(out, { recursive: true });
+  for (const withNode of values.node === undefined ? [false, true] : [values.node === 'with']) {
     if (withNode && !existsSync(runtime)) {
       complain(`there is no Node.js runtime for ${process.arch} in node_modules: run 'npm ci' without --omit=optional`);
       continue;
     }
     const name = withNode ? 'actualnet-with-node' : 'actualnet';
-    archive(withNode);
-    attempt('dpkg-deb', 'dpkg', () => debianPackage(name, withNode));
-    attempt('rpmbuild', 'rpm', () => rpmPackage(name, withNode));
+    if (forms.includes('tar')) archive(withNode);
+    if (forms.includes('deb')) attempt('dpkg-deb', 'dpkg', () => debianPackage(name, withNode));
+    if (forms.includes('rpm')) attempt('rpmbuild', 'rpm', () => rpmPackage(name, withNode));
   }
-  for (const file of readdirSync(out)) console.log(`build/${file}`);
+  for (const file of readdirSync(out)) console.log(path.relative('.', path.join(out, file)));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
@@ -88,7 +95,7 @@ function archive(withNode) {
 function tar(directory, name, target) {
   const words = ['--sort=name', `--mtime=@${seconds}`, '--owner=0', '--group=0', '--numeric-owner', '--format=gnu'];
   const bytes = execFileSync('tar', ['-C', directory, ...words, '-cf', '-', name], { maxBuffer: 2 ** 30, env });
-  writeFileSync(target, gzipSync(bytes, { level: 9 }));
+  writeFileSync(target, gzipSync(bytes, { level: values.quick ? 1 : 9 }));
 }
 
 function debianPackage(name, withNode) {
@@ -123,7 +130,7 @@ function debianPackage(name, withNode) {
   );
   execFileSync('chmod', ['-R', 'u+rwX,go+rX,go-w', root]);
   const target = path.join(out, `${name}_${version}_${debArch}.deb`);
-  execFileSync('dpkg-deb', ['--root-owner-group', '-Zxz', '--build', root, target], {
+  execFileSync('dpkg-deb', ['--root-owner-group', `-Z${values.quick ? 'none' : 'xz'}`, '--build', root, target], {
     env,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
@@ -214,7 +221,12 @@ function rpmPackage(name, withNode) {
     ({ target, mode, kind }) =>
       `%attr(${(mode & 0o777).toString(8).padStart(4, '0')},root,root) ${flags[kind] ?? ''}${target}`,
   );
-  const directories = ['/etc/actualnet', '/usr/lib/actualnet', `/usr/share/doc/${name}`].map(each => `%dir ${each}`);
+  const own = /^\/(etc\/actualnet|usr\/lib\/actualnet|usr\/share\/(doc|licenses)\/actualnet[a-z-]*)(\/|$)/;
+  const above = target =>
+    own.test(path.dirname(target)) ? [path.dirname(target), ...above(path.dirname(target))] : [];
+  const directories = [...new Set([...files, ...licences].flatMap(({ target }) => above(target)))].map(
+    each => `%dir ${each}`,
+  );
   const spec = readFileSync('packaging/actualnet.spec', 'utf8')
     .replaceAll('@NAME@', name)
     .replaceAll('@OTHER@', withNode ? 'actualnet' : 'actualnet-with-node')
@@ -237,6 +249,8 @@ function rpmPackage(name, withNode) {
     clamp_mtime_to_source_date_epoch: 1,
     build_mtime_policy: 'clamp_to_source_date_epoch',
     staged: root,
+    // Tests do not wait for what is small.
+    _binary_payload: values.quick ? 'w1.gzdio' : 'w9.zstdio',
   }).flatMap(define);
   const words = ['-bb', '--target', `${rpmArch}-linux`, ...settings, specFile];
   execFileSync('rpmbuild', words, { env: { ...env, HOME: top }, stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,11 +1,11 @@
-# Usage: sh system.sh STATE PROJECT PROGRAM [WORD...], as root in namespaces of its own. Runs PROGRAM on a copy of this machine's
-# root file system: what it writes is in STATE, and there again the next time. PROJECT, to be read, and STATE/out (as /out) are the real ones.
+# Usage: sh system.sh STATE BASE PROJECT PROGRAM [WORD...], as root in namespaces of its own. Runs PROGRAM on a copy of the root
+# file system BASE: what it writes is in STATE, and there again the next time. PROJECT, to be read, and STATE/out (as /out) are the real ones.
 set -e
-state=$1 project=$2
-shift 2
+state=$1 base=$2 project=$3
+shift 3
 root=$state/root
 mkdir -p "$state/upper" "$state/work" "$state/out" "$root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$state/upper,workdir=$state/work" "$root"
+mount -t overlay overlay -o "lowerdir=$base,upperdir=$state/upper,workdir=$state/work" "$root"
 cd "$root"
 mkdir -p proc sys run tmp out ".$project"
 # The kernel is this machine's: its settings and devices are only to be read, but for those of the network namespace.

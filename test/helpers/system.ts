@@ -15,13 +15,13 @@ export interface SystemAnswer {
 }
 
 /**
- * A system of its own, made of this machine's root file system: what is written there is kept in a private directory. It can
+ * A system of its own, made of this machine's root file system or of another one: what is written there is kept in a private directory. It can
  * be booted with systemd as its first process, as often as is wanted; nothing of it reaches this machine.
  */
 export class System {
   readonly state = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'actualnet-system-'));
 
-  constructor() {
+  constructor(private readonly base = '/') {
     mkdirSync(path.join(this.state, 'out'));
     // Only what tests enable is started; a script of theirs runs when everything else is up, and ends the system.
     this.run(`
@@ -74,7 +74,7 @@ export class System {
     const script = path.join(import.meta.dirname, 'system.sh');
     const { exitCode, stdout } = execaSync(
       'unshare',
-      [...namespaces, 'sh', script, this.state, projectDirectory, ...words],
+      [...namespaces, 'sh', script, this.state, this.base, projectDirectory, ...words],
       {
         reject: false,
         stderr: 'ignore',
