@@ -194,7 +194,7 @@ interface Acted {
  * One process for each tool, in the order in which the plan first needs them: a port is plugged in before it gets VLANs,
  * and gets its entry before it stops learning.
  */
-async function act(steps: readonly OwnStep[], { effects, keepGoing }: Applying): Promise<Acted> {
+async function act(steps: readonly OwnStep[], { effects, keepGoing, owner, user }: Applying): Promise<Acted> {
   const failed = new Map<Step, string>();
   const ran = new Set<Step>();
   for (const tool of new Set(steps.map(({ command }) => command.tool))) {
@@ -208,10 +208,11 @@ async function act(steps: readonly OwnStep[], { effects, keepGoing }: Applying):
       );
     });
     const lines = own.map(({ command }) => command.line);
+    const notes = own.map(({ change }) => ({ owner, user, what: describeDoing(change), why: change.why }));
     // One that may fail must not keep those behind it from being run.
     const goesOn = keepGoing || own.some(({ change }) => change.optional);
     const failures = new Map(
-      (await effects.run(tool, lines, { keepGoing: goesOn })).map(({ place, message }) => [place, message]),
+      (await effects.run(tool, lines, { keepGoing: goesOn, notes })).map(({ place, message }) => [place, message]),
     );
     const end = goesOn || failures.size === 0 ? own.length : Math.min(...failures.keys());
     own.forEach((step, place) => {

@@ -5,6 +5,8 @@ import type { HostView, Needs } from '../plan/host-view.ts';
 
 /** A file of JSON lines. */
 export interface LedgerFile {
+  /** Whose it is, if it is one guest's. */
+  readonly user?: string;
   /** Throws when there is a file that cannot be read: what it says must not be forgotten. */
   readonly read: () => readonly unknown[];
   /** The lines are on disk before this returns; throws otherwise. */
@@ -24,7 +26,11 @@ export interface Effects {
   readonly run: (
     tool: Command['tool'],
     lines: readonly string[],
-    options: { readonly keepGoing: boolean },
+    options: {
+      readonly keepGoing: boolean;
+      /** What each line is for, by its place; for whoever keeps a history. */
+      readonly notes?: readonly ChangeNote[];
+    },
   ) => Promise<readonly CommandFailure[]>;
   /** Waits, within a bound, until nobody else holds any of the names; the answer lets go. */
   readonly lock: (names: readonly string[]) => Promise<() => void>;
@@ -41,6 +47,17 @@ export interface Effects {
   readonly qemuAccess: (guest: string) => Promise<QemuAccess | undefined>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+}
+
+/** What a command is for. */
+export interface ChangeNote {
+  /** `guest 'web1'`, where that is known. */
+  readonly owner?: string;
+  /** A guest's uuid, or `network:NAME`. */
+  readonly user?: string;
+  /** In words, such as `bring br0 up`. */
+  readonly what: string;
+  readonly why: string;
 }
 
 export interface CommandFailure {

@@ -242,7 +242,8 @@ export async function closeAtOnce(guest: Uuid, effects: Effects): Promise<boolea
     reach && subject.kind === 'fdb' ? commandFor({ subject, to: null }).line : [],
   );
   if (lines.length === 0) return false;
-  await effects.run('bridge', lines, { keepGoing: true });
+  const note = { user: guest, what: 'remove its forwarding entries', why: 'its CPUs stand still' };
+  await effects.run('bridge', lines, { keepGoing: true, notes: lines.map(() => note) });
   return true;
 }
 

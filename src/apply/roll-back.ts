@@ -1,4 +1,4 @@
-import { type Change, describeChange, keyOf, type Value } from '../plan/change.ts';
+import { type Change, describeChange, describeDoing, keyOf, type Value } from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
@@ -58,11 +58,18 @@ async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: E
   for (const tool of tools) {
     const own = [...again].reverse().flatMap(step => {
       const change = { subject: step.change.subject, to: step.before.value };
-      return ran.has(step) && step.command?.tool === tool ? { change, line: commandFor(change).line } : [];
+      return ran.has(step) && step.command?.tool === tool
+        ? { change, line: commandFor(change).line, user: step.file.user }
+        : [];
     });
     if (own.length === 0) continue;
     const lines = own.map(({ line }) => line);
-    for (const { place, message } of await runAll(tool, lines, effects))
+    const notes = own.map(({ change, user }) => ({
+      ...(user !== undefined && { user }),
+      what: describeDoing(change),
+      why: 'as it was before this call',
+    }));
+    for (const { place, message } of await runAll(tool, lines, effects, notes))
       problems.push(`${describeChange(own[place]!.change)}: ${message}`);
   }
   for (const { file, known, change } of again) {

@@ -1,12 +1,12 @@
 import type { Uuid } from '../model/values.ts';
 import { isZeroMacRefused } from '../model/vf-values.ts';
-import { type Change, describeChange, isVfSubject } from '../plan/change.ts';
+import { type Change, describeChange, describeDoing, isVfSubject } from '../plan/change.ts';
 import { type Command, commandFor, tools } from '../plan/command.ts';
 import type { HostView } from '../plan/host-view.ts';
 import { idleMac } from '../plan/idle-mac.ts';
 import { asActualnetError } from '../report/error.ts';
 import { needsOf, timeOf } from './apply.ts';
-import type { CommandFailure, Effects, LedgerFile } from './effects.ts';
+import type { ChangeNote, CommandFailure, Effects, LedgerFile } from './effects.ts';
 import { compactLines, countUnknown, foldLedger, type LedgerEntry } from './ledger.ts';
 import { entriesOf, tryEntriesOf } from './ledgers.ts';
 import { decideUndo } from './verdict.ts';
@@ -181,7 +181,15 @@ async function undoSeen(undoings: readonly Undoing[], host: HostView, effects: E
     const own = commands.filter(({ command }) => command.tool === tool);
     if (own.length === 0) continue;
     const lines = own.map(({ command }) => command.line);
-    const failures = new Map((await runAll(tool, lines, effects)).map(({ place, message }) => [place, message]));
+    const notes = own.map(({ undoing: { entry, file }, change }) => {
+      const user = file.user ?? entry.users[0];
+      return {
+        ...(user !== undefined && { user }),
+        what: describeDoing(change),
+        why: 'no longer needed: as it was before',
+      };
+    });
+    const failures = new Map((await runAll(tool, lines, effects, notes)).map(({ place, message }) => [place, message]));
     own.forEach(({ undoing, change }, place) => {
       const message = failures.get(place);
       if (message === undefined) closed.push(undoing);
@@ -202,8 +210,9 @@ export function runAll(
   tool: Command['tool'],
   lines: readonly string[],
   effects: Effects,
+  notes: readonly ChangeNote[] = [],
 ): Promise<readonly CommandFailure[]> {
-  return effects.run(tool, lines, { keepGoing: true }).catch(error => {
+  return effects.run(tool, lines, { keepGoing: true, notes }).catch(error => {
     const { message } = asActualnetError(error);
     return lines.map((_, place) => ({ place, message }));
   });

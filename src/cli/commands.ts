@@ -38,6 +38,11 @@ export const commands = {
     summary: 'when migrated guests were closed here, or opened',
     load: () => import('./migrations.ts').then(({ command }) => command),
   },
+  log: {
+    group: 'look',
+    summary: 'what was asked and what was done on this host, also for guests that have gone',
+    load: () => import('./log.ts').then(({ command }) => command),
+  },
   resolve: {
     group: 'compute',
     summary: 'what each interface of a guest will be, under which alias, and why',

@@ -5,6 +5,7 @@ import type { Survivors } from '../apply/recover.ts';
 import type { Rewriting } from '../apply/rewrite.ts';
 import type { UserSources } from '../apply/users.ts';
 import type { ConfigFile } from '../config/config.ts';
+import type { History } from '../host/history.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import type { Uuid } from '../model/values.ts';
@@ -48,6 +49,10 @@ export interface CommandHost {
   readonly agent: () => Promise<{ readonly witness: WitnessState | undefined; readonly unseen?: string }>;
   /** The files of this host's hooks directory that are launchers of ours. */
   readonly installedHooks: () => readonly string[];
+  /** What has happened on this host. */
+  readonly history: () => History;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   readonly deviceSources: () => Promise<UserSources>;
   readonly keptByLibvirt: () => readonly string[];
   /** For attaching and detaching; planning is read anew for each step, since a command may wait long for a guest. */

@@ -82,7 +82,7 @@ export function hostEffects(
       return runAgain(run, lines, options);
     },
     lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf), patience),
-    guestLedger: guest => ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)),
+    guestLedger: guest => ({ ...ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)), user: guest }),
     guestsWithLedger: () =>
       listDirectory(path.join(paths.state, 'ledgers')).flatMap(entry => parseUuid(entry.split('.')[0]!) ?? []),
     sharedLedger(dev) {

@@ -12,6 +12,8 @@ export interface HostPaths {
   readonly lasting: string;
   /** Ours: the log file. */
   readonly log: string;
+  /** Ours: what has happened, as JSON lines; older pieces are beside it. */
+  readonly history: string;
   /** libvirt's: the executables that it calls. Ours are among them. */
   readonly hooks: string;
   /** libvirt's: run-time network status and ports. Read only. */
@@ -44,6 +46,7 @@ export function hostPaths(root: string): HostPaths {
     state: path.join(root, 'run/actualnet'),
     lasting: path.join(root, 'var/lib/actualnet'),
     log: path.join(root, 'var/log/actualnet.log'),
+    history: path.join(root, 'var/log/actualnet-history.jsonl'),
     hooks: path.join(root, 'etc/libvirt/hooks'),
     libvirtNetworkStatus: path.join(root, 'run/libvirt/network'),
     libvirtNetworkConfig: path.join(root, 'etc/libvirt/qemu/networks'),

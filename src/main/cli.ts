@@ -11,7 +11,7 @@ const stdin = '/dev/stdin';
 /** Runs the command that the words name. */
 async function main(words: readonly string[]): Promise<ExitStatus> {
   const [name, ...others] = words;
-  const host = async () => (await import('./command-host.ts')).commandHost(stdin);
+  const host = async () => (await import('./command-host.ts')).commandHost(stdin, name ?? '');
   if (name === undefined) {
     const { glance } = await import('../cli/glance.ts');
     return glance(await host());

@@ -1,5 +1,6 @@
 import type { CommandHost } from '../cli/host.ts';
 import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
+import { fileHistory } from '../host/history.ts';
 import { listOwnHooks } from '../host/hook-files.ts';
 import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt-files.ts';
 import { fileMemory } from '../host/memory.ts';
@@ -12,10 +13,11 @@ import { commandIo } from './command-io.ts';
 import { thisHost } from './this-host.ts';
 
 /** This host for the commands; `stdin` is the word that stands for it. */
-export function commandHost(stdin: string): CommandHost {
+export function commandHost(stdin: string, name: string): CommandHost {
   const paths = thisHost();
   const memory = fileMemory(paths, Date.now);
   const io = commandIo(stdin);
+  const actor = { by: 'command', operation: name } as const;
   const warned = new Set<string>();
 
   const warnOnce = (line: string) => {
@@ -25,7 +27,7 @@ export function commandHost(stdin: string): CommandHost {
 
   const planning = async () => {
     const { cameFromElsewhere, deviceUsers, hookContext } = await import('./hook.ts');
-    const { effects, libvirtVersion: version, accessRules } = hookContext(paths);
+    const { effects, libvirtVersion: version, accessRules } = hookContext(paths, actor);
     const config = await loadConfig(paths);
     if (config.outdated !== undefined) warnOnce(config.outdated);
     return {
@@ -43,7 +45,13 @@ export function commandHost(stdin: string): CommandHost {
     io,
     stdin,
     memory,
-    effects: async () => (await import('./effects.ts')).ownEffects(paths, Date.now),
+    async effects() {
+      const { ownEffects } = await import('./effects.ts');
+      const { withHistory } = await import('./history.ts');
+      return withHistory(ownEffects(paths, Date.now), fileHistory(paths, Date.now), actor);
+    },
+    history: () => fileHistory(paths, Date.now),
+    now: Date.now,
     planning,
     libvirtVersion: () => findLibvirtVersion(paths),
     runs: guest => tryReadRunState(paths, guest) !== undefined,
@@ -68,7 +76,7 @@ export function commandHost(stdin: string): CommandHost {
     async hotplug() {
       const { hotplugHost } = await import('./hotplug.ts');
       const { hookContext } = await import('./hook.ts');
-      const { log } = hookContext(paths);
+      const { log } = hookContext(paths, actor);
       const say = (line: string) => io.write(`${printable(line)}\n`);
       // libvirt allocates by its own count, and it is not asked from a hook here.
       const byLibvirt = async () => ({ ...(await planning()), findNetwork: memory.findLibvirtNetwork });

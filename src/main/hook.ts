@@ -7,6 +7,7 @@ import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms, type Programs, programsFor } from '../host/effects.ts';
 import { leaveGrantBehind } from '../host/grant-access.ts';
+import { fileHistory } from '../host/history.ts';
 import { beginHotplug } from '../host/hotplugs.ts';
 import { leaveWitnessBehind } from '../host/leave-witness.ts';
 import { readAccessRules } from '../host/libvirt-access.ts';
@@ -21,18 +22,53 @@ import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { deviceSources, ownEffects } from './effects.ts';
+import { type Actor, listening, withHistory } from './history.ts';
 import { thisHost } from './this-host.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
 export async function answerHook(argv: readonly string[]): Promise<Outcome> {
   const [driver, object = '-', operation = '-', subOperation = '-', extra = '-'] = argv;
+  const paths = thisHost();
+  const fromMs = performance.now();
   const invocation: Invocation = { driver: driver as HookDriver, object, operation, subOperation, extra, readStdin };
   const patience = new Patience(defaultConfig.limits.waitSeconds * 1000);
-  return runHook(invocation, hookContext(thisHost(), programsFor(patience), patience));
+  const context = hookContext(paths, { by: 'hook', operation }, programsFor(patience), patience);
+  const { log, said } = listening(context.log);
+  let guest: string | undefined;
+  const memory: Memory = {
+    ...context.memory,
+    appendRecord(uuid, line) {
+      if (driver === 'qemu') guest = uuid;
+      context.memory.appendRecord(uuid, line);
+    },
+  };
+  const outcome = await runHook(invocation, { ...context, log, memory });
+  const refused = /\[([A-Z_]+)\]\n$/.exec(outcome.stderr)?.[1];
+  fileHistory(paths, Date.now).append([
+    {
+      at: new Date().toISOString(),
+      kind: 'call',
+      by: 'hook',
+      operation,
+      driver: driver ?? '',
+      object,
+      ...(guest !== undefined && { guest }),
+      status: outcome.status,
+      durationMs: Math.round(performance.now() - fromMs),
+      ...(refused !== undefined && { refused }),
+      ...(said.length > 0 && { said }),
+    },
+  ]);
+  return outcome;
 }
 
 /** What a hook may look at and write to; one with `patience` waits as long as the configuration says, and no longer. */
-export function hookContext(paths: HostPaths, programs: Programs = ownPrograms, patience?: Patience): HookContext {
+export function hookContext(
+  paths: HostPaths,
+  actor: Actor,
+  programs: Programs = ownPrograms,
+  patience?: Patience,
+): HookContext {
   const memory = fileMemory(paths, Date.now);
   return {
     memory,
@@ -44,7 +80,7 @@ export function hookContext(paths: HostPaths, programs: Programs = ownPrograms, 
       if (patience !== undefined) patience.limitMs = config.limits.waitSeconds * 1000;
       return config;
     },
-    effects: ownEffects(paths, Date.now, programs, patience),
+    effects: withHistory(ownEffects(paths, Date.now, programs, patience), fileHistory(paths, Date.now), actor),
     accessRules: () => readAccessRules(paths),
     async letQemuOpen(guest, nodes) {
       const program = ownProgram();

@@ -63,7 +63,11 @@ export async function runWitness(
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
   const spares = keepSpares();
-  const { log, effects, libvirtVersion: version } = hookContext(paths, { ...ownPrograms, ...batchesIn(spares.start) });
+  const {
+    log,
+    effects,
+    libvirtVersion: version,
+  } = hookContext(paths, { by: 'agent', operation: role }, { ...ownPrograms, ...batchesIn(spares.start) });
   const memory = fileMemory(paths, Date.now);
   const uuids = new Map<string, Uuid>();
   let config: Config | undefined;

@@ -38,7 +38,7 @@ export class World {
   }
 
   context(effects = this.effects()): HookContext {
-    return { ...hookContext(this.paths), now: () => this.nowMs, effects };
+    return { ...hookContext(this.paths, { by: 'command', operation: 'test' }), now: () => this.nowMs, effects };
   }
 
   qemu(operation: string, xml: string, context = this.context()): Promise<Outcome> {
