@@ -17,12 +17,14 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   transform: ['resolve', 'config', 'model', 'xml', 'report'],
   plan: ['transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
   apply: ['plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
-  host: ['config', 'resolve', 'model', 'xml', 'report', 'type apply', 'type plan'],
+  host: ['type doctor', 'config', 'resolve', 'model', 'xml', 'report', 'type apply', 'type plan'],
   witness: ['apply', 'plan', 'transform', 'model', 'report', 'type host', 'type config'],
+  doctor: ['report', 'type config'],
   hotplug: ['witness', 'apply', 'plan', 'transform', 'resolve', 'model', 'xml', 'report'],
   hook: ['apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
   cli: [
     'type hook',
+    'doctor',
     'hotplug',
     'witness',
     'apply',
@@ -37,6 +39,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   main: [
     'cli',
+    'type doctor',
     'hook',
     'hotplug',
     'witness',

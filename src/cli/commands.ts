@@ -38,6 +38,11 @@ export const commands = {
     summary: 'when migrated guests were closed here, or opened',
     load: () => import('./migrations.ts').then(({ command }) => command),
   },
+  doctor: {
+    group: 'look',
+    summary: 'what is wrong on this host, why it matters, and the command that mends it',
+    load: () => import('./doctor.ts').then(({ command }) => command),
+  },
   log: {
     group: 'look',
     summary: 'what was asked and what was done on this host, also for guests that have gone',

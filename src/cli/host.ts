@@ -5,6 +5,7 @@ import type { Survivors } from '../apply/recover.ts';
 import type { Rewriting } from '../apply/rewrite.ts';
 import type { UserSources } from '../apply/users.ts';
 import type { ConfigFile } from '../config/config.ts';
+import type { HostFacts } from '../doctor/facts.ts';
 import type { History } from '../host/history.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
@@ -49,6 +50,8 @@ export interface CommandHost {
   readonly agent: () => Promise<{ readonly witness: WitnessState | undefined; readonly unseen?: string }>;
   /** The files of this host's hooks directory that are launchers of ours. */
   readonly installedHooks: () => readonly string[];
+  /** All that is asked of this host about its health. */
+  readonly doctorFacts: () => Promise<HostFacts>;
   /** What has happened on this host. */
   readonly history: () => History;
   /** Milliseconds since 1970. */

@@ -50,6 +50,7 @@ export function commandHost(stdin: string, name: string): CommandHost {
       const { withHistory } = await import('./history.ts');
       return withHistory(ownEffects(paths, Date.now), fileHistory(paths, Date.now), actor);
     },
+    doctorFacts: async () => (await import('./doctor.ts')).readFacts(paths, memory),
     history: () => fileHistory(paths, Date.now),
     now: Date.now,
     planning,

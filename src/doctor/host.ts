@@ -1,0 +1,152 @@
+import type { HostFacts } from './facts.ts';
+import type { Finding } from './finding.ts';
+
+/** What each program is for, where it is missing; those for what is not configured are not missed. */
+const tools: Readonly<Record<string, (facts: HostFacts) => string | undefined>> = {
+  ip: () => 'links cannot be seen to nor set',
+  bridge: () => 'forwarding tables and VLANs of ports cannot be read nor set',
+  virsh: () => 'the agent hears of no run states, and nothing can be attached',
+  arping: ({ config }) =>
+    config?.interfaces.some(({ settings }) => settings.announce !== undefined)
+      ? 'addresses are not announced after a migration'
+      : undefined,
+  udevadm: ({ config }) =>
+    Object.keys(config?.provide.vfs ?? {}).length > 0
+      ? 'a card that is still on its way is not waited for at boot'
+      : undefined,
+};
+/** Debian's packages. */
+const packages: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  bridge: 'iproute2',
+  virsh: 'libvirt-clients',
+  arping: 'arping',
+  udevadm: 'udev',
+};
+
+/** Programs, the kernel, and cards: whether what is configured can be done here. */
+export function examineHost(facts: HostFacts): Finding[] {
+  return [...examineTools(facts), ...examineKernel(facts), ...examineCards(facts), ...examineSecurity(facts)];
+}
+
+function examineTools(facts: HostFacts): Finding[] {
+  const missing = facts.missingTools.flatMap((tool): Finding[] => {
+    const why = tools[tool]?.(facts);
+    if (why === undefined) return [];
+    return [{ code: 'TOOL_MISSING', what: `there is no '${tool}'`, why, fix: `apt-get install ${packages[tool]}` }];
+  });
+  const [major = 0, minor = 0] = facts.nodeVersion.replace('v', '').split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return missing;
+  const what = `Node.js is ${facts.nodeVersion}, and 20.19 is needed`;
+  const fix = 'install a newer Node.js, or the package actualnet-with-node';
+  return [...missing, { code: 'NODE_OLD', what, why: 'hooks may fail, and guests would not start', fix }];
+}
+
+function examineKernel({ kernel, config, usesMacvtap }: HostFacts): Finding[] {
+  const settings = config?.interfaces.map(rule => rule.settings) ?? [];
+  const bridges = Object.values(config?.bridges ?? {});
+  const wantsVlans =
+    settings.some(({ vlan }) => vlan !== undefined) ||
+    Object.values(config?.provide.bridges ?? {}).some(({ vlanFiltering }) => vlanFiltering);
+  const wantsIsolation = settings.some(({ isolated }) => isolated) || bridges.some(({ isolated }) => isolated);
+  const lacks = (feature: keyof HostFacts['kernel'], isWanted: boolean) => isWanted && kernel[feature] === false;
+  const module = (name: string) => `modprobe ${name}, or a kernel that has it`;
+  return [
+    ...(lacks('vlanFiltering', wantsVlans)
+      ? [
+          {
+            code: 'KERNEL_VLAN_FILTERING',
+            what: 'bridges of this kernel cannot filter VLANs (it was tried)',
+            why: 'guests for whom a VLAN is configured are refused',
+            fix: module('8021q'),
+          } as const,
+        ]
+      : []),
+    ...(lacks('macvtap', usesMacvtap || (config?.macvtap.manage ?? false))
+      ? [
+          {
+            code: 'KERNEL_MACVTAP',
+            what: 'this kernel makes no macvtap (it was tried)',
+            why: 'guests with an interface of type direct cannot start',
+            fix: module('macvtap'),
+          } as const,
+        ]
+      : []),
+    ...(lacks('isolation', wantsIsolation)
+      ? [
+          {
+            code: 'KERNEL_ISOLATION',
+            what: 'ports of bridges cannot be isolated on this kernel (it was tried)',
+            why: 'guests for whom it is configured are refused',
+            fix: module('bridge'),
+          } as const,
+        ]
+      : []),
+  ];
+}
+
+function examineCards({ config, pfs, usesHostDevices, iommuGroups, hasVfio }: HostFacts): Finding[] {
+  const provided = Object.entries(config?.provide.vfs ?? {});
+  const findings: Finding[] = [];
+  const wanted = usesHostDevices || provided.length > 0;
+  if (wanted && iommuGroups === 0)
+    findings.push({
+      code: 'IOMMU_OFF',
+      what: 'the IOMMU is off: there are no IOMMU groups',
+      why: 'no guest can have a host device',
+      fix: 'switch VT-d or AMD-Vi on in the firmware, and on Intel add intel_iommu=on to the kernel command line',
+    });
+  if (wanted && !hasVfio)
+    findings.push({
+      code: 'VFIO_MISSING',
+      what: 'the kernel module vfio-pci is not loaded',
+      why: 'a device is bound to it when its guest starts; a kernel without it refuses that',
+      fix: 'modprobe vfio-pci && echo vfio-pci >/etc/modules-load.d/vfio-pci.conf',
+    });
+  for (const [dev, { count }] of provided) {
+    const pf = pfs[dev];
+    if (pf === undefined)
+      findings.push({
+        code: 'PF_MISSING',
+        what: `provide.vfs names '${dev}', which is no PF of this host`,
+        why: 'its VFs are never made, and their pool stays empty',
+        fix: `correct the name in the configuration; PFs here: ${Object.keys(pfs).join(', ') || 'none'}`,
+      });
+    else if (pf.vfs < Number(count ?? 0))
+      findings.push({
+        code: 'VFS_MISSING',
+        what: `'${dev}' has ${pf.vfs} VFs, and ${count} are configured`,
+        why: 'guests find their pool used up',
+        fix: `actualnet vfs ${dev}`,
+      });
+    if (pf !== undefined && !pf.up)
+      findings.push({
+        code: 'PF_DOWN',
+        what: `PF '${dev}' is down`,
+        why: 'its VFs have no carrier, and some cards refuse to set them',
+        fix: `ip link set ${dev} up`,
+      });
+  }
+  return findings;
+}
+
+function examineSecurity({ appArmor, hooks, bridgeNetfilter }: HostFacts): Finding[] {
+  const findings: Finding[] = [];
+  const outside = hooks.filter(({ own }) => own !== undefined);
+  // The profile lets libvirtd execute what is in the hooks directory, and what the launchers run is not confined any more.
+  if (appArmor?.mode === 'enforce' && outside.length > 0 && !appArmor.text.includes('/etc/libvirt/hooks/'))
+    findings.push({
+      code: 'APPARMOR_DENIES',
+      what: `the AppArmor profile ${appArmor.file} does not let libvirt execute hooks`,
+      why: 'every start of a guest is refused',
+      fix: `add '/etc/libvirt/hooks/** rmix,' to it, then apparmor_parser -r ${appArmor.file}`,
+    });
+  if (bridgeNetfilter.length > 0)
+    findings.push({
+      code: 'BRIDGE_NETFILTER',
+      what: `frames on bridges pass the host's firewall: ${bridgeNetfilter.join(', ')} is 1`,
+      why: 'rules for the host drop what guests send to each other',
+      fix: bridgeNetfilter.map(name => `sysctl -w net.bridge.${name}=0`).join(' && '),
+    });
+  return findings;
+}

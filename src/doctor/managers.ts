@@ -1,0 +1,67 @@
+import type { HostFacts, ManagerFile } from './facts.ts';
+import type { Finding } from './finding.ts';
+
+/** Links that libvirt and actualnet make for guests, as managers name them. */
+const guestLinks = ['vnet0', 'macvtap0', 'tap0'];
+const unmanagedLine = '[keyfile]\\nunmanaged-devices=interface-name:vnet*;interface-name:macvtap*;interface-name:tap*';
+
+/** Whether somebody else takes the guests' links for his own. */
+export function examineManagers(facts: HostFacts): Finding[] {
+  const { runningManagers, managerFiles } = facts;
+  const filesOf = (manager: ManagerFile['manager']) => managerFiles.filter(file => file.manager === manager);
+  const findings: Finding[] = [];
+  const guards = filesOf('NetworkManager').flatMap(
+    ({ text }) => text.match(/^\s*unmanaged-devices\s*[+]?=.*$/gm) ?? [],
+  );
+  const isGuarded = (link: string) => guards.some(line => namesIn(line).some(pattern => matches(pattern, link)));
+  if (runningManagers.includes('NetworkManager') && !guestLinks.every(isGuarded))
+    findings.push({
+      code: 'MANAGER_UNDOES',
+      what: "NetworkManager manages the guests' links",
+      why: 'it may take a tap down, or out of its bridge, when its connections change',
+      fix: `printf '${unmanagedLine}\\n' >/etc/NetworkManager/conf.d/actualnet.conf && nmcli general reload`,
+    });
+  if (runningManagers.includes('systemd-networkd'))
+    for (const { file, text } of filesOf('systemd-networkd')) {
+      const link = guestLinks.find(each => networkdMatches(text, each));
+      if (link !== undefined)
+        findings.push({
+          code: 'MANAGER_UNDOES',
+          what: `${file} makes systemd-networkd manage links like ${link}`,
+          why: "it sets addresses and bridges of guests' links anew at each reload",
+          fix: `printf '[Match]\\nName=vnet* macvtap* tap*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/00-actualnet.network && networkctl reload`,
+        });
+    }
+  for (const { file, text } of filesOf('ifupdown')) {
+    const link = /^\s*(?:auto|allow-hotplug|iface)\s+((?:vnet|macvtap)\d+)/m.exec(text)?.[1];
+    if (link !== undefined)
+      findings.push({
+        code: 'MANAGER_UNDOES',
+        what: `${file} configures ${link}`,
+        why: 'ifupdown and libvirt would both set it up',
+        fix: `remove what ${file} says of ${link}`,
+      });
+  }
+  return findings;
+}
+
+function namesIn(line: string): string[] {
+  return [...line.matchAll(/interface-name:=?([^;,\s]+)/g)].map(([, pattern]) => pattern!);
+}
+
+/** A `[Match]` that fits a link and leaves it to be managed; the first file that fits counts, and ours comes first. */
+function networkdMatches(text: string, link: string): boolean {
+  const match = /^\[Match\]\s*\n((?:(?!\[)[^\n]*\n?)*)/m.exec(text)?.[1] ?? '';
+  const names = /^\s*Name\s*=\s*(.*)$/m.exec(match)?.[1];
+  if (names === undefined || /^\s*Unmanaged\s*=\s*(yes|true|1)/m.test(text)) return false;
+  return names.split(/\s+/).some(pattern => !pattern.startsWith('!') && matches(pattern, link));
+}
+
+function matches(pattern: string, link: string): boolean {
+  if (pattern.length > 64) return false;
+  const escaped = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${escaped}$`).test(link);
+}

@@ -1,0 +1,84 @@
+import { needsOf } from '../apply/apply.ts';
+import { ledgerProblems, tryEntriesOf } from '../apply/ledgers.ts';
+import { foldRecord } from '../apply/record.ts';
+import { findUnmet } from '../apply/unmet.ts';
+import type { HostFacts } from '../doctor/facts.ts';
+import { listUnreadConfigFiles, loadConfig } from '../host/config-files.ts';
+import { listMissingTools, readDaemons, readHookFacts, readSystemFacts, startOf, tryKernel } from '../host/doctor.ts';
+import { listUnfinished } from '../host/hotplugs.ts';
+import type { Memory } from '../host/memory.ts';
+import { hasWitness } from '../host/one-witness.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { runningGuests } from '../host/run-states.ts';
+import { describeChange } from '../plan/change.ts';
+import { asActualnetError } from '../report/error.ts';
+import type { WitnessState } from '../witness/witness.ts';
+import { ownEffects } from './effects.ts';
+
+/** All that is asked of this host; what cannot be asked is told of as such, and nothing is changed. */
+export async function readFacts(paths: HostPaths, memory: Memory): Promise<HostFacts> {
+  const effects = ownEffects(paths, Date.now);
+  const isRunning = runningGuests(paths);
+  const records = memory.listRecords().flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid)) ?? []);
+  const loaded = await loadConfig(paths).then(
+    config => ({ config, problem: config.outdated }),
+    error => ({ config: undefined, problem: asActualnetError(error).message }),
+  );
+  const isRoot = process.getuid?.() === 0;
+  const followed = await hasWitness(paths).catch(() => false);
+  const witness = followed ? (memory.readWitness() as WitnessState | undefined) : undefined;
+  const running = records.filter(({ uuid, name }) => isRunning(uuid, name));
+  return {
+    ...readHookFacts(paths),
+    ...readSystemFacts(paths),
+    isRoot,
+    nowMs: Date.now(),
+    daemons: readDaemons(paths),
+    missingTools: listMissingTools(process.env.PATH ?? ''),
+    nodeVersion: process.version,
+    kernel: await tryKernel(isRoot),
+    pfs: await readPfs(effects),
+    stateDirectory: paths.state,
+    stateProblems: [...new Set([...memory.listUnreadable(), ...ledgerProblems(effects)])],
+    staleGuests: records.filter(record => effects.isGone(record.uuid)).map(({ name }) => name),
+    unfinished: (await listUnfinished(paths)).map(uuid => records.find(record => record.uuid === uuid)?.name ?? uuid),
+    drift: await findDrift(effects),
+    configProblem: loaded.problem,
+    config: loaded.config,
+    unreadConfigFiles: listUnreadConfigFiles(paths),
+    agent:
+      witness === undefined
+        ? undefined
+        : { role: witness.role, pid: witness.pid, startedMs: startOf(paths.proc, String(witness.pid)) },
+    followedGuests: effects.guestsWithLedger().length,
+    runningGuests: running.length,
+    newestMs: Math.max(0, ...records.map(({ since }) => Date.parse(since) || 0)),
+  };
+}
+
+async function readPfs(effects: ReturnType<typeof ownEffects>): Promise<HostFacts['pfs']> {
+  const host = await effects.view({});
+  return Object.fromEntries(
+    host.pfs().flatMap(address => {
+      const dev = host.pci(address)?.netdevs[0];
+      const link = dev === undefined ? undefined : host.link(dev);
+      return dev === undefined || link === undefined ? [] : [[dev, { vfs: link.vfs ?? 0, up: link.up }]];
+    }),
+  );
+}
+
+/** What the ledgers say is in force for guests that run, and the host does not show. */
+async function findDrift(effects: ReturnType<typeof ownEffects>): Promise<string[]> {
+  const guests = effects.guestsWithLedger().filter(guest => !effects.isGone(guest));
+  const entries = guests.flatMap(guest => tryEntriesOf(effects.guestLedger(guest)).entries);
+  if (entries.length === 0) return [];
+  try {
+    const host = await effects.view(needsOf(entries));
+    return findUnmet(
+      entries.map(entry => ({ ...entry, shared: false })),
+      host,
+    ).map(describeChange);
+  } catch (error) {
+    return [asActualnetError(error).message];
+  }
+}

@@ -1,0 +1,382 @@
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import Ajv from 'ajv/dist/2020.js';
+import { execaSync } from 'execa';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import schema from '../../schemas/doctor.schema.json' with { type: 'json' };
+import { findingCodes } from '../../src/doctor/finding.ts';
+import { PretendedCards } from '../cards/pretended-cards.ts';
+import { domainXml, guestUuid } from '../helpers/documents.ts';
+import { projectDirectory } from '../helpers/host.ts';
+import { titled } from '../libvirt/expectations.ts';
+
+const isRoot = process.getuid?.() === 0;
+const missing = isRoot ? undefined : 'it needs root: hooks that are not its own count as writable by others';
+const bootSeconds = 1_700_000_000;
+const hundredths = (ms: number) => Math.max(0, Math.round((ms / 1000 - bootSeconds) * 100));
+
+let root: string;
+const at = (...parts: string[]) => path.join(root, ...parts);
+function write(file: string, text: string, mode = 0o644) {
+  mkdirSync(path.dirname(at(file)), { recursive: true });
+  writeFileSync(at(file), text);
+  chmodSync(at(file), mode);
+}
+function runs(pid: number, name: string, startedMs: number) {
+  write(`proc/${pid}/comm`, `${name}\n`);
+  write(`proc/${pid}/stat`, `${pid} (${name}) S ${'0 '.repeat(18)}${hundredths(startedMs)} 0\n`);
+}
+/** In PATH are the programs of this host alone, and after a fix was run those of a shell. */
+const env = (more = '') => ({ LC_ALL: 'C', PATH: `${at('bin')}${more}`, ACTUALNET_ROOT: root });
+function doctor(...words: string[]) {
+  const program = path.join(projectDirectory, 'dist/actualnet.cjs');
+  const options = { env: env(), extendEnv: false, reject: false, timeout: 30_000 } as const;
+  const { exitCode, stdout, stderr } = execaSync(process.execPath, [program, 'doctor', ...words], options);
+  return { exitCode, stdout, stderr };
+}
+function examine() {
+  const { exitCode, stdout, stderr } = doctor('--format', 'json');
+  const view = JSON.parse(stdout);
+  const isSound = new Ajv({ allowUnionTypes: true }).compile(schema);
+  expect({ stderr, sound: isSound(view) || isSound.errors }).toEqual({ stderr: '', sound: true });
+  const findings: { code: string; what: string; fix: string }[] = view.findings;
+  expect(exitCode).toBe(findings.length === 0 ? 0 : 3);
+  return findings;
+}
+
+const hook = (driver: string) => `etc/libvirt/hooks/${driver}.d/50-actualnet`;
+const launcher = (driver: string) =>
+  readFileSync(path.join(projectDirectory, 'hooks', driver), 'utf8')
+    .replace(/^node=.*$/m, `node='${process.execPath}'`)
+    .replace(/^program=$/m, `program='${path.join(projectDirectory, 'dist/hook.cjs')}'`);
+
+/** A host in which all is well: libvirtd runs since after the hooks were installed. */
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'actualnet-doctor-'));
+  for (const directory of ['var/log', 'bin', 'run', 'sys/class/net', 'sys/bus/pci/devices'])
+    mkdirSync(at(directory), { recursive: true });
+  for (const tool of ['ip', 'bridge', 'virsh', 'arping', 'udevadm']) write(`bin/${tool}`, '#!/bin/sh\n', 0o755);
+  write('proc/stat', `cpu 0\nbtime ${bootSeconds}\n`);
+  for (const driver of ['qemu', 'network']) write(hook(driver), launcher(driver), 0o755);
+  runs(100, 'libvirtd', Date.now() + 5000);
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const config = (text: string) => write('etc/actualnet/config.yaml', text);
+const record = (phase: string, atMs: number) =>
+  write(
+    `run/actualnet/guests/${guestUuid}.jsonl`,
+    `${JSON.stringify({ at: new Date(atMs).toISOString(), op: phase, name: 'web1' })}\n`,
+    0o600,
+  );
+function privately(...directories: string[]) {
+  for (const directory of ['run/actualnet', ...directories]) {
+    mkdirSync(at(directory), { recursive: true });
+    chmodSync(at(directory), 0o700);
+  }
+}
+const provideVfs = () => {
+  config('provide: { vfs: { ens1f0: { count: 4 } } }');
+  mkdirSync(at('sys/kernel/iommu_groups/1'), { recursive: true });
+  mkdirSync(at('sys/bus/pci/drivers/vfio-pci'), { recursive: true });
+};
+/** A card made of files, as the kernel shows one. */
+function card(vfs: number) {
+  for (const tree of ['sys/bus', 'sys/class/net', 'sys/devices', 'sys/kernel/iommu_groups'])
+    rmSync(at(tree), { recursive: true, force: true });
+  return new PretendedCards(root, [{ dev: 'ens1f0', address: '0000:3b:00.0', driver: 'ice', vfDriver: 'iavf', vfs }]);
+}
+
+interface Fault {
+  readonly name: string;
+  readonly code: string;
+  readonly plant: () => void;
+  /** What the named command does, where this test cannot run it as it stands. */
+  readonly mend?: () => void;
+}
+const faults: readonly Fault[] = [
+  {
+    name: 'no qemu hook',
+    code: 'HOOK_MISSING',
+    plant: () => rmSync(at(hook('qemu'))),
+    mend: () => write(hook('qemu'), launcher('qemu'), 0o755),
+  },
+  {
+    name: 'no network hook',
+    code: 'HOOK_MISSING',
+    plant: () => rmSync(at(hook('network'))),
+    mend: () => write(hook('network'), launcher('network'), 0o755),
+  },
+  {
+    name: 'the same hook as main script and as drop-in',
+    code: 'HOOK_TWICE',
+    plant: () => write('etc/libvirt/hooks/qemu', launcher('qemu'), 0o755),
+  },
+  {
+    name: 'a hook that is not executable',
+    code: 'HOOK_NOT_EXECUTABLE',
+    plant: () => chmodSync(at(hook('qemu')), 0o644),
+  },
+  {
+    name: 'a hook whose program is gone',
+    code: 'HOOK_BROKEN',
+    plant: () => write(hook('qemu'), launcher('qemu').replace(/^program=.*$/m, "program='/nowhere/hook.cjs'"), 0o755),
+    mend: () => write(hook('qemu'), launcher('qemu'), 0o755),
+  },
+  {
+    name: 'a hook whose Node.js is gone',
+    code: 'HOOK_BROKEN',
+    plant: () => write(hook('network'), launcher('network').replace(/^node=.*$/m, "node='/nowhere/node'"), 0o755),
+    mend: () => write(hook('network'), launcher('network'), 0o755),
+  },
+  {
+    name: 'what an upgrade left beside a hook',
+    code: 'HOOK_STRAY',
+    plant: () => write(`${hook('qemu')}.dpkg-old`, launcher('qemu'), 0o755),
+  },
+  {
+    name: "an editor's copy of somebody else's hook",
+    code: 'HOOK_STRAY',
+    plant: () => write('etc/libvirt/hooks/qemu.d/10-other~', '#!/bin/sh\n', 0o755),
+  },
+  { name: 'a hook that others may write', code: 'HOOK_WRITABLE', plant: () => chmodSync(at(hook('qemu')), 0o757) },
+  {
+    name: 'a directory of hooks that others may write in',
+    code: 'HOOK_WRITABLE',
+    plant: () => chmodSync(at('etc/libvirt/hooks/qemu.d'), 0o777),
+  },
+  {
+    name: 'a daemon that is older than the first hook',
+    code: 'HOOK_UNSEEN',
+    plant: () => runs(100, 'libvirtd', Date.now() - 86_400_000),
+    mend: () => runs(100, 'libvirtd', Date.now() + 5000),
+  },
+  {
+    name: 'a modular daemon that is older than the first hook',
+    code: 'HOOK_UNSEEN',
+    plant: () => runs(101, 'virtnetworkd', Date.now() - 86_400_000),
+    mend: () => runs(101, 'virtnetworkd', Date.now() + 5000),
+  },
+  {
+    name: 'hooks of two builds',
+    code: 'HOOK_BUILDS',
+    plant: () => {
+      write('opt/old/hook.cjs', 'const filename = `${__dirname}/hook-000000000000.cjs`;\n');
+      write(hook('qemu'), launcher('qemu').replace(/^program=.*$/m, `program='${at('opt/old/hook.cjs')}'`), 0o755);
+    },
+    mend: () => write(hook('qemu'), launcher('qemu'), 0o755),
+  },
+  {
+    name: 'no iproute2',
+    code: 'TOOL_MISSING',
+    plant: () => hideTools('ip', 'bridge'),
+    mend: () => showTools(),
+  },
+  { name: 'no virsh', code: 'TOOL_MISSING', plant: () => hideTools('virsh'), mend: () => showTools() },
+  {
+    name: 'no arping, and addresses to be announced',
+    code: 'TOOL_MISSING',
+    plant: () => {
+      config('interfaces: [{ match: { guest: web }, announce: 192.0.2.1 }]');
+      hideTools('arping');
+    },
+    mend: () => showTools(),
+  },
+  {
+    name: 'no IOMMU, and VFs to be made',
+    code: 'IOMMU_OFF',
+    plant: () => {
+      provideVfs();
+      card(4);
+      rmSync(at('sys/kernel/iommu_groups'), { recursive: true });
+      const devices = at('sys/bus/pci/devices');
+      for (const device of readdirSync(devices)) rmSync(path.join(devices, device, 'iommu_group'), { force: true });
+    },
+    mend: () => mkdirSync(at('sys/kernel/iommu_groups/1'), { recursive: true }),
+  },
+  {
+    name: 'no vfio-pci, and a guest that has a host device',
+    code: 'VFIO_MISSING',
+    plant: () => {
+      mkdirSync(at('sys/kernel/iommu_groups/1'), { recursive: true });
+      write('etc/libvirt/qemu/g1.xml', domainXml("<hostdev mode='subsystem' type='pci'/>"));
+    },
+    mend: () => mkdirSync(at('sys/bus/pci/drivers/vfio-pci'), { recursive: true }),
+  },
+  { name: 'a PF that is not there', code: 'PF_MISSING', plant: () => provideVfs(), mend: () => card(4) },
+  {
+    name: 'fewer VFs than configured',
+    code: 'VFS_MISSING',
+    plant: () => {
+      provideVfs();
+      card(2);
+    },
+    mend: () => card(4),
+  },
+  {
+    name: 'a PF that is down',
+    code: 'PF_DOWN',
+    plant: () => {
+      provideVfs();
+      card(4).links.setUp('ens1f0', false);
+    },
+    mend: () => card(4).links.setUp('ens1f0', true),
+  },
+  {
+    name: 'NetworkManager without a word about guests',
+    code: 'MANAGER_UNDOES',
+    plant: () => runs(200, 'NetworkManager', Date.now()),
+    mend: () =>
+      write(
+        'etc/NetworkManager/conf.d/actualnet.conf',
+        '[keyfile]\nunmanaged-devices=interface-name:vnet*;interface-name:macvtap*;interface-name:tap*\n',
+      ),
+  },
+  {
+    name: 'systemd-networkd with a file for every link',
+    code: 'MANAGER_UNDOES',
+    plant: () => {
+      runs(200, 'systemd-network', Date.now());
+      write('etc/systemd/network/50-all.network', '[Match]\nName=*\n[Network]\nDHCP=yes\n');
+    },
+    mend: () => write('etc/systemd/network/50-all.network', '[Match]\nName=en*\n[Network]\nDHCP=yes\n'),
+  },
+  {
+    name: "ifupdown with a guest's tap",
+    code: 'MANAGER_UNDOES',
+    plant: () =>
+      write('etc/network/interfaces', 'auto lo\niface lo inet loopback\nauto vnet0\niface vnet0 inet manual\n'),
+    mend: () => write('etc/network/interfaces', 'auto lo\niface lo inet loopback\n'),
+  },
+  {
+    name: 'an AppArmor profile without hooks',
+    code: 'APPARMOR_DENIES',
+    plant: () => {
+      write('etc/apparmor.d/usr.sbin.libvirtd', 'profile libvirtd /usr/sbin/libvirtd {\n  /usr/bin/* PUx,\n}\n');
+      write('sys/kernel/security/apparmor/profiles', 'libvirtd (enforce)\n');
+    },
+    mend: () => write('etc/apparmor.d/usr.sbin.libvirtd', 'profile libvirtd {\n  /etc/libvirt/hooks/** rmix,\n}\n'),
+  },
+  {
+    name: 'frames of bridges in the firewall',
+    code: 'BRIDGE_NETFILTER',
+    plant: () => write('proc/sys/net/bridge/bridge-nf-call-iptables', '1\n'),
+    mend: () => write('proc/sys/net/bridge/bridge-nf-call-iptables', '0\n'),
+  },
+  {
+    name: 'state that others may write',
+    code: 'STATE_UNUSABLE',
+    plant: () => {
+      privately();
+      chmodSync(at('run/actualnet'), 0o777);
+    },
+    mend: () => chmodSync(at('run/actualnet'), 0o700),
+  },
+  {
+    name: 'a record that cannot be read',
+    code: 'STATE_UNUSABLE',
+    plant: () => {
+      privately('run/actualnet/guests');
+      mkdirSync(at(`run/actualnet/guests/${guestUuid}.jsonl`));
+    },
+    mend: () => rmSync(at(`run/actualnet/guests/${guestUuid}.jsonl`), { recursive: true }),
+  },
+  {
+    name: 'the record of a guest that is gone',
+    code: 'STALE_RECORD',
+    plant: () => {
+      privately('run/actualnet/guests');
+      record('started', Date.now() - 3_600_000);
+    },
+  },
+  {
+    name: 'a mistake in the configuration',
+    code: 'CONFIG_MISTAKE',
+    plant: () => config('bridges: { br0: { isolatd: true } }'),
+    mend: () => config('bridges: { br0: { isolated: true } }'),
+  },
+  {
+    name: 'a file of the configuration that nobody reads',
+    code: 'CONFIG_UNREAD',
+    plant: () => write('etc/actualnet/conf.d/web.yml', 'bridges: {}\n'),
+    mend: () => rmSync(at('etc/actualnet/conf.d/web.yml')),
+  },
+  {
+    name: 'files from the future',
+    code: 'CLOCK',
+    plant: () => {
+      privately('run/actualnet/guests');
+      record('prepare', Date.now() + 86_400_000);
+    },
+    mend: () => rmSync(at('run/actualnet/guests'), { recursive: true }),
+  },
+];
+
+function hideTools(...names: string[]) {
+  for (const name of names) rmSync(at('bin', name));
+}
+function showTools() {
+  for (const tool of ['ip', 'bridge', 'virsh', 'arping', 'udevadm']) write(`bin/${tool}`, '#!/bin/sh\n', 0o755);
+}
+
+describe.skipIf(missing)(titled('doctor', missing), () => {
+  test('a healthy host: one line, and 0', () => {
+    expect(doctor()).toEqual({ exitCode: 0, stdout: 'this host is in order', stderr: '' });
+    expect(doctor('--hooks').stdout).toMatch(
+      /^qemu: \S+\/qemu\.d\/50-actualnet: actualnet, sha256 [0-9a-f]{16}\nnetwork: .*\nthis host is in order$/,
+    );
+  });
+
+  test('what is not asked for is not missed', () => {
+    rmSync(at('bin/arping'));
+    rmSync(at('bin/udevadm'));
+    config('bridges: { br0: { keepForwardingTable: true } }');
+    expect(examine()).toEqual([]);
+  });
+
+  test.each(faults)('finds $name [$code], and is quiet when what it says is done', ({ code, plant, mend }) => {
+    plant();
+    const findings = examine();
+    expect(findings.map(finding => finding.code)).toEqual(findings.map(() => code));
+    expect(findings.length).toBeGreaterThan(0);
+    expect(doctor().stdout).toContain(`[${code}]\n  why: `);
+    if (mend === undefined) {
+      // The command itself, on this host: ours is the one in this checkout.
+      const script = `actualnet() { ${JSON.stringify(process.execPath)} ${JSON.stringify(path.join(projectDirectory, 'dist/actualnet.cjs'))} "$@"; }`;
+      for (const { fix } of findings)
+        execaSync('/bin/sh', ['-ec', `${script}\n${fix}`], { env: env(':/usr/bin:/bin'), extendEnv: false });
+    } else mend();
+    expect(examine()).toEqual([]);
+  });
+
+  test('a host that means ill ends in lines, soon', () => {
+    execaSync('mkfifo', [at('etc/libvirt/hooks/qemu.d/99-pipe')]);
+    symlinkSync(at('etc/libvirt/hooks/network.d/loop'), at('etc/libvirt/hooks/network.d/loop'));
+    write('etc/libvirt/hooks/qemu.d/20-\u001b[31m', '#!/bin/sh\n', 0o755);
+    mkdirSync(at('etc/network'), { recursive: true });
+    execaSync('mkfifo', [at('etc/network/interfaces')]);
+    write('proc/stat', 'nothing\n');
+    write('proc/300/comm', '\u0000\n');
+    copyFileSync('/dev/null', at('etc/libvirt/qemu.conf'));
+    const { exitCode, stdout, stderr } = doctor('--hooks');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  test('at least 25 faults are planted, and every code is in the docs', () => {
+    expect(faults.length).toBeGreaterThanOrEqual(25);
+    const documented = readFileSync(path.join(projectDirectory, 'docs/doctor.md'), 'utf8');
+    expect([...documented.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)).toEqual([...findingCodes]);
+  });
+});
