@@ -4,6 +4,8 @@
 #   ./install.sh                    bundle to /usr/local/libexec/actualnet, drop-ins to /etc/libvirt/hooks/*.d, systemd units
 #   ./install.sh --main             the same, as libvirt's main hook scripts where there are none
 #   ./install.sh --hooks-dir DIR    only fill DIR (for a test host); its hooks run the bundle built in this checkout
+#   ./install.sh --dry-run          say what would be done, and do nothing (also with --uninstall)
+#   ./install.sh --restart          restart libvirt's daemons that run, if they have to notice the hooks; guests keep running
 #   ./install.sh --uninstall        take back what is in force, then remove all that is ours (also with --hooks-dir);
 #                                   refused while guests or networks run that have anything in force
 #   ./install.sh --uninstall --force   take it back under them, and go on if something cannot be taken back
@@ -27,6 +29,8 @@ place=dropin
 action=install
 force=
 purge=
+dry=
+restart=
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 
@@ -37,11 +41,17 @@ while [ $# -gt 0 ]; do
     --uninstall) action=uninstall ;;
     --force) force=yes ;;
     --purge) purge=yes ;;
+    --dry-run) dry=yes ;;
+    --restart) restart=yes ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install.sh: unknown option '$1' (see --help)" >&2; exit 2 ;;
   esac
   shift
 done
+if [ -n "$restart" ] && { [ "$action" = uninstall ] || [ -n "$hooks_dir" ]; }; then
+  echo "install.sh: --restart is for installing on this host" >&2
+  exit 2
+fi
 if [ -n "$force$purge" ] && [ "$action" = install ]; then
   echo "install.sh: --force and --purge are for --uninstall" >&2
   exit 2
@@ -62,7 +72,7 @@ refuse_writable() {
 }
 
 if [ -n "$hooks_dir" ]; then
-  [ "$action" = uninstall ] || mkdir -p "$hooks_dir"
+  [ "$action" = uninstall ] || [ -n "$dry" ] || mkdir -p "$hooks_dir"
   [ -d "$hooks_dir" ] || fail "there is no directory '$hooks_dir'"
   hooks_dir=$(cd "$hooks_dir" && pwd -P)
   # The manifest in it says what is removed.
@@ -89,6 +99,7 @@ paths() { awk -v made="$1" '($1 == "directory") == made { sub(/^[^ ]*  /, ""); p
 
 uninstall() {
   [ -f "$manifest" ] || { echo "nothing is installed here"; purge_configuration; return; }
+  [ -z "$dry" ] || { say_removal; return; }
   # Hooks of another installation on this host need what is in force.
   [ -z "$hooks_dir" ] || [ ! -f "$libexec/manifest" ] || [ -n "${ACTUALNET_ROOT-}" ] || state=
   [ ! -e "$state" ] || [ -w "$state" ] || state=
@@ -120,7 +131,17 @@ uninstall() {
   [ -z "$leftover" ]
 }
 
-purge_configuration() { [ -z "$purge" ] || rm -rf "${ACTUALNET_ROOT-}/etc/actualnet"; }
+# What removing would do.
+say_removal() {
+  [ -z "$(find "$state/ledgers" "$state/shared" -type f 2>/dev/null)" ] || echo "would take back what is in force, or be refused while guests or networks need it"
+  paths 0 | while read -r path; do
+    [ ! -e "$path" ] || if [ "$(checksum "$path")" = "$(recorded "$path")" ]; then echo "would remove $path"; else echo "would leave alone, it was changed: $path"; fi
+  done
+  [ ! -e "$state" ] || echo "would remove $state"
+  [ -z "$purge" ] || [ ! -e "${ACTUALNET_ROOT-}/etc/actualnet" ] || echo "would remove ${ACTUALNET_ROOT-}/etc/actualnet"
+}
+
+purge_configuration() { [ -z "$purge" ] || [ -n "$dry" ] || rm -rf "${ACTUALNET_ROOT-}/etc/actualnet"; }
 
 # Takes back what is in force; the program is not needed where nothing is.
 undo() {
@@ -159,7 +180,7 @@ await_calls() {
 reload_units() { [ ! -d /run/systemd/system ] || systemctl daemon-reload 2>/dev/null || :; }
 
 make_directory() {
-  [ ! -d "$1" ] || return 0
+  [ -z "$dry" ] && [ ! -d "$1" ] || return 0
   make_directory "$(dirname "$1")"
   mkdir "$1"
   printf 'directory  %s\n' "$1" >>"$new_manifest"
@@ -172,6 +193,10 @@ put() {
     [ -n "$known" ] || fail "'$2' exists and is not ours; it was left alone"
     [ "$known" = "$(checksum "$2")" ] || fail "'$2' was changed since it was installed; move it away first"
   fi
+  if [ -n "$dry" ]; then
+    if [ -e "$2" ] && [ "$(checksum "$2")" = "$(sha256sum | cut -d ' ' -f 1)" ]; then echo "is there already: $2"; else echo "would install $2"; fi
+    return
+  fi
   make_directory "$(dirname "$2")"
   temporary=$2.actualnet-new
   cat >"$temporary"
@@ -182,6 +207,7 @@ put() {
 
 # Writes the manifest whatever happens. After a complete installation, files of an older one that are gone now are removed.
 finish() {
+  [ -z "$dry" ] || { rm -f "$new_manifest"; return; }
   if [ -f "$manifest" ]; then
     paths 1 | sed 's/^/directory  /' >>"$new_manifest"
     paths 0 | while read -r path; do
@@ -213,6 +239,11 @@ install_hooks() {
 
 if [ "$action" = uninstall ]; then uninstall; exit 0; fi
 
+if [ -z "$hooks_dir" ] && [ -x /usr/lib/actualnet/maintain ]; then
+  fail "a package has installed actualnet here: upgrade or remove that with the package manager"
+fi
+# An archive may bring its own Node.js.
+PATH=$source_dir/node/bin:$PATH
 node=$(command -v node) || fail "Node.js is not in PATH (20.19 or newer is needed)"
 case $node in /*) ;; *) node=$(cd "$(dirname "$node")" && pwd)/$(basename "$node") ;; esac
 "$node" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
@@ -240,19 +271,36 @@ trap finish EXIT
 if [ -n "$hooks_dir" ]; then
   install_hooks "$hooks_dir" "$source_dir/dist/hook.cjs"
   complete=yes
-  echo "hooks are in $hooks_dir and run the bundle in $source_dir/dist"
+  [ -n "$dry" ] || echo "hooks are in $hooks_dir and run the bundle in $source_dir/dist"
   exit 0
 fi
 
+if [ "$node" = "$source_dir/node/bin/node" ]; then
+  put 755 "$libexec/node" <"$node"
+  node=$libexec/node
+fi
 # Entry points last: hooks may run meanwhile.
 for file in dist/*-*.* dist/locks.node dist/hook.cjs dist/actualnet.cjs; do put 644 "$libexec/${file#dist/}" <"$file"; done
+put 755 "$libexec/install.sh" <"$source_dir/install.sh"
 for file in schemas/*; do put 644 "$libexec/$file" <"$file"; done
+share=/usr/local/share
+put 644 "$share/man/man8/actualnet.8" <dist/man/actualnet.8
+put 644 "$share/man/man5/actualnet.yaml.5" <dist/man/actualnet.yaml.5
+put 644 "$share/bash-completion/completions/actualnet" <dist/completions/actualnet.bash
+put 644 "$share/zsh/site-functions/_actualnet" <dist/completions/_actualnet
+put 644 "$share/fish/vendor_completions.d/actualnet.fish" <dist/completions/actualnet.fish
 launcher hooks/actualnet "$libexec/actualnet.cjs" | put 755 "$command_path"
 if [ -d "$units" ]; then
   for unit in agent boot; do put 644 "$units/actualnet-$unit.service" <"systemd/actualnet-$unit.service"; done
 fi
+# What libvirt has found before, it goes on calling; what comes first, it has to look for.
+had_hooks=
+for hook in /etc/libvirt/hooks/qemu /etc/libvirt/hooks/network /etc/libvirt/hooks/qemu.d/* /etc/libvirt/hooks/network.d/*; do
+  [ ! -x "$hook" ] || had_hooks=yes
+done
 install_hooks /etc/libvirt/hooks "$libexec/hook.cjs"
 complete=yes
+[ -z "$dry" ] || exit 0
 reload_units
 # One that runs has the files of before.
 [ ! -d /run/systemd/system ] || systemctl try-restart actualnet-agent.service 2>/dev/null || :
@@ -260,11 +308,23 @@ reload_units
 if end_stand_in; then env -i LC_ALL=C PATH="$PATH" setsid "$node" "$libexec/hook.cjs" witness </dev/null >/dev/null 2>&1 & fi
 
 echo "installed: $libexec, $command_path and the hooks in /etc/libvirt/hooks"
-echo "libvirt notices its first hook only when a daemon starts. Restart, when it suits you:"
-if command -v virtqemud >/dev/null 2>&1 && ! command -v libvirtd >/dev/null 2>&1; then
-  echo "  systemctl restart virtqemud virtnetworkd"
+# The daemons that call hooks and run, or if none does, those that would.
+daemons=
+for daemon in libvirtd virtqemud virtnetworkd; do
+  ! systemctl is-active --quiet "$daemon.service" 2>/dev/null || daemons="$daemons $daemon"
+done
+if [ -z "$daemons" ] && command -v virtqemud >/dev/null 2>&1 && ! command -v libvirtd >/dev/null 2>&1; then
+  daemons=" virtqemud virtnetworkd"
+fi
+if [ -n "$had_hooks" ]; then
+  echo "libvirt calls hooks here already, and these from now on."
+elif [ -n "$restart" ]; then
+  # shellcheck disable=SC2086
+  systemctl restart ${daemons:-libvirtd}
+  echo "restarted:${daemons:- libvirtd}"
 else
-  echo "  systemctl restart libvirtd       (with modular daemons: virtqemud virtnetworkd)"
+  echo "libvirt notices its first hook only when a daemon starts. Restart, when it suits you:"
+  echo "  systemctl restart${daemons:- libvirtd       (with modular daemons: virtqemud virtnetworkd)}"
 fi
 [ ! -d "$units" ] || echo "the agent is a service of its own, also after a reboot:  systemctl enable --now actualnet-agent"
-echo "Running guests keep running meanwhile. Nothing was restarted."
+[ -n "$restart" ] || echo "Running guests keep running meanwhile. Nothing was restarted."

@@ -103,6 +103,16 @@ export const commands = {
     summary: 'takes back everything that is in force, before actualnet is removed',
     load: () => import('./undo.ts').then(({ command }) => command),
   },
+  install: {
+    group: 'act',
+    summary: 'puts the hooks, the program and the services in place on this host',
+    load: () => import('./install.ts').then(({ command }) => command),
+  },
+  uninstall: {
+    group: 'act',
+    summary: 'takes back what is in force, then removes all that was installed',
+    load: () => import('./uninstall.ts').then(({ command }) => command),
+  },
   agent: {
     group: 'service',
     summary: "follows the guests' run states and devices until it is ended",

@@ -62,6 +62,8 @@ export interface CommandHost {
   readonly hotplug: () => Promise<HotplugHost>;
   /** Answers a hook call where libvirt looks for the answer. */
   readonly answerHook: (call: readonly string[]) => Promise<ExitStatus>;
+  /** Runs the installer that belongs to this program, with its words. */
+  readonly runInstaller: (words: readonly string[]) => Promise<ExitStatus>;
   /** Runs until the agent is ended. */
   readonly runAgent: () => Promise<void>;
 }

@@ -89,6 +89,10 @@ export function commandHost(stdin: string, name: string): CommandHost {
       deliver(outcome);
       return outcome.status === 0 ? 0 : 1;
     },
+    async runInstaller(words) {
+      const { runInstaller } = await import('./installer.ts');
+      return runInstaller(process.argv[1] ?? '', words);
+    },
     async runAgent() {
       const { runAgent } = await import('./agent.ts');
       await runAgent(paths);

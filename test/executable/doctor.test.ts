@@ -172,7 +172,7 @@ const faults: readonly Fault[] = [
     name: 'hooks of two builds',
     code: 'HOOK_BUILDS',
     plant: () => {
-      write('opt/old/hook.cjs', 'const filename = `${__dirname}/hook-000000000000.cjs`;\n');
+      write('opt/old/hook.cjs', 'hook-000000000000.cjs\n');
       write(hook('qemu'), launcher('qemu').replace(/^program=.*$/m, `program='${at('opt/old/hook.cjs')}'`), 0o755);
     },
     mend: () => write(hook('qemu'), launcher('qemu'), 0o755),
