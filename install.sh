@@ -123,7 +123,7 @@ uninstall() {
     root=${state%/run/actualnet}
     rm -rf "$state"
     rm -rf "$root/var/lib/actualnet"
-    rm -f "$root"/var/log/actualnet.log "$root"/var/log/actualnet.log.1 "$root"/var/log/actualnet-history*.jsonl "$root"/run/udev/rules.d/85-actualnet-*.rules || :
+    rm -f "$root"/var/log/actualnet.log "$root"/var/log/actualnet.log.1 "$root"/var/log/actualnet-history* "$root"/run/udev/rules.d/85-actualnet-*.rules || :
   fi
   [ -n "$hooks_dir" ] || reload_units
   purge_configuration

@@ -48,6 +48,11 @@ export const commands = {
     summary: 'what was asked and what was done on this host, also for guests that have gone',
     load: () => import('./log.ts').then(({ command }) => command),
   },
+  metrics: {
+    group: 'look',
+    summary: 'calls, durations, refusals, guests, VFs and the agent, for Prometheus',
+    load: () => import('./metrics.ts').then(({ command }) => command),
+  },
   resolve: {
     group: 'compute',
     summary: 'what each interface of a guest will be, under which alias, and why',

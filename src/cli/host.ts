@@ -52,6 +52,12 @@ export interface CommandHost {
   readonly installedHooks: () => readonly string[];
   /** All that is asked of this host about its health. */
   readonly doctorFacts: () => Promise<HostFacts>;
+  /** The program's version. */
+  readonly version: string;
+  /** Memory that a process has; 0 if it has gone. */
+  readonly residentBytes: (pid: number) => number;
+  /** Replaces a file at once, for everybody to read. Throws `FILE`. */
+  readonly writeForAll: (file: string, text: string) => void;
   /** What has happened on this host. */
   readonly history: () => History;
   /** Milliseconds since 1970. */

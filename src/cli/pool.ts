@@ -47,6 +47,18 @@ interface PfRow {
 
 /** `actualnet pool`: the VFs of this host, how they are set, and who has them. */
 export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<void> {
+  const { pfs, problems } = await readPool(options);
+  io.write(
+    options.format === 'json'
+      ? jsonText({ pfs, problems })
+      : `${[...table(pfs), ...problems.map(problem => `problem: ${printable(problem)}`)].join('\n')}\n`,
+  );
+}
+
+/** The PFs with their VFs, and what could not be asked. */
+export async function readPool(
+  options: Omit<PoolOptions, 'format'>,
+): Promise<{ readonly pfs: readonly PfRow[]; readonly problems: readonly string[] }> {
   const { effects } = options;
   const first = await effects.view({});
   const vfs = first.pfs().flatMap(pf => first.pci(pf)?.vfs ?? []);
@@ -59,17 +71,13 @@ export async function poolCommand(options: PoolOptions, io: CommandIo): Promise<
   });
   const users = listUsers(options);
   const pfs = host.pfs().flatMap(pf => describePf(pf, { host, users, options }) ?? []);
-  io.write(
-    options.format === 'json'
-      ? jsonText({ pfs, problems })
-      : `${[...table(pfs), ...problems.map(problem => `problem: ${printable(problem)}`)].join('\n')}\n`,
-  );
+  return { pfs, problems };
 }
 
 interface Context {
   readonly host: HostView;
   readonly users: ReadonlyMap<string, readonly User[]>;
-  readonly options: PoolOptions;
+  readonly options: Omit<PoolOptions, 'format'>;
 }
 
 function describePf(pf: PciAddress, context: Context): PfRow | undefined {

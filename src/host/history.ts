@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { type Counts, countEntries } from '../report/counts.ts';
 import type { HistoryEntry } from '../report/history.ts';
-import { listDirectory } from './files.ts';
+import { listDirectory, writeFileAtomically } from './files.ts';
 import { parseJsonLines } from './memory.ts';
 import type { HostPaths } from './paths.ts';
 
@@ -18,6 +19,8 @@ export interface History {
   readonly append: (entries: readonly HistoryEntry[]) => void;
   /** All that is kept, oldest first; lines that are torn are passed over. */
   readonly read: () => HistoryEntry[];
+  /** Sums over what is not kept any more: counters go on from there. */
+  readonly dropped: () => Counts;
   /** Calls back with what others append from now on, until `signal`; nothing is polled. */
   readonly follow: (onEntries: (entries: HistoryEntry[]) => void, signal: AbortSignal) => Promise<void>;
 }
@@ -32,10 +35,31 @@ export function fileHistory({ history }: Pick<HostPaths, 'history'>, clock: () =
       .filter(isPiece)
       .map(name => path.join(directory, name));
 
+  const sums = path.join(directory, `${stem}-dropped.json`);
+  const dropped = (): Counts => {
+    try {
+      const counts = JSON.parse(readPiece(sums) ?? '{}') as Counts;
+      return Object.fromEntries(Object.entries(counts).filter(([, value]) => Number.isFinite(value)));
+    } catch {
+      return {};
+    }
+  };
+
+  /** Whoever can rename it counts it, so that no piece counts twice. */
+  const drop = (file: string) => {
+    const counting = `${file}.counting`;
+    fs.renameSync(file, counting);
+    writeFileAtomically(
+      sums,
+      JSON.stringify(countEntries(parseJsonLines(readPiece(counting) ?? '') as HistoryEntry[], dropped())),
+    );
+    fs.rmSync(counting, { force: true });
+  };
+
   const putAside = () => {
     // Two processes at once give two names, and neither takes the other's place.
     fs.renameSync(history, path.join(directory, `${stem}-${String(clock()).padStart(15, '0')}-${process.pid}.jsonl`));
-    for (const file of pieces().slice(0, -maxPieces)) fs.rmSync(file, { force: true });
+    for (const file of pieces().slice(0, -maxPieces)) drop(file);
   };
 
   const read = () => [...pieces(), history].flatMap(file => parseJsonLines(readPiece(file) ?? '') as HistoryEntry[]);
@@ -60,6 +84,7 @@ export function fileHistory({ history }: Pick<HostPaths, 'history'>, clock: () =
       }
     },
     read,
+    dropped,
     async follow(onEntries, signal) {
       let seen = read().length;
       const look = () => {

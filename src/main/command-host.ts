@@ -1,5 +1,7 @@
+import path from 'node:path';
 import type { CommandHost } from '../cli/host.ts';
 import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
+import { readKernelFile, writeFileForAll } from '../host/files.ts';
 import { fileHistory } from '../host/history.ts';
 import { listOwnHooks } from '../host/hook-files.ts';
 import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt-files.ts';
@@ -11,6 +13,8 @@ import { asActualnetError, errorLine, printable } from '../report/error.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import { commandIo } from './command-io.ts';
 import { thisHost } from './this-host.ts';
+
+declare const builtFrom: { readonly version: string };
 
 /** This host for the commands; `stdin` is the word that stands for it. */
 export function commandHost(stdin: string, name: string): CommandHost {
@@ -51,6 +55,10 @@ export function commandHost(stdin: string, name: string): CommandHost {
       return withHistory(ownEffects(paths, Date.now), fileHistory(paths, Date.now), actor);
     },
     doctorFacts: async () => (await import('./doctor.ts')).readFacts(paths, memory),
+    version: builtFrom.version,
+    residentBytes: pid =>
+      1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readKernelFile(paths.proc, `${pid}`, 'status'))?.[1] ?? 0),
+    writeForAll: (file, text) => writeFileForAll(path.resolve(file), text),
     history: () => fileHistory(paths, Date.now),
     now: Date.now,
     planning,
