@@ -56,12 +56,14 @@ describe.skipIf(missingRoots)(titled('a Debian package on a fresh host', missing
         const printed = system.boot(`set +x
           ip link add br0 type bridge; ip link set br0 up; ${waitFor('virsh uri')}
           ${state} >/out/before
+          from=$(date +%s%N)
           echo == installed; dpkg -i ${old}
           systemctl is-enabled actualnet-agent actualnet-boot; systemctl is-active actualnet-agent
           grep -c '^[^#]' /etc/actualnet/config.yaml || :
           ls -l /etc/libvirt/hooks/*.d
           echo == started; ${start}
           actualnet status
+          echo "$((($(date +%s%N) - from) / 1000000)) ms from the package to the entry"
           echo == upgraded; dpkg -i ${young}
           systemctl is-active actualnet-agent; virsh domstate first; bridge fdb show br br0 | grep '${mac}.*static'
           cat /etc/actualnet/config.yaml /var/lib/actualnet/version
@@ -75,6 +77,7 @@ describe.skipIf(missingRoots)(titled('a Debian package on a fresh host', missing
           echo == end`);
         expect(section(printed, 'installed')).toMatch(/enabled\nenabled\nactive\n0\n[\s\S]*50-actualnet/);
         expect(section(printed, 'started')).toMatch(/configuration is fine[\s\S]*static[\s\S]*first +started/);
+        console.info(`${suite}: ${/^\d+ ms from .*$/m.exec(printed)?.[0]}`);
         expect(section(printed, 'upgraded')).toMatch(
           /active\nrunning\n+.*static\n[\s\S]*keepForwardingTable[\s\S]*\n0\.2\.0$/,
         );
