@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Ajv from 'ajv/dist/2020.js';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -135,6 +135,62 @@ describe('help', () => {
     expect(existsSync(path.join(projectDirectory, documentation))).toBe(true);
     for (const [line, option] of stdout.matchAll(/^ +(--[\w-]+) *(.*)$/gm))
       expect(line, option).toMatch(/--[\w-]+ {2,}[a-z]/i);
+  });
+});
+
+describe('--format json', () => {
+  const withJson = (Object.keys(commands) as CommandName[]).filter(name => !['hook', 'agent'].includes(name));
+  test.each(withJson)('of %s, where it has one, has a schema', async name => {
+    const { describeWords } = await import('../../src/cli/describe.ts');
+    const { choices = [] } = describeWords(await commands[name].load()).find(word => word.name === 'format') ?? {};
+    const file = path.join(projectDirectory, 'schemas', `${name}.schema.json`);
+    expect(existsSync(file)).toBe(choices.includes('json'));
+  });
+
+  test('what looks at an empty host prints by it', () => {
+    const lines = [['check'], ['status'], ['pool'], ['migrations'], ['log'], ['doctor']];
+    for (const line of lines) {
+      const { stdout } = host.cli([...line, '--format', 'json']);
+      const schema = JSON.parse(readText(path.join(projectDirectory, `schemas/${line[0]}.schema.json`)));
+      const isSound = new Ajv({ allowUnionTypes: true, schemas: [resolveSchema] }).compile(schema);
+      expect(isSound(JSON.parse(stdout)) || isSound.errors, line[0]).toBe(true);
+    }
+  });
+
+  test('a migration, as two hosts tell of it', () => {
+    const cutOver = (reachable: boolean, doneMs: number) =>
+      JSON.stringify({
+        guest: '7b1f2c0a-9d3e-4a55-8c61-2f0e5b9d0a01',
+        name: 'web1',
+        reachable,
+        cause: 'Resumed Migrated',
+        heardMs: doneMs - 2,
+        beganMs: doneMs - 1,
+        doneMs,
+        macs: ['52:54:00:57:00:01'],
+      });
+    const other = new TestHost();
+    try {
+      for (const [each, reachable, ms] of [
+        [host, true, 1010],
+        [other, false, 1000],
+      ] as const) {
+        mkdirSync(path.join(each.root, 'run/actualnet'), { recursive: true, mode: 0o700 });
+        writeFileSync(path.join(each.root, 'run/actualnet/migrations.jsonl'), `${cutOver(reachable, ms)}\n`, {
+          mode: 0o600,
+        });
+      }
+      const peer = path.join(other.root, 'peer.json');
+      writeFileSync(peer, other.cli(['migrations', '--format', 'json']).stdout);
+      const view = JSON.parse(host.cli(['migrations', '--peer', peer, '--format', 'json']).stdout);
+      const schema = JSON.parse(readText(path.join(projectDirectory, 'schemas/migrations.schema.json')));
+      const isSound = new Ajv({ allowUnionTypes: true }).compile(schema);
+      expect(isSound(view) || isSound.errors).toBe(true);
+      expect(view.migrations).toMatchObject([{ name: 'web1', closed: { doneMs: 1000 }, opened: { doneMs: 1010 } }]);
+    } finally {
+      rmSync(path.join(host.root, 'run/actualnet/migrations.jsonl'));
+      other.remove();
+    }
   });
 });
 
