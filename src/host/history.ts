@@ -86,13 +86,21 @@ export function fileHistory({ history }: Pick<HostPaths, 'history'>, clock: () =
     read,
     dropped,
     async follow(onEntries, signal) {
-      let seen = read().length;
+      let { ino, size } = tryStat(history) ?? { ino: 0, size: 0 };
       const look = () => {
-        const entries = read();
-        // Old pieces that were removed meanwhile are not to be counted.
-        const fresh = entries.slice(Math.min(seen, entries.length));
-        seen = entries.length;
-        if (fresh.length > 0) onEntries(fresh);
+        const now = tryStat(history);
+        const isNew = now !== undefined && now.ino !== ino;
+        // What was put aside is read to its end first.
+        const before = isNew ? pieces().find(file => tryStat(file)?.ino === ino) : undefined;
+        const texts = before === undefined ? [] : [readPiece(before, size)];
+        if (isNew) size = 0;
+        const fresh = readPiece(history, size) ?? '';
+        // A line that is not whole yet is read with the next look.
+        const whole = fresh.slice(0, fresh.lastIndexOf('\n') + 1);
+        size += Buffer.byteLength(whole);
+        ino = now?.ino ?? ino;
+        const entries = parseJsonLines([...texts, whole].join('')) as HistoryEntry[];
+        if (entries.length > 0) onEntries(entries);
       };
       const watcher = fs.watch(directory, { signal }, (_, name) => {
         if (name?.startsWith(stem)) look();
@@ -114,14 +122,19 @@ function listIfAny(directory: string): string[] {
   }
 }
 
-/** Nobody waits for a pipe, and no link is followed. */
-function readPiece(file: string): string | undefined {
+function tryStat(file: string): { readonly ino: number; readonly size: number } | undefined {
+  return fs.lstatSync(file, { throwIfNoEntry: false });
+}
+
+/** From a place on; nobody waits for a pipe, and no link is followed. */
+function readPiece(file: string, from = 0): string | undefined {
   try {
     const fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
-      const { size } = fs.fstatSync(fd);
-      if (!fs.fstatSync(fd).isFile() || size > 2 * maxPieceBytes) return undefined;
-      return fs.readFileSync(fd, 'utf8');
+      const status = fs.fstatSync(fd);
+      if (!status.isFile() || status.size > 2 * maxPieceBytes) return undefined;
+      const bytes = Buffer.alloc(Math.max(0, status.size - from));
+      return bytes.subarray(0, fs.readSync(fd, bytes, 0, bytes.length, from)).toString();
     } finally {
       fs.closeSync(fd);
     }

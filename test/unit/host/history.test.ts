@@ -73,6 +73,27 @@ test('it is bounded: full pieces are put aside, two at once take nothing from ea
   expect(kept).toEqual(all.slice(-kept.length));
 });
 
+test('followed: what comes, once and in order, across pieces that are put aside', async () => {
+  let ms = 0;
+  const writer = history(() => ++ms);
+  writer.append([entry('before')]);
+  const seen: string[] = [];
+  const end = new AbortController();
+  const following = history().follow(entries => {
+    seen.push(...entries.map(each => (each as CallEntry).object));
+  }, end.signal);
+  const long = ['x'.repeat(15_000)];
+  const all = Array.from({ length: 700 }, (_, index) => `n${index}`);
+  for (const name of all) {
+    writer.append([entry(name, long)]);
+    if (Number(name.slice(1)) % 10 === 0) await new Promise(resolve => setTimeout(resolve, 1));
+  }
+  await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(all.length);
+  expect(seen).toEqual(all);
+  end.abort();
+  await following;
+});
+
 describe('what stands in the way costs nothing but the history', () => {
   test.each<[string, () => void]>([
     ['a FIFO in its place', () => execFileSync('mkfifo', [file])],
