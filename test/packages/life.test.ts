@@ -97,6 +97,32 @@ describe.skipIf(missingRoots)(titled('a Debian package on a fresh host', missing
   );
 });
 
+describe.skipIf(missingRoots)(
+  titled('an archive with a Node.js of its own on a host that has none', missingRoots),
+  () => {
+    test('installed, a hook answers, removed without a trace', () => {
+      const archive = make('archive', ['--forms', 'tar', '--node', 'with']);
+      const system = new System(freshRoot('bookworm'));
+      try {
+        const { status, output } = system.run(`
+        ! command -v node; ${files} >/out/before
+        cd /tmp; tar xzf ${archive}; cd actualnet-*; ./install.sh
+        echo == hook; echo "${guest}" | /etc/libvirt/hooks/qemu.d/50-actualnet first prepare begin - || :
+        actualnet status; actualnet --version --verbose; man -w actualnet 2>/dev/null || ls /usr/local/share/man/man8
+        echo == removed; actualnet uninstall
+        ${files} >/out/after; diff /out/before /out/after && echo nothing left`);
+        expect({ status, output: status === 0 ? '' : output }).toEqual({ status: 0, output: '' });
+        expect(section(output, 'hook')).toMatch(
+          /there is no bridge 'br0'[\s\S]*node +v22\.\d+\.\d+ \(\/usr\/local\/libexec\/actualnet\/node\)/,
+        );
+        expect(section(output, 'removed')).toBe('removed\nnothing left\n');
+      } finally {
+        system.remove();
+      }
+    });
+  },
+);
+
 describe.skipIf(missingSystem)(titled('an RPM on a copy of this machine', missingSystem), () => {
   let system: System;
   beforeAll(() => {
