@@ -1,7 +1,7 @@
 // Plays a sample guest's whole life through the built hooks, with real links in a private network namespace (no root is
 // needed where the kernel allows that), and shows what actualnet knows and what is on the host. The links that libvirt
 // would make are made here.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -29,6 +29,9 @@ try {
   showHost('before');
   for (const file of readdirSync(path.join(project, 'samples/web1')).sort()) play(file);
   showHost('after');
+  showHistory();
+  showRefusal();
+  showRewriting();
 } finally {
   await removeRoot(root);
 }
@@ -80,6 +83,45 @@ function showHost(when) {
     .split('\n')
     .filter(line => line.startsWith('52:54'));
   console.log(indent(entries.join('\n') || 'no forwarding entries of guests'));
+}
+
+function cookbook(name) {
+  return path.join(project, 'samples/cookbook', name);
+}
+
+/** The guest has gone, and what was done for it is still known. */
+function showHistory() {
+  console.log('\n$ actualnet log web1 --since 1h | tail -n 4');
+  console.log(indent(actualnet('log', 'web1', '--since', '1h').trimEnd().split('\n').slice(-4).join('\n')));
+}
+
+/** A guest whose bridge is not there: refused before libvirt fails on it. */
+function showRefusal() {
+  console.log('\na guest whose bridge is missing:\n\n$ qemu web2 prepare begin -');
+  const document = readFileSync(path.join(cookbook('missing-bridge'), 'guest.xml'));
+  const words = ['web2', 'prepare', 'begin', '-'];
+  const { status, stderr } = spawnSync(path.join(project, 'hooks/qemu'), words, {
+    env,
+    cwd: '/',
+    input: document,
+    encoding: 'utf8',
+  });
+  console.log(
+    indent(status === 0 ? 'let through: without links of its own this host is not looked at' : `refused: ${stderr}`),
+  );
+}
+
+/** A guest that comes from another host, where its bridge has another name. */
+function showRewriting() {
+  const folder = cookbook('move-on-migration');
+  writeFileSync(path.join(root, 'etc/actualnet/config.yaml'), readFileSync(path.join(folder, 'config.yaml')));
+  if (hasLinks) ip('link add br7 type bridge');
+  const document = readFileSync(path.join(folder, 'running.xml'), 'utf8');
+  console.log('\na guest that comes from another host:\n\n$ qemu web1 migrate begin -');
+  const answer = run(path.join(project, 'hooks/qemu'), ['web1', 'migrate', 'begin', '-'], document);
+  const before = document.split('\n');
+  for (const [place, line] of answer.split('\n').entries())
+    if (line !== before[place]) console.log(indent(`- ${before[place]?.trim()}\n+ ${line.trim()}`));
 }
 
 function showReasons() {
