@@ -97,6 +97,7 @@ function showHistory() {
 
 /** A guest whose bridge is not there: refused before libvirt fails on it. */
 function showRefusal() {
+  if (hasLinks) ip('link delete br0');
   console.log('\na guest whose bridge is missing:\n\n$ qemu web2 prepare begin -');
   const document = readFileSync(path.join(cookbook('missing-bridge'), 'guest.xml'));
   const words = ['web2', 'prepare', 'begin', '-'];

@@ -29,7 +29,7 @@ describe('the demo leaves nothing behind', () => {
     const { exitCode, stdout } = await demo();
     expect({ exitCode, last: /the host after:|release/.test(stdout) }).toEqual({ exitCode: 0, last: true });
     expect(stdout).toMatch(/hook release {2}qemu 'web1': answered/);
-    expect(stdout).toMatch(/web2 prepare begin -\n {4}(refused: .*br|let through)/);
+    expect(stdout).toMatch(/web2 prepare begin -\n {4}(refused: .*br0|let through)/);
     expect(stdout).toMatch(/migrate begin -\n {4}- <source bridge='br0'\/>\n {4}\+ <source bridge='br7'\/>/);
     expect([readdirSync(temporary), processes()]).toEqual([[], '']);
   });
