@@ -115,7 +115,7 @@ function putWithCache(program, code, warmUp) {
   const env = { PATH: process.env.PATH, LC_ALL: 'C', ACTUALNET_ROOT: root };
   const words = [warmUp, path.resolve(fresh, `${program}.cjs`), path.join(fresh, `${name}.cache`)];
   try {
-    execFileSync(process.execPath, words, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync(process.execPath, words, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { errorCodes } from '../src/report/error.ts';
@@ -89,6 +89,10 @@ describe('imports go one way', () => {
     expect(importsOf(file).filter(target => target.startsWith('node:'))).toEqual([]);
     expect(text).not.toMatch(/\bprocess\.|\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bsetTimeout\b|\bconsole\./);
   });
+});
+
+test('scripts of npm run with the Node.js of the machine, not with the one for packages', () => {
+  expect(existsSync(path.join(project, 'node_modules/.bin/node'))).toBe(false);
 });
 
 describe('documentation', () => {
