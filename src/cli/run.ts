@@ -38,7 +38,9 @@ export async function runCommand(
     )
     .fail((message, error) => {
       if (error) throw error;
-      throw new ActualnetError('USAGE', unmarked(message), { hint: hintFor(name, command, message) });
+      throw new ActualnetError('USAGE', unmarked(message).replace(/\s*\n\s*/g, ' '), {
+        hint: hintFor(name, command, message),
+      });
     })
     .parseAsync([...words]);
   return status ?? 0;

@@ -16,6 +16,8 @@ async function main(words: readonly string[]): Promise<ExitStatus> {
     const { glance } = await import('../cli/glance.ts');
     return glance(await host());
   }
+  const [asked = ''] = others;
+  if (name === 'help' && isCommandName(asked)) return main([asked, '--help']);
   if (name === '--help' || name === '-h' || name === 'help') {
     const { overview } = await import('../cli/overview.ts');
     process.stdout.write(overview());

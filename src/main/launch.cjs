@@ -1,4 +1,4 @@
-// Starts the hook bundle with V8's code cache, made at build time: compiling is a good part of a hook call. V8 takes a
+// Starts a bundle with V8's code cache, made at build time: compiling is a good part of a hook call. V8 takes a
 // cache only from the same V8 and for a source of the same length, so bundle and cache share a name made from the content.
 const { readFileSync } = require('node:fs');
 const { Script } = require('node:vm');

@@ -225,6 +225,7 @@ describe('errors', () => {
       line: /^there is no command 'statsu' \(hint: did you mean 'status'\?\) \[USAGE\]\n$/,
     },
     { words: ['status', '--formt', 'json'], status: 2, line: /did you mean '--format'\?/ },
+    { words: ['status', '--format', 'jsn'], status: 2, line: /^Invalid values: [^\\]*\[USAGE\]\n$/ },
     { words: ['fly'], status: 2, line: /\[USAGE\]\n$/ },
     { words: ['resolve'], status: 2, line: /\[USAGE\]\n$/ },
     { words: ['resolve', 'x', '--colour'], status: 2, line: /\[USAGE\]\n$/ },
