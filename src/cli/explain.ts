@@ -1,7 +1,7 @@
-import { guestAtHand, type Planning } from '../apply/guest.ts';
-import { foldRecord, type GuestRecord } from '../apply/record.ts';
-import { refusedSettings, startFindings } from '../apply/refusals.ts';
-import { type Rewriting, rewriteForHost } from '../apply/rewrite.ts';
+import { guestAtHand, type Planning } from '../guest/guest.ts';
+import { foldRecord, type GuestRecord } from '../guest/record.ts';
+import { refusedSettings, startFindings } from '../guest/refusals.ts';
+import { type Rewriting, rewriteForHost } from '../guest/rewrite.ts';
 import type { Memory } from '../host/memory.ts';
 import { readDomain } from '../model/domain.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';

@@ -1,4 +1,4 @@
-import { foldRecord } from '../apply/record.ts';
+import { foldRecord } from '../guest/record.ts';
 import { printable } from '../report/error.ts';
 import type { ExitStatus } from './command.ts';
 import type { CommandHost } from './host.ts';

@@ -1,4 +1,4 @@
-import { foldRecord } from '../apply/record.ts';
+import { foldRecord } from '../guest/record.ts';
 import { countEntries, countMetrics } from '../report/counts.ts';
 import { type Metric, metricsText, type Sample } from '../report/metrics.ts';
 import { defineCommand } from './command.ts';

@@ -1,8 +1,8 @@
+import { joinCutOvers, type Migration, readCutOvers } from '../agent/cut-over.ts';
 import type { Memory } from '../host/memory.ts';
 import { ActualnetError } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
-import { joinCutOvers, type Migration, readCutOvers } from '../witness/cut-over.ts';
 import { defineCommand, formatOption } from './command.ts';
 import type { CommandIo } from './io.ts';
 

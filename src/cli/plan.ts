@@ -1,5 +1,4 @@
-import { needsOf } from '../apply/apply.ts';
-import { foreseeStart, type StartHost } from '../apply/foresee.ts';
+import { foreseeStart, type StartHost } from '../guest/foresee.ts';
 import {
   type GuestAtHand,
   guestAtHand,
@@ -7,16 +6,15 @@ import {
   type Planning,
   planGuest,
   plannedPhases,
-} from '../apply/guest.ts';
-import { observeInTurn } from '../apply/in-turn.ts';
-import { foldLedger } from '../apply/ledger.ts';
-import { startFindings, startRefusals, wishFindings } from '../apply/refusals.ts';
-import { decideUndo } from '../apply/verdict.ts';
+} from '../guest/guest.ts';
+import { startFindings, startRefusals, wishFindings } from '../guest/refusals.ts';
+import { observeInTurn } from '../journal/in-turn.ts';
+import { foldLedger } from '../journal/ledger.ts';
+import { decideUndo } from '../journal/ownership.ts';
+import type { HostView } from '../kernel/host-view.ts';
+import { type Change, commandFor, describeChange, isEqual, needsOf, observe, type Target } from '../kernel/registry.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import { type Change, describeChange } from '../plan/change.ts';
-import { commandFor } from '../plan/command.ts';
-import { type HostView, isSame, observe } from '../plan/host-view.ts';
 import { ActualnetError, asActualnetError, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
@@ -141,7 +139,7 @@ async function planUndo(
   const entries = guest === undefined ? [] : [...foldLedger(effects.guestLedger(guest).read()).values()];
   const chosen = entries.filter(({ reach }) => operation === 'release' || reach).map(entry => ({ entry }));
   const host = await effects.view(needsOf(chosen.map(({ entry }) => entry)));
-  const { steps, left, waiting } = decideUndo(chosen, host);
+  const { steps, leftAlone, deferred } = decideUndo(chosen, host);
   return [
     ...steps.map(
       ({ change }): PlannedAction => ({
@@ -151,21 +149,21 @@ async function planUndo(
         command: commandLine(change),
       }),
     ),
-    ...waiting.map(
+    ...deferred.map(
       (line): PlannedAction => ({ what: line, state: 'left alone', why: 'until nobody uses it', command: null }),
     ),
-    ...left.map(
+    ...leftAlone.map(
       (line): PlannedAction => ({ what: line, state: 'left alone', why: 'it is not ours any more', command: null }),
     ),
   ];
 }
 
 function stateOf(change: Change, host: HostView): PlannedAction['state'] {
-  if (isSame(observe(change.subject, host), change.to)) return 'already so';
+  if (isEqual(change.subject, observe(change.subject, host), change.to)) return 'already so';
   return change.byLibvirt ? 'left to libvirt' : 'to do';
 }
 
-function commandLine(change: Pick<Change, 'subject' | 'to'>): string {
+function commandLine(change: Target): string {
   const { tool, line } = commandFor(change);
   return `${tool} ${line}`;
 }

@@ -1,10 +1,12 @@
-import type { Effects } from '../apply/effects.ts';
-import { tryEntriesOf } from '../apply/ledgers.ts';
-import { listUsers, type User, type UserSources } from '../apply/users.ts';
+import { listUsers, type User, type UserSources } from '../guest/users.ts';
+import type { Effects } from '../journal/effects.ts';
+import { tryEntriesOf } from '../journal/ledgers.ts';
+import { findUse, linksToAsk, takenUses } from '../kernel/device-uses.ts';
+import type { HostView, VfState } from '../kernel/host-view.ts';
+import type { Value } from '../kernel/kind.ts';
+import { describeValue, type Subject, sharedNameOf } from '../kernel/registry.ts';
+import { describeVfRate, describeVfVlan } from '../kernel/vf.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { sharedNameOf, type Value } from '../plan/change.ts';
-import { findUse, linksToAsk, takenUses } from '../plan/device-uses.ts';
-import type { HostView, VfState } from '../plan/host-view.ts';
 import { asActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
@@ -126,14 +128,21 @@ function describeVf(
       ...device.netdevs.flatMap(netdev => users.get(netdev) ?? []),
       ...(kept.has(`${dev}_vf${vf}`) ? [{ who: 'libvirt', by: 'the state it has put aside' }] : []),
     ],
-    kept: Object.fromEntries(entries.map(({ subject, before }) => [subject.kind.slice('vf-'.length), before])),
+    kept: Object.fromEntries(
+      entries.map(({ subject, before }) => [subject.kind.slice('vf-'.length), shown(subject, before)]),
+    ),
   };
 }
 
 function settingsOf(state: VfState | undefined): Settings | null {
-  return state === undefined
-    ? null
-    : Object.fromEntries(Object.entries(state).map(([kind, value]) => [kind.slice('vf-'.length), value]));
+  if (state === undefined) return null;
+  const { vlan, rate, ...plain } = state;
+  return { ...plain, vlan: vlan && describeVfVlan(vlan), rate: rate && describeVfRate(rate) };
+}
+
+/** A value as `settings` have it. */
+function shown(subject: Subject, to: Value): Value {
+  return typeof to === 'object' && to !== null ? describeValue({ subject, to }) : to;
 }
 
 function table(pfs: readonly PfRow[]): string[] {

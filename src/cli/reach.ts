@@ -1,4 +1,4 @@
-import { actOnGuest, guestAtHand, type Planning } from '../apply/guest.ts';
+import { actOnGuest, guestAtHand, type Planning } from '../guest/guest.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';

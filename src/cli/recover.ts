@@ -1,5 +1,5 @@
-import type { Effects } from '../apply/effects.ts';
-import { recover, type Survivors } from '../apply/recover.ts';
+import { recover, type Survivors } from '../guest/recover.ts';
+import type { Effects } from '../journal/effects.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';

@@ -1,5 +1,5 @@
-import { obstaclesOf } from '../apply/foresee.ts';
-import { contextOf, type Planning } from '../apply/guest.ts';
+import { obstaclesOf } from '../guest/foresee.ts';
+import { contextOf, type Planning } from '../guest/guest.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import { ActualnetError, type ErrorCode, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';

@@ -1,13 +1,13 @@
-import type { Effects } from '../apply/effects.ts';
-import { ledgerProblems } from '../apply/ledgers.ts';
-import { foldRecord, type GuestRecord } from '../apply/record.ts';
+import type { WitnessState } from '../agent/run-states.ts';
+import { foldRecord, type GuestRecord } from '../guest/record.ts';
 import type { Memory } from '../host/memory.ts';
+import type { Effects } from '../journal/effects.ts';
+import { ledgerProblems } from '../journal/ledgers.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
-import type { WitnessState } from '../witness/witness.ts';
 import { defineCommand, formatOption } from './command.ts';
 import type { CommandIo } from './io.ts';
 

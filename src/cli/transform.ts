@@ -1,5 +1,5 @@
-import type { Planning } from '../apply/guest.ts';
-import { type Rewriting, rewriteForHost } from '../apply/rewrite.ts';
+import type { Planning } from '../guest/guest.ts';
+import { type Rewriting, rewriteForHost } from '../guest/rewrite.ts';
 import { defineCommand, domainFile } from './command.ts';
 import type { CommandIo } from './io.ts';
 

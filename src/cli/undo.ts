@@ -1,7 +1,7 @@
-import type { Effects } from '../apply/effects.ts';
-import { tryEntriesOf } from '../apply/ledgers.ts';
-import { foldRecord } from '../apply/record.ts';
-import type { Survivors } from '../apply/recover.ts';
+import { foldRecord } from '../guest/record.ts';
+import type { Survivors } from '../guest/recover.ts';
+import type { Effects } from '../journal/effects.ts';
+import { tryEntriesOf } from '../journal/ledgers.ts';
 import { parseUuid } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
 import { defineCommand } from './command.ts';

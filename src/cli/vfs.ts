@@ -1,7 +1,8 @@
-import { carryOut } from '../apply/apply.ts';
-import type { Effects } from '../apply/effects.ts';
 import type { Config } from '../config/config.ts';
-import { sharedNameOf } from '../plan/change.ts';
+import { carryOut } from '../journal/apply.ts';
+import type { Effects } from '../journal/effects.ts';
+import { sharedNameOf } from '../kernel/registry.ts';
+
 import { provideParts } from '../plan/parts.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { defineCommand } from './command.ts';

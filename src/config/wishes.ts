@@ -2,6 +2,7 @@ import type { Domain } from '../model/domain.ts';
 import { directModes, isKeptByLibvirt, isUserAlias } from '../model/interface.ts';
 import {
   dropUndefined,
+  isLinkName,
   type MacAddress,
   type Owner,
   readInteger,
@@ -255,14 +256,6 @@ function readAddresses(owner: Owner, element: XmlElement): string[] {
   if (!addresses.every(isAddress))
     wrongValue(owner, element, { place: '@announce', expected: 'IPv4 addresses, apart by commas' });
   return addresses;
-}
-
-/**
- * As in schemas/config.schema.json. The kernel takes nearly any name; here are only those that a batch file of `ip` reads as
- * one plain word, and no `%`, which would make the kernel choose a number.
- */
-export function isLinkName(text: string): boolean {
-  return /^(?!-)(?!\.\.?$)[A-Za-z0-9_.@+=,~^-]{1,15}$/.test(text);
 }
 
 function isSetting(name: string): name is GuestChoice {

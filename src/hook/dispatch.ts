@@ -1,6 +1,6 @@
-import type { Effects } from '../apply/effects.ts';
 import type { Config } from '../config/config.ts';
 import type { Memory } from '../host/memory.ts';
+import type { Effects } from '../journal/effects.ts';
 import type { Uuid } from '../model/values.ts';
 import type { AccessRules } from '../plan/access.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';

@@ -1,5 +1,5 @@
-import { closeReach, undoAll } from '../apply/guest.ts';
-import { foldRecord } from '../apply/record.ts';
+import { closeReach, undoAll } from '../guest/guest.ts';
+import { foldRecord } from '../guest/record.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { parseXml } from '../xml/document.ts';
@@ -36,8 +36,8 @@ export async function release(invocation: Invocation, context: HookContext): Pro
     memory.appendRecord(guest, { at: isoTime(context), op: 'stopped', name: record.name });
   // libvirt has deleted the ports before; one that is still here lost its port-deleted call.
   for (const port of record?.ports ?? []) memory.forgetPort(port.network, port.uuid);
-  const { left, problems } = await undoAll(guest, context.effects);
-  for (const line of [...left, ...problems]) log.warn(`guest '${record?.name ?? guest}', release: ${line}`);
+  const { leftAlone, problems } = await undoAll(guest, context.effects);
+  for (const line of [...leftAlone, ...problems]) log.warn(`guest '${record?.name ?? guest}', release: ${line}`);
   memory.removeRecord(guest);
 }
 

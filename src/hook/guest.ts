@@ -1,6 +1,6 @@
-import { actOnGuest, type GuestAtHand, type PlannedPhase } from '../apply/guest.ts';
-import type { RecordLine } from '../apply/record.ts';
 import { readWishes } from '../config/wishes.ts';
+import { actOnGuest, type GuestAtHand, type PlannedPhase } from '../guest/guest.ts';
+import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';

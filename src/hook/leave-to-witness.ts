@@ -1,6 +1,6 @@
-import { followsRunState, type GuestAtHand } from '../apply/guest.ts';
 import type { Config } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
+import { followsRunState, type GuestAtHand } from '../guest/guest.ts';
 import { isPassive } from '../plan/plan.ts';
 import { errorLine } from '../report/error.ts';
 import type { HookContext } from './dispatch.ts';

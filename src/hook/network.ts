@@ -1,8 +1,8 @@
-import { carryOut } from '../apply/apply.ts';
-import { obstaclesOf } from '../apply/foresee.ts';
-import { actOnPort, leavePort } from '../apply/guest.ts';
-import { comparePort, foldRecord, type GuestRecord, type PortView } from '../apply/record.ts';
-import { leaveShared, type Undone } from '../apply/undo.ts';
+import { obstaclesOf } from '../guest/foresee.ts';
+import { actOnPort, releasePort } from '../guest/guest.ts';
+import { comparePort, foldRecord, type GuestRecord, type PortView } from '../guest/record.ts';
+import { carryOut } from '../journal/apply.ts';
+import { releaseShared, type Undone } from '../journal/undo.ts';
 import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
 import { portDevice } from '../plan/guest-devices.ts';
@@ -33,7 +33,7 @@ export async function handleNetwork(
       return '';
     case 'stopped':
       memory.forgetNetwork(network.name);
-      report(await leaveShared(userOf(network), context.effects), network, context);
+      report(await releaseShared(userOf(network), context.effects), network, context);
       return '';
     case 'port-created':
       await portCreated(network, required(port, network), context);
@@ -57,7 +57,7 @@ async function provideFor(network: Network, { config, effects, log }: HookContex
     for (const line of problems) log.warn(`${network.owner}, start: ${line}`);
   } catch (error) {
     // Nobody says so when a network does not start: what it joined already must not wait for it.
-    await leaveShared(user, effects);
+    await releaseShared(user, effects);
     throw error;
   }
 }
@@ -66,8 +66,8 @@ function userOf(network: Network): string {
   return `network:${network.name}`;
 }
 
-function report({ left, problems }: Undone, network: Network, { log }: HookContext): void {
-  for (const line of [...left, ...problems]) log.warn(`${network.owner}, stopped: ${line}`);
+function report({ leftAlone, problems }: Undone, network: Network, { log }: HookContext): void {
+  for (const line of [...leftAlone, ...problems]) log.warn(`${network.owner}, stopped: ${line}`);
 }
 
 /** What is set on the device comes first: a port that is refused has never been. */
@@ -143,8 +143,8 @@ async function setUp(port: NetworkPort, network: Network, { config: read, effect
 async function portDeleted(network: Network, port: NetworkPort, context: HookContext): Promise<void> {
   const { memory, log, effects } = context;
   memory.forgetPort(network.name, port.uuid);
-  const { left, problems } = await leavePort(port, network, effects);
-  for (const line of [...left, ...problems]) log.warn(`guest '${port.ownerName}', port-deleted: ${line}`);
+  const { leftAlone, problems } = await releasePort(port, network, effects);
+  for (const line of [...leftAlone, ...problems]) log.warn(`guest '${port.ownerName}', port-deleted: ${line}`);
   if (memory.readRecord(port.ownerUuid).length === 0) return;
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-deleted', uuid: port.uuid });
 }

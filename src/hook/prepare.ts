@@ -1,7 +1,7 @@
-import { foreseeStart } from '../apply/foresee.ts';
-import { undoAll } from '../apply/guest.ts';
-import { foldRecord, type GuestRecord } from '../apply/record.ts';
 import { readWishes } from '../config/wishes.ts';
+import { foreseeStart } from '../guest/foresee.ts';
+import { undoAll } from '../guest/guest.ts';
+import { foldRecord, type GuestRecord } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { errorLine } from '../report/error.ts';
@@ -58,8 +58,8 @@ function runsHere(guest: Uuid, { memory, effects, runState }: HookContext): bool
 }
 
 async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, log }: HookContext): Promise<void> {
-  const { left, problems } = await undoAll(guest, effects);
-  for (const line of [...left, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
+  const { leftAlone, problems } = await undoAll(guest, effects);
+  for (const line of [...leftAlone, ...problems]) log.warn(`${domain.owner}, left from an earlier life: ${line}`);
   memory.removeRecord(guest);
 }
 

@@ -1,8 +1,8 @@
-import { actOnDevices } from '../apply/devices.ts';
-import { accessFindings, nodesToGrant, repairGuest } from '../apply/guest.ts';
-import { compareRunning, compareViews, foldRecord, type GuestRecord, withNetworks } from '../apply/record.ts';
 import { defaultConfig } from '../config/config.ts';
 import { readWishes } from '../config/wishes.ts';
+import { actOnDevices } from '../guest/devices.ts';
+import { accessFindings, nodesToGrant, repairGuest } from '../guest/guest.ts';
+import { compareRunning, compareViews, foldRecord, type GuestRecord, withNetworks } from '../guest/record.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';

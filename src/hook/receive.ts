@@ -1,5 +1,5 @@
-import type { Planning } from '../apply/guest.ts';
-import { mayPick, rewriteForHost } from '../apply/rewrite.ts';
+import type { Planning } from '../guest/guest.ts';
+import { mayPick, rewriteForHost } from '../guest/rewrite.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';

@@ -1,4 +1,4 @@
-import type { RecordLine } from '../apply/record.ts';
+import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';

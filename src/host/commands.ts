@@ -1,4 +1,4 @@
-import type { CommandFailure } from '../apply/effects.ts';
+import type { CommandFailure } from '../journal/effects.ts';
 import { ActualnetError } from '../report/error.ts';
 import { type Abandonable, startAbandonable } from './abandonable.ts';
 import { hintToRun } from './not-run.ts';

@@ -1,9 +1,12 @@
 import path from 'node:path';
-import type { Effects, LedgerFile } from '../apply/effects.ts';
+import type { CommandFailure, Effects, LedgerFile } from '../journal/effects.ts';
+import { readFdb } from '../kernel/fdb.ts';
+import type { HostView, LinkState, Needs, PciDevice } from '../kernel/host-view.ts';
+import type { Command } from '../kernel/kind.ts';
+import { readVfs } from '../kernel/vf.ts';
+import { readVlans } from '../kernel/vlan.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid } from '../model/values.ts';
-import { formatDriver } from '../model/vf-values.ts';
-import type { FdbEntry, HostView, LinkState, Needs, PciDevice, PortVlan } from '../plan/host-view.ts';
 import { readAddresses, readWaysOut } from './addresses.ts';
 import { type Batches, batchesIn, ownBatches, startTool } from './commands.ts';
 import { fileNameOf, nameOfFile } from './file-names.ts';
@@ -28,7 +31,6 @@ import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands
 import { readQemuAccess } from './qemu-access.ts';
 import { runAgain } from './run-again.ts';
 import { sharedIndex } from './shared-index.ts';
-import { readVfs } from './vfs.ts';
 
 /** The programs through which a host is read and set. */
 export interface Programs extends Batches {
@@ -76,11 +78,7 @@ export function hostEffects(
   );
   return {
     view: needs => viewHost(paths, needs, { programs, guests }),
-    run: (tool, lines, options) => {
-      const run = (some: readonly string[]) =>
-        tool === 'pci' ? programs.runPciCommands(paths, some, options) : programs.runBatch(tool, some, options);
-      return runAgain(run, lines, options);
-    },
+    run: (commands, options) => runAgain(some => runTool(some, { paths, programs, options }), commands, options),
     lock: names => takeLocks(path.join(paths.state, 'locks'), names.map(fileNameOf), patience),
     guestLedger: guest => ({ ...ledgerFile(path.join(paths.state, 'ledgers', `${guest}.jsonl`)), user: guest }),
     guestsWithLedger: () =>
@@ -168,7 +166,8 @@ async function viewHost(
     driver: address => {
       const { driver = null, pf = null, netdevs = [] } = pci(address) ?? {};
       const mac = pf === null || netdevs[0] === undefined ? null : (link(netdevs[0])?.mac ?? null);
-      return formatDriver({ driver, override: overrides.get(address) ?? null, mac });
+      const override = overrides.get(address) ?? null;
+      return driver === null && override === null ? null : { driver, override, mac };
     },
     claimant: address => claimants()(address),
     holders: address => {
@@ -192,30 +191,18 @@ function withKnownPort(
   return { ...device, pf: { ...pf, dev: pf.ports.all.find(port => isSetThrough(port, pf.vf)) ?? pf.dev } };
 }
 
-/** `bridge -j fdb show`: an entry with a master is in that bridge's table; static and permanent ones are fixed. */
-function readFdb(table: unknown): FdbEntry[] {
-  const rows = (table ?? []) as { mac: string; ifname: string; master?: string; flags?: string[]; state?: string }[];
-  return rows.map(({ mac, ifname, master, flags = [], state = '' }) => ({
-    mac,
-    dev: ifname,
-    table: master === undefined || flags.includes('self') ? 'self' : 'bridge',
-    fixed: state === 'static' || state === 'permanent',
-    local: state === 'permanent' && master !== undefined && !flags.includes('self'),
-  }));
-}
-
-/** `bridge -j vlan show`. */
-function readVlans(table: unknown): PortVlan[] {
-  const rows = (table ?? []) as { ifname: string; vlans?: { vlan: number; vlanEnd?: number; flags?: string[] }[] }[];
-  return rows.flatMap(({ ifname, vlans = [] }) =>
-    vlans.flatMap(({ vlan, vlanEnd = vlan, flags = [] }) => {
-      const how = [
-        ...(flags.includes('PVID') ? ['pvid'] : []),
-        ...(flags.includes('Egress Untagged') ? ['untagged'] : []),
-      ];
-      const range = Array.from({ length: vlanEnd - vlan + 1 }, (_, offset) => vlan + offset);
-      return range.map(id => ({ dev: ifname, id, how: (how.join(' ') || 'tagged') as PortVlan['how'] }));
-    }),
+/** Commands of one tool. */
+function runTool(
+  commands: readonly Command[],
+  { paths, programs, options }: { paths: HostPaths; programs: Programs; options: { readonly keepGoing: boolean } },
+): Promise<CommandFailure[]> {
+  const ofPci = commands.filter(command => command.tool === 'pci');
+  const [first] = commands;
+  if (first === undefined || first.tool === 'pci') return programs.runPciCommands(paths, ofPci, options);
+  return programs.runBatch(
+    first.tool,
+    commands.map(({ line }) => line),
+    options,
   );
 }
 

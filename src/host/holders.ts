@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import type { PciDevice } from '../plan/host-view.ts';
+import type { PciDevice } from '../kernel/host-view.ts';
 import { readKernelFile, readLinkIfAny } from './files.ts';
 
 /** The nodes through which a device can be held, as `/proc/PID/fd` shows them. */

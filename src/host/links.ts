@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { LinkState } from '../kernel/host-view.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
-import type { LinkState } from '../plan/host-view.ts';
 import { readKernelFile, readLinkIfAny } from './files.ts';
 
 /**

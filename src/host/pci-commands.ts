@@ -1,15 +1,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import type { CommandFailure } from '../apply/effects.ts';
-import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
-import { isZeroMacRefused } from '../model/vf-values.ts';
-import { ActualnetError } from '../report/error.ts';
+import type { CommandFailure } from '../journal/effects.ts';
+import type { PciAction, PciCommand } from '../kernel/kind.ts';
+import { isZeroMacRefused, readVfs } from '../kernel/vf.ts';
+import type { PciAddress } from '../model/pci-address.ts';
+
 import { runAbandonable } from './abandonable.ts';
 import { ownBatches } from './commands.ts';
 import { readKernelFile, removeFile, writeFileForAll } from './files.ts';
 import type { HostPaths } from './paths.ts';
 import { pciDirectory, readPciDevice } from './pci.ts';
-import { readVfs } from './vfs.ts';
 
 /** A driver that gives a device back waits for its user; so long, and no longer, do we. */
 const writeLimitMs = 5000;
@@ -19,15 +19,15 @@ const settleLimitMs = 4000;
 
 const leftToItself = 'left to itself';
 
-/** Carries out lines of the `pci` tool one after the other, up to the first that fails unless told to keep going. */
+/** Carries out commands one after the other, up to the first that fails unless told to keep going. */
 export async function runPciCommands(
   paths: HostPaths,
-  lines: readonly string[],
+  commands: readonly PciCommand[],
   { keepGoing }: { readonly keepGoing: boolean },
 ): Promise<CommandFailure[]> {
   const failures: CommandFailure[] = [];
-  for (const [place, line] of lines.entries()) {
-    const message = await runLine(paths, line.split(' '));
+  for (const [place, { action }] of commands.entries()) {
+    const message = await runAction(paths, action);
     if (message !== undefined) failures.push({ place, message });
     if (message !== undefined && !keepGoing) break;
   }
@@ -54,25 +54,14 @@ export function unmanagedRuleFile(paths: HostPaths, pf: string): string {
   return path.join(paths.udevRules, `85-actualnet-${pf}.rules`);
 }
 
-async function runLine(
-  paths: HostPaths,
-  [verb, subject = '', ...rest]: readonly string[],
-): Promise<string | undefined> {
-  switch (verb) {
+async function runAction(paths: HostPaths, action: PciAction): Promise<string | undefined> {
+  switch (action.do) {
     case 'bind':
-      return bindWithMac(paths, asAddress(subject), {
-        driver: rest[0]!,
-        override: after('override', rest) ?? '',
-        mac: after('mac', rest),
-      });
-    case 'unbind':
-      return bindDriver(paths, asAddress(subject), { driver: undefined, override: after('override', rest) ?? '' });
-    case 'numvfs':
-      return provisionVfs(paths, subject, Number(rest[0]));
-    case 'unmanaged':
-      return rest[0] === 'on' ? addUnmanagedRule(paths, subject) : removeUnmanagedRule(paths, subject);
-    default:
-      throw new ActualnetError('BUG', `'${verb}' is nothing that can be done to a PCI device`);
+      return bindWithMac(paths, action);
+    case 'make VFs':
+      return provisionVfs(paths, action.pf, action.count);
+    case 'leave VFs alone':
+      return action.on ? addUnmanagedRule(paths, action.pf) : removeUnmanagedRule(paths, action.pf);
   }
 }
 
@@ -83,12 +72,12 @@ async function runLine(
  */
 async function bindWithMac(
   paths: HostPaths,
-  address: PciAddress,
-  { mac, ...binding }: { driver: string; override: string; mac: string | undefined },
+  { address, mac, driver, override }: Extract<PciAction, { do: 'bind' }>,
 ): Promise<string | undefined> {
+  const binding = { driver: driver ?? undefined, override: override ?? '' };
   const pf = readPciDevice(paths.sys, address)?.pf;
   const ports = pf?.ports?.all ?? (pf?.dev ? [pf.dev] : []);
-  if (mac === undefined || !pf || ports.length === 0) return bindDriver(paths, address, binding);
+  if (mac === null || driver === null || !pf || ports.length === 0) return bindDriver(paths, address, binding);
   const setMac = async (port: string, to: string) => {
     const words = ['link', 'set', 'dev', port, 'vf', `${pf.vf}`, 'mac', to];
     const { status, complaint } = await runAbandonable('ip', words, { limitMs: writeLimitMs });
@@ -118,7 +107,7 @@ async function readHeldMacs(ports: readonly string[], vf: number): Promise<Reado
   );
   return new Map(
     ports.flatMap((port, place) => {
-      const mac = readVfs(shown[place]).find(([number]) => number === vf)?.[1]['vf-mac'];
+      const mac = readVfs(shown[place]).find(([number]) => number === vf)?.[1].mac;
       return typeof mac === 'string' ? [[port, mac] as const] : [];
     }),
   );
@@ -203,20 +192,10 @@ function hasDriver(paths: HostPaths, driver: string): boolean {
   return fs.existsSync(path.join(paths.sys, 'bus/pci/drivers', driver));
 }
 
-function after(word: string, words: readonly string[]): string | undefined {
-  const at = words.indexOf(word);
-  return at === -1 ? undefined : words[at + 1];
-}
-
 function driverOf(directory: string): string | undefined {
   try {
     return path.basename(fs.readlinkSync(path.join(directory, 'driver')));
   } catch {
     return undefined;
   }
-}
-
-function asAddress(word: string): PciAddress {
-  if (isPciAddress(word)) return word;
-  throw new ActualnetError('BUG', `'${word}' is not a PCI address`);
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { PciDevice } from '../kernel/host-view.ts';
 import { isPciAddress, type PciAddress } from '../model/pci-address.ts';
-import type { PciDevice } from '../plan/host-view.ts';
 import { isRepresentor } from './links.ts';
 
 /**

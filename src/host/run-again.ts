@@ -1,29 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CommandFailure } from '../apply/effects.ts';
+import type { CommandFailure } from '../journal/effects.ts';
+import type { Command } from '../kernel/kind.ts';
 
 /** A driver that resets a VF, or waits for its firmware, is done in this time or has another problem. */
 const limitMs = 2000;
 const pauseMs = 100;
 
 /**
- * Runs lines, and those that the kernel only put off (EAGAIN; of a VF also EBUSY, the word of some drivers for a VF in its
+ * Runs commands, and those that the kernel only put off (EAGAIN; of a VF also EBUSY, the word of some drivers for a VF in its
  * reset) again, until they are done or time is up. Lines behind one that was put off keep their order unless they may be run
  * whatever becomes of it.
  */
 export async function runAgain(
-  run: (lines: readonly string[]) => Promise<CommandFailure[]>,
-  lines: readonly string[],
+  run: (commands: readonly Command[]) => Promise<CommandFailure[]>,
+  commands: readonly Command[],
   { keepGoing }: { readonly keepGoing: boolean },
 ): Promise<CommandFailure[]> {
   const endMs = performance.now() + limitMs;
-  let places = lines.map((_, place) => place);
+  let places = commands.map((_, place) => place);
   const final: CommandFailure[] = [];
   for (;;) {
-    const failures = (await run(places.map(place => lines[place]!))).map(({ place, message }) => ({
+    const failures = (await run(places.map(place => commands[place]!))).map(({ place, message }) => ({
       place: places[place]!,
       message,
     }));
-    const putOff = failures.filter(({ place, message }) => isPutOff(lines[place]!, message));
+    const putOff = failures.filter(({ place, message }) => isPutOff(commands[place]!, message));
     if (putOff.length === 0 || performance.now() > endMs) return inOrder([...final, ...failures]);
     final.push(...failures.filter(failure => !putOff.includes(failure)));
     // One batch ends at its first failure; otherwise all the others have been run.
@@ -32,8 +33,8 @@ export async function runAgain(
   }
 }
 
-function isPutOff(line: string, message: string): boolean {
-  const isOfVf = / vf \d+ /.test(line);
+function isPutOff({ tool, ...command }: Command, message: string): boolean {
+  const isOfVf = tool !== 'pci' && 'ofVf' in command && command.ofVf === true;
   return /Resource temporarily unavailable/.test(message) || (isOfVf && /Device or resource busy/.test(message));
 }
 

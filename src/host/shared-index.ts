@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { SharedIndex } from '../apply/effects.ts';
+import type { SharedIndex } from '../journal/effects.ts';
 import { fileNameOf, nameOfFile } from './file-names.ts';
 import { createMarker, exists, listDirectory, removeEmptyDirectory, removeFile } from './files.ts';
 

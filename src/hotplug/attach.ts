@@ -1,7 +1,8 @@
-import { foreseeDevice, openDevice, prepareDevice } from '../apply/devices.ts';
-import { type GuestAtHand, guestAtHand } from '../apply/guest.ts';
+import { foreseeDevice, openDevice, prepareDevice } from '../guest/devices.ts';
+import { type GuestAtHand, guestAtHand } from '../guest/guest.ts';
+import { describeChange } from '../kernel/registry.ts';
 import type { Uuid } from '../model/values.ts';
-import { describeChange } from '../plan/change.ts';
+
 import { ActualnetError, asActualnetError, type ErrorCode, errorLine } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
 import { findLostPorts } from '../resolve/claim.ts';

@@ -1,15 +1,13 @@
-import { needsOf } from '../apply/apply.ts';
-import { inForceFor } from '../apply/devices.ts';
-import { contextOf, type GuestAtHand, guestAtHand } from '../apply/guest.ts';
-import type { LedgerEntry } from '../apply/ledger.ts';
-import { runningFindings } from '../apply/refusals.ts';
-import { findUnmet } from '../apply/unmet.ts';
+import { inForceFor } from '../guest/devices.ts';
+import { contextOf, type GuestAtHand, guestAtHand } from '../guest/guest.ts';
+import { runningFindings } from '../guest/refusals.ts';
+import type { LedgerEntry } from '../journal/ledger.ts';
+import { type HostView, isOnVfio } from '../kernel/host-view.ts';
+import { type Change, describeChange, findDrift, keyOf, needsOf } from '../kernel/registry.ts';
+import { describeVfVlan } from '../kernel/vf.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import { parseVfVlan } from '../model/vf-values.ts';
-import { type Change, describeChange, keyOf } from '../plan/change.ts';
 import type { GuestDevice } from '../plan/guest-devices.ts';
-import { type HostView, isOnVfio } from '../plan/host-view.ts';
 import { wantedBy } from '../plan/leftovers.ts';
 import { isPassive, type PlanContext, planAttached, planReachable } from '../plan/plan.ts';
 import { vfOf } from '../plan/vfs.ts';
@@ -120,13 +118,13 @@ async function checkHost(guest: GuestAtHand): Promise<string[]> {
   const seen = await look(guest);
   const { devices, host, asked, entries } = seen;
   const isWanted = wantedBy(seen, entries);
-  const unmet = findUnmet(asked, host);
+  const unmet = findDrift(asked, host);
   const told = new Set(unmet.map(({ subject }) => keyOf(subject)));
   // While the CPUs stand still libvirt takes macvtaps down, and what it changes on purpose is not lost.
   const isLibvirts = ({ subject, byLibvirt, to }: LedgerEntry) =>
     subject.kind === 'up' ? halted || byLibvirt : byLibvirt && to === null;
   const kept = entries.filter(entry => isWanted(entry.subject) && !isLibvirts(entry) && !told.has(entry.key));
-  const lost = findUnmet(
+  const lost = findDrift(
     kept.map(entry => ({ ...entry, shared: entry.users.length > 0 })),
     host,
   );
@@ -166,11 +164,11 @@ function checkVf(device: GuestDevice, { host, asked, entries }: Seen): string[] 
   if (use === undefined || vf === undefined || !use.byLibvirt) return driver;
   const key = keyOf({ kind: 'vf-vlan', dev: use.pf, vf: use.vf });
   const isOurs = [...asked, ...entries].some(({ subject, to }) => keyOf(subject) === key && to !== null);
-  const has = vf['vf-vlan'];
-  const isOther = hostdev !== undefined && !isOurs && has !== null && parseVfVlan(String(has)).id !== vlan;
+  const has = vf.vlan;
+  const isOther = hostdev !== undefined && !isOurs && has !== null && has.id !== vlan;
   return [
     ...driver,
-    ...(mac === undefined || vf['vf-mac'] === mac ? [] : [`${name}: its VF has MAC ${vf['vf-mac']}`]),
-    ...(isOther ? [`${name}: its VF has VLAN ${has} instead of ${vlan === 0 ? 'none' : vlan}`] : []),
+    ...(mac === undefined || vf.mac === mac ? [] : [`${name}: its VF has MAC ${vf.mac}`]),
+    ...(isOther ? [`${name}: its VF has VLAN ${describeVfVlan(has)} instead of ${vlan === 0 ? 'none' : vlan}`] : []),
   ];
 }

@@ -1,6 +1,6 @@
+import { userOf } from '../kernel/device-uses.ts';
+import { isOnVfio } from '../kernel/host-view.ts';
 import type { Uuid } from '../model/values.ts';
-import { isOnVfio } from '../plan/host-view.ts';
-import { userOf } from '../plan/vfs.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { type Found, findDefined, findDevice, listDevices } from './find.ts';

@@ -1,9 +1,9 @@
-import type { Planning } from '../apply/guest.ts';
-import type { PortView } from '../apply/record.ts';
+import type { DeviceFollowing } from '../agent/follow-devices.ts';
+import type { Planning } from '../guest/guest.ts';
+import type { PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
 import type { GuestState } from '../plan/reach.ts';
-import type { DeviceFollowing } from '../witness/follow-devices.ts';
 
 /** What is told of a port, by libvirt or the record. */
 export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;

@@ -1,11 +1,11 @@
-import { guestAtHand } from '../apply/guest.ts';
-import type { GuestRecord, PortView } from '../apply/record.ts';
+import { followDevices } from '../agent/follow-devices.ts';
+import { guestAtHand } from '../guest/guest.ts';
+import type { GuestRecord, PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isOpen, type ReachPolicy } from '../plan/reach.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
-import { followDevices } from '../witness/follow-devices.ts';
 import type { HotplugHost } from './host.ts';
 
 /** A running guest with its lists as libvirt has them now. */

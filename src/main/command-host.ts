@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { WitnessState } from '../agent/run-states.ts';
 import type { CommandHost } from '../cli/host.ts';
 import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
 import { readKernelFile, writeFileForAll } from '../host/files.ts';
@@ -10,7 +11,6 @@ import { hasWitness } from '../host/one-witness.ts';
 import { tryReadRunState } from '../host/run-states.ts';
 import type { Uuid } from '../model/values.ts';
 import { asActualnetError, errorLine, printable } from '../report/error.ts';
-import type { WitnessState } from '../witness/witness.ts';
 import { commandIo } from './command-io.ts';
 import { thisHost } from './this-host.ts';
 

@@ -1,8 +1,6 @@
-import { needsOf } from '../apply/apply.ts';
-import { ledgerProblems, tryEntriesOf } from '../apply/ledgers.ts';
-import { foldRecord } from '../apply/record.ts';
-import { findUnmet } from '../apply/unmet.ts';
+import type { WitnessState } from '../agent/run-states.ts';
 import type { HostFacts } from '../doctor/facts.ts';
+import { foldRecord } from '../guest/record.ts';
 import { listUnreadConfigFiles, loadConfig } from '../host/config-files.ts';
 import { listMissingTools, readDaemons, readHookFacts, readSystemFacts, startOf, tryKernel } from '../host/doctor.ts';
 import { listUnfinished } from '../host/hotplugs.ts';
@@ -10,9 +8,9 @@ import type { Memory } from '../host/memory.ts';
 import { hasWitness } from '../host/one-witness.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { runningGuests } from '../host/run-states.ts';
-import { describeChange } from '../plan/change.ts';
+import { ledgerProblems, tryEntriesOf } from '../journal/ledgers.ts';
+import { describeChange, findDrift, needsOf } from '../kernel/registry.ts';
 import { asActualnetError } from '../report/error.ts';
-import type { WitnessState } from '../witness/witness.ts';
 import { ownEffects } from './effects.ts';
 
 /** All that is asked of this host; what cannot be asked is told of as such, and nothing is changed. */
@@ -42,7 +40,7 @@ export async function readFacts(paths: HostPaths, memory: Memory): Promise<HostF
     stateProblems: [...new Set([...memory.listUnreadable(), ...ledgerProblems(effects)])],
     staleGuests: records.filter(record => effects.isGone(record.uuid)).map(({ name }) => name),
     unfinished: (await listUnfinished(paths)).map(uuid => records.find(record => record.uuid === uuid)?.name ?? uuid),
-    drift: await findDrift(effects),
+    drift: await readDrift(effects),
     configProblem: loaded.problem,
     config: loaded.config,
     unreadConfigFiles: listUnreadConfigFiles(paths),
@@ -68,13 +66,13 @@ async function readPfs(effects: ReturnType<typeof ownEffects>): Promise<HostFact
 }
 
 /** What the ledgers say is in force for guests that run, and the host does not show. */
-async function findDrift(effects: ReturnType<typeof ownEffects>): Promise<string[]> {
+async function readDrift(effects: ReturnType<typeof ownEffects>): Promise<string[]> {
   const guests = effects.guestsWithLedger().filter(guest => !effects.isGone(guest));
   const entries = guests.flatMap(guest => tryEntriesOf(effects.guestLedger(guest)).entries);
   if (entries.length === 0) return [];
   try {
     const host = await effects.view(needsOf(entries));
-    return findUnmet(
+    return findDrift(
       entries.map(entry => ({ ...entry, shared: false })),
       host,
     ).map(describeChange);

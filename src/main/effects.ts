@@ -1,5 +1,4 @@
-import type { Effects } from '../apply/effects.ts';
-import { listUsers, type UserSources } from '../apply/users.ts';
+import { listUsers, type UserSources } from '../guest/users.ts';
 import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
 import { mayHaveHostDevice, readRunningGuests, readRunningPorts } from '../host/libvirt-files.ts';
 import { fileMemory, type Memory } from '../host/memory.ts';
@@ -7,8 +6,10 @@ import { remember } from '../host/once.ts';
 import type { HostPaths } from '../host/paths.ts';
 import type { Patience } from '../host/patience.ts';
 import { runningGuests } from '../host/run-states.ts';
+import type { Effects } from '../journal/effects.ts';
+import { sharedNameOf } from '../kernel/registry.ts';
 import type { Uuid } from '../model/values.ts';
-import { sharedNameOf } from '../plan/change.ts';
+
 import { isGone } from './survivors.ts';
 
 /** This host, with what is written about its guests. */

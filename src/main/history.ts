@@ -1,5 +1,5 @@
-import type { Effects } from '../apply/effects.ts';
 import type { History } from '../host/history.ts';
+import type { Effects } from '../journal/effects.ts';
 import type { ChangeEntry } from '../report/history.ts';
 import type { Log } from '../report/log.ts';
 
@@ -8,12 +8,12 @@ export type Actor = Pick<ChangeEntry, 'by' | 'operation'>;
 
 /** The same effects; each command that is run through them is kept in the history, with what it is for. */
 export function withHistory(effects: Effects, history: History, actor: Actor): Effects {
-  const run: Effects['run'] = async (tool, lines, options) => {
+  const run: Effects['run'] = async (commands, options) => {
     const fromMs = effects.now();
     const keep = (resultOf: (place: number) => string) => {
       const nowMs = effects.now();
       history.append(
-        lines.map((line, place) => {
+        commands.map(({ tool, line }, place) => {
           const { what = line, why = '', owner, user } = options.notes?.[place] ?? {};
           return {
             at: new Date(nowMs).toISOString(),
@@ -31,9 +31,9 @@ export function withHistory(effects: Effects, history: History, actor: Actor): E
       );
     };
     try {
-      const failures = await effects.run(tool, lines, options);
+      const failures = await effects.run(commands, options);
       const messages = new Map(failures.map(({ place, message }) => [place, message]));
-      const stopped = options.keepGoing || failures.length === 0 ? lines.length : Math.min(...messages.keys());
+      const stopped = options.keepGoing || failures.length === 0 ? commands.length : Math.min(...messages.keys());
       keep(place => messages.get(place) ?? (place > stopped ? 'not reached' : 'done'));
       return failures;
     } catch (error) {

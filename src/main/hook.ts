@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { foldRecord } from '../apply/record.ts';
-import { listUsers } from '../apply/users.ts';
 import { defaultConfig } from '../config/config.ts';
+import { foldRecord } from '../guest/record.ts';
+import { listUsers } from '../guest/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
 import { loadConfig } from '../host/config-files.ts';

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Planning } from '../apply/guest.ts';
-import { foldRecord } from '../apply/record.ts';
+import type { DeviceFollowing } from '../agent/follow-devices.ts';
+import type { Planning } from '../guest/guest.ts';
+import { foldRecord } from '../guest/record.ts';
 import { beginHotplug, tryBeginHotplug } from '../host/hotplugs.ts';
 import {
   findGuestDefinition,
@@ -17,7 +18,6 @@ import type { HotplugHost } from '../hotplug/host.ts';
 import { readDomain } from '../model/domain.ts';
 import { type MacAddress, parseUuid } from '../model/values.ts';
 import type { Log } from '../report/log.ts';
-import type { DeviceFollowing } from '../witness/follow-devices.ts';
 import { guestByTaps } from './unreadable.ts';
 
 /** This host, for following its guests' devices. */

@@ -1,5 +1,5 @@
-import { foldRecord } from '../apply/record.ts';
-import type { Survivors } from '../apply/recover.ts';
+import { foldRecord } from '../guest/record.ts';
+import type { Survivors } from '../guest/recover.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { runningGuests } from '../host/run-states.ts';

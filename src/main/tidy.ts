@@ -1,7 +1,7 @@
-import type { Effects } from '../apply/effects.ts';
-import { recover } from '../apply/recover.ts';
+import { recover } from '../guest/recover.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HostPaths } from '../host/paths.ts';
+import type { Effects } from '../journal/effects.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { startLimitMs, survivors } from './survivors.ts';

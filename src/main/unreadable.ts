@@ -1,6 +1,5 @@
 import path from 'node:path';
-import { foldRecord } from '../apply/record.ts';
-import { isLinkName } from '../config/wishes.ts';
+import { foldRecord } from '../guest/record.ts';
 import { listDirectory, readKernelFile } from '../host/files.ts';
 import { readLink } from '../host/links.ts';
 import type { Memory } from '../host/memory.ts';
@@ -9,6 +8,7 @@ import { findQemu } from '../host/qemu-access.ts';
 import { statusUuid } from '../host/run-states.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
+import { isLinkName } from '../model/values.ts';
 import { parseXml } from '../xml/document.ts';
 
 /**

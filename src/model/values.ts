@@ -164,3 +164,11 @@ export function requireChild(owner: Owner, element: XmlElement, name: string): X
 export function dropUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, content]) => content !== undefined)) as never;
 }
+
+/**
+ * As in schemas/config.schema.json. The kernel takes nearly any name; here are only those that a batch file of `ip` reads as
+ * one plain word, and no `%`, which would make the kernel choose a number.
+ */
+export function isLinkName(text: string): boolean {
+  return /^(?!-)(?!\.\.?$)[A-Za-z0-9_.@+=,~^-]{1,15}$/.test(text);
+}

@@ -1,9 +1,10 @@
 import type { Config } from '../config/config.ts';
+import type { HostView } from '../kernel/host-view.ts';
+import type { DeviceKind } from '../kernel/settable.ts';
 import type { VirtualPort } from '../model/virtual-port.ts';
 import type { Actual } from '../resolve/actual.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import type { HostView } from './host-view.ts';
-import type { DeviceKind } from './settings.ts';
+
 import { vfOf } from './vfs.ts';
 
 type Plugged = Pick<GuestDevice, 'bridge' | 'macvtap' | 'hostdev'>;

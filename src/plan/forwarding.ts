@@ -1,4 +1,5 @@
-import type { Change } from './change.ts';
+import type { Change } from '../kernel/registry.ts';
+
 import type { GuestDevice } from './guest-devices.ts';
 import type { PlanContext } from './plan.ts';
 import { pfsBelow } from './uplinks.ts';

@@ -1,8 +1,8 @@
 import { matchesPattern } from '../config/match.ts';
+import { findUse, takenUses } from '../kernel/device-uses.ts';
+import { type HostView, portsOf } from '../kernel/host-view.ts';
 import type { Network } from '../model/network.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { findUse, takenUses } from './device-uses.ts';
-import { type HostView, portsOf } from './host-view.ts';
 
 export interface VfChoice {
   /** Names of PFs or patterns, the preferred ones first. */

@@ -1,5 +1,7 @@
 import type { Config, InterfaceSettings } from '../config/config.ts';
 import type { Wish } from '../config/wishes.ts';
+import type { HostView } from '../kernel/host-view.ts';
+import type { DeviceKind } from '../kernel/settable.ts';
 import { type CommandLine, type CommandLineObject, commandLineHostdevs, readQemuMac } from '../model/command-line.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
@@ -11,9 +13,8 @@ import { recordedActual } from '../resolve/actual.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { type Asked, askedOf, weigh } from './asked.ts';
 import { kindOfActual, kindOfVf, placeOfTap } from './device-kind.ts';
-import type { HostView } from './host-view.ts';
 import { whyAtOnce } from './postponed-taps.ts';
-import { type DeviceKind, judgeSettings, type Unsettable } from './settings.ts';
+import { judgeSettings, type Unsettable } from './settings.ts';
 
 /** A guest's connection as far as we act on it: the device on the host, where known, and what is asked for it. */
 export interface GuestDevice {

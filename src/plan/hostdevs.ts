@@ -1,11 +1,10 @@
 import type { Config } from '../config/config.ts';
+import { findUse } from '../kernel/device-uses.ts';
+import { type HostView, isOnVfio, isReadyForQemu, type PciDevice, type PfOfVf, portsOf } from '../kernel/host-view.ts';
+import type { Change } from '../kernel/registry.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { formatDriver } from '../model/vf-values.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { Change } from './change.ts';
-import { findUse } from './device-uses.ts';
 import type { GuestDevice, HostdevUse } from './guest-devices.ts';
-import { type HostView, isOnVfio, isReadyForQemu, type PciDevice, type PfOfVf, portsOf } from './host-view.ts';
 import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
 import { vfOf } from './vfs.ts';
 
@@ -27,7 +26,7 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
     if (device === undefined || isReadyForQemu(device)) return [];
     return {
       subject: { kind: 'driver', dev: hostdev.address },
-      to: formatDriver({ driver: 'vfio-pci', override: 'vfio-pci', mac: null }),
+      to: { driver: 'vfio-pci', override: 'vfio-pci', mac: null },
       why: `${name} needs it, and libvirt does not bind it`,
       shared: true,
     };

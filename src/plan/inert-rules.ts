@@ -1,5 +1,6 @@
 import { type Config, type InterfaceMatch, type InterfaceRule, interfaceSettings } from '../config/config.ts';
-import { type DeviceKind, deviceKinds, refusalForKind } from './settings.ts';
+import { type DeviceKind, deviceKinds } from '../kernel/settable.ts';
+import { refusalForKind } from './settings.ts';
 
 /** The kinds that a rule with such a key can fit; a key that tells nothing of the kind is left out. */
 const kindsOf: Readonly<Partial<Record<keyof InterfaceMatch, readonly DeviceKind[]>>> = {

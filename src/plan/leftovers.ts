@@ -1,6 +1,6 @@
-import { keyOf, type Subject } from './change.ts';
+import type { HostView } from '../kernel/host-view.ts';
+import { keyOf, type Subject } from '../kernel/registry.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import type { HostView } from './host-view.ts';
 import { providedPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
 import { type PlanContext, planReachable } from './plan.ts';

@@ -1,7 +1,7 @@
+import { type DeviceUse, findUseOfLink, openVswitch, removalOf, takenUses } from '../kernel/device-uses.ts';
+import type { HostView, LinkState } from '../kernel/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
-import { type DeviceUse, findUseOfLink, openVswitch, removalOf, takenUses } from './device-uses.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import type { HostView, LinkState } from './host-view.ts';
 import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
 
 /** What keeps an interface from being plugged into its bridge, or a macvtap from being made upon its device. */

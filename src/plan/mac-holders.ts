@@ -1,6 +1,6 @@
+import type { HostView } from '../kernel/host-view.ts';
+import type { Subject } from '../kernel/registry.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { Subject } from './change.ts';
-import type { HostView } from './host-view.ts';
 import type { PlanContext } from './plan.ts';
 import { pfsBelow } from './uplinks.ts';
 import { vfOf } from './vfs.ts';

@@ -1,7 +1,7 @@
+import { linksToAsk } from '../kernel/device-uses.ts';
+import type { HostView } from '../kernel/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
-import { linksToAsk } from './device-uses.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import type { HostView } from './host-view.ts';
 import { hostdevObstacles } from './hostdevs.ts';
 import { linkObstacles } from './links-needed.ts';
 import type { Obstacle, ObstacleContext } from './obstacle.ts';

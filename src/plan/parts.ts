@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
+import type { Change } from '../kernel/registry.ts';
 import type { Network } from '../model/network.ts';
-import type { Change } from './change.ts';
 
 /** `network start`: the bridge and pool devices that the configuration says to provide. */
 export function planNetworkStart(network: Network, config: Config): Change[] {

@@ -1,15 +1,16 @@
 import type { Config } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
+import { userOf } from '../kernel/device-uses.ts';
+import type { HostView } from '../kernel/host-view.ts';
+import type { Change } from '../kernel/registry.ts';
 import { isMac } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { Change } from './change.ts';
 import { forwardingEntries, quietPort } from './forwarding.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import type { HostView } from './host-view.ts';
 import { bindDrivers, bringUpPfs } from './hostdevs.ts';
 import { provideParts } from './parts.ts';
 import { uplinksOf } from './uplinks.ts';
-import { asksForVf, guestsMayAskForVf, keepVf, setVf, userOf, vfOf } from './vfs.ts';
+import { asksForVf, guestsMayAskForVf, keepVf, setVf, vfOf } from './vfs.ts';
 
 /** What is planned for one guest: its connections, and the host it meets. */
 export interface PlanContext {

@@ -1,30 +1,8 @@
 import { type Config, type InterfaceSetting, type InterfaceSettings, interfaceSettings } from '../config/config.ts';
-import { ActualnetError, type ErrorCode } from '../report/error.ts';
-import type { HostView } from './host-view.ts';
-
-/**
- * What a connection is on the host, as far as settings go. A `foreign port` is plugged into something that is no Linux
- * bridge; a `backend` has no device on the host that we know; `unknown` is told apart later.
- */
-export const deviceKinds = [
-  'bridge port',
-  'foreign port',
-  'loose tap',
-  'macvtap',
-  'macvtap on a VF',
-  'VF',
-  'PCI device',
-  'backend',
-  'unknown',
-] as const;
-export type DeviceKind = (typeof deviceKinds)[number];
-
-/** Why a setting cannot be had. */
-interface Refusal {
-  readonly why: string;
-  readonly hint?: string;
-  readonly code?: ErrorCode;
-}
+import type { HostView } from '../kernel/host-view.ts';
+import { type KindName, kinds } from '../kernel/registry.ts';
+import { type DeviceKind, type Refusal, refusals, refuse } from '../kernel/settable.ts';
+import { ActualnetError } from '../report/error.ts';
 
 /** A setting that an interface asks for and cannot have. */
 export interface Unsettable extends Refusal {
@@ -35,7 +13,7 @@ export interface Unsettable extends Refusal {
   readonly isSecurity: boolean;
 }
 
-/** What a verdict may look at once there is a guest. */
+/** What a condition may look at once there is a guest. */
 interface Seen {
   readonly mac: string | undefined;
   readonly bridge: string | undefined;
@@ -47,99 +25,49 @@ interface Seen {
   readonly host: HostView;
 }
 
-/** `set`: a plan makes a change or an announcement of it. Undefined stands for the same where it depends. */
-type Verdict = 'set' | Refusal | ((asked: InterfaceSettings, seen: Seen | undefined) => Refusal | undefined);
+/** What depends on what is asked for, and once there is a guest, on it: whether a setting that such a device can have can be had by this one. */
+type Condition = (asked: InterfaceSettings, seen: Seen | undefined) => Refusal | undefined;
 
-const ofVfAlone = refuse('only the PF of a VF sets it');
-const settingsOfVf = {
-  trust: 'set',
-  spoofchk: 'set',
-  linkState: 'set',
-  maxTxRate: 'set',
-  minTxRate: 'set',
+/**
+ * Each setting with the kinds of kernel objects that it can become, the first of which says why it cannot be had; an
+ * announcement becomes none. And what it depends on besides.
+ */
+const carriers: Readonly<
+  Record<
+    InterfaceSetting,
+    { readonly kinds: readonly KindName[]; readonly conditions?: Partial<Readonly<Record<DeviceKind, Condition>>> }
+  >
+> = {
+  bridge: { kinds: ['master'], conditions: { 'bridge port': onlyThere, 'foreign port': onlyThere } },
+  vlan: {
+    kinds: ['vlan', 'vf-vlan'],
+    conditions: { 'bridge port': alone, 'foreign port': onlyOwn, 'macvtap on a VF': oneVlan, VF: oneVlan },
+  },
+  isolated: { kinds: ['isolated'] },
+  keepForwardingTable: { kinds: ['fdb'], conditions: { 'bridge port': needsMac } },
+  mtu: { kinds: ['mtu'] },
+  announce: {
+    kinds: [],
+    conditions: {
+      'bridge port': needsMac,
+      'foreign port': needsMac,
+      'loose tap': () => refusals.ofLooseTap,
+      macvtap: needsMac,
+      'macvtap on a VF': needsMac,
+      VF: needsMac,
+      'PCI device': () => refusals.ofPciDevice,
+      backend: () => refusals.ofBackend,
+    },
+  },
+  trust: { kinds: ['vf-trust'] },
+  spoofchk: { kinds: ['vf-spoofchk'] },
+  linkState: { kinds: ['vf-state'] },
+  maxTxRate: { kinds: ['vf-rate'] },
+  minTxRate: { kinds: ['vf-rate'] },
   // Of its VLAN, if it has one.
-  vlanQos: 'set',
-  vlanProto: 'set',
-  queryRss: 'set',
-} as const;
-const noVf = {
-  trust: ofVfAlone,
-  spoofchk: ofVfAlone,
-  linkState: ofVfAlone,
-  maxTxRate: ofVfAlone,
-  minTxRate: ofVfAlone,
-  vlanQos: ofVfAlone,
-  vlanProto: ofVfAlone,
-  queryRss: ofVfAlone,
-} as const;
-
-const ofSwitch = refuse('its port is not one of a Linux bridge, and is set by what it is plugged into');
-const ofLooseTap = refuse('its tap is in no bridge', "'bridge' in a rule, or type='bridge', connects it to one");
-const ofMacvtap = refuse('a macvtap is no port of a bridge');
-const ofVf = refuse('a VF is no port of a bridge');
-const ofPciDevice = refuse('it is no VF whose PF can be asked');
-const ofUnknown = refuse('what it is connected to is not known');
-const ofBackend = refuse('it has no device on the host that could be set');
-
-/** Every setting of every kind of device: whether it is set, or why it cannot be. */
-const verdicts: Readonly<Record<DeviceKind, Readonly<Record<InterfaceSetting, Verdict>>>> = {
-  'bridge port': {
-    bridge: onlyThere,
-    vlan: alone,
-    isolated: 'set',
-    keepForwardingTable: needsMac,
-    mtu: 'set',
-    announce: needsMac,
-    ...noVf,
-  },
-  'foreign port': {
-    bridge: onlyThere,
-    vlan: onlyOwn,
-    isolated: ofSwitch,
-    keepForwardingTable: ofSwitch,
-    mtu: ofSwitch,
-    announce: needsMac,
-    ...noVf,
-  },
-  'loose tap': {
-    bridge: refuse('its tap is there already, in no bridge', 'plug it in, or leave making it to us'),
-    vlan: ofLooseTap,
-    isolated: ofLooseTap,
-    keepForwardingTable: ofLooseTap,
-    mtu: 'set',
-    announce: ofLooseTap,
-    ...noVf,
-  },
-  macvtap: {
-    bridge: ofMacvtap,
-    vlan: refuse('a macvtap carries what the device below it carries', 'put it on a VLAN device'),
-    isolated: refuse(ofMacvtap.why, "mode='private' keeps the macvtaps of one device apart"),
-    keepForwardingTable: ofMacvtap,
-    mtu: refuse('a macvtap has the MTU of the device below it'),
-    announce: needsMac,
-    ...noVf,
-  },
-  'macvtap on a VF': {
-    bridge: ofMacvtap,
-    vlan: oneVlan,
-    isolated: ofMacvtap,
-    keepForwardingTable: ofMacvtap,
-    mtu: refuse('a macvtap has the MTU of the device below it'),
-    announce: needsMac,
-    ...settingsOfVf,
-  },
-  VF: {
-    bridge: ofVf,
-    vlan: oneVlan,
-    isolated: ofVf,
-    keepForwardingTable: ofVf,
-    mtu: refuse('the MTU of a VF is set by the guest'),
-    announce: needsMac,
-    ...settingsOfVf,
-  },
-  'PCI device': all(ofPciDevice),
-  backend: all(ofBackend),
-  unknown: all('set'),
+  vlanQos: { kinds: ['vf-vlan'] },
+  vlanProto: { kinds: ['vf-vlan'] },
+  queryRss: { kinds: ['vf-query_rss'] },
 };
 
 /**
@@ -202,7 +130,7 @@ function describeSetting(asked: InterfaceSettings, setting: InterfaceSetting): s
 
 function linesOf(devices: readonly Judged[], moment: Moment) {
   return devices.flatMap(({ name, kind, settings, unsettable: list }) => {
-    const untold = kind === 'unknown' && moment !== 'foreseen' ? listRefused(settings, () => ofUnknown) : [];
+    const untold = kind === 'unknown' && moment !== 'foreseen' ? listRefused(settings, () => refusals.ofUnknown) : [];
     return [...list, ...untold].map(unsettable => {
       const { what, why, hint, code = 'ACTUAL_UNSUPPORTED' } = unsettable;
       const message = `${name} cannot have ${what}: ${why}`;
@@ -248,22 +176,16 @@ function isSecurity(asked: InterfaceSettings, setting: InterfaceSetting): boolea
 }
 
 function refusalOf(
-  kind: DeviceKind,
+  device: DeviceKind,
   setting: InterfaceSetting,
   asked: InterfaceSettings,
   seen: Seen | undefined,
 ): Refusal | undefined {
-  const verdict: Verdict = verdicts[kind][setting];
-  if (verdict === 'set') return undefined;
-  return typeof verdict === 'function' ? verdict(asked, seen) : verdict;
-}
-
-function refuse(why: string, hint?: string, code?: ErrorCode): Refusal {
-  return { why, ...(hint !== undefined && { hint }), ...(code !== undefined && { code }) };
-}
-
-function all(verdict: Verdict): Record<InterfaceSetting, Verdict> {
-  return Object.fromEntries(interfaceSettings.map(setting => [setting, verdict])) as Record<InterfaceSetting, Verdict>;
+  const { kinds: names, conditions } = carriers[setting];
+  const verdicts = names.map(name => kinds[name].settable?.[device] ?? 'set');
+  const [first] = verdicts;
+  if (first !== undefined && first !== 'set' && !verdicts.includes('set')) return first;
+  return conditions?.[device]?.(asked, seen);
 }
 
 /** Nobody but libvirt, or who has made the tap, plugs it in elsewhere. */
@@ -274,7 +196,10 @@ function onlyThere({ bridge }: InterfaceSettings, seen: Seen | undefined): Refus
 
 function onlyOwn({ vlan = [] }: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {
   if (vlan.length === 1 && seen?.vlan === vlan[0]) return undefined;
-  return refuse(ofSwitch.why, 'give it in the <vlan> of the interface or its network, which libvirt sets there');
+  return refuse(
+    refusals.ofSwitch.why,
+    'give it in the <vlan> of the interface or its network, which libvirt sets there',
+  );
 }
 
 function needsMac(_: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { matchesPattern } from '../config/match.ts';
-import type { HostView, LinkState } from './host-view.ts';
+import type { HostView, LinkState } from '../kernel/host-view.ts';
 
 interface Context {
   readonly config: Config;

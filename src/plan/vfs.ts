@@ -1,11 +1,12 @@
 import type { Config } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
+import { hasBeenTaken, userOf } from '../kernel/device-uses.ts';
+import type { HostView, VfRate, VfVlan } from '../kernel/host-view.ts';
+import type { Value } from '../kernel/kind.ts';
+import type { Change } from '../kernel/registry.ts';
+import { type VfSetting, vfSettings } from '../kernel/vf.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { formatVfRate, formatVfVlan } from '../model/vf-values.ts';
-import { type Change, type Value, type VfSetting, vfSettings } from './change.ts';
-import { findUse, guestUses } from './device-uses.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import { type HostView, isOnVfio } from './host-view.ts';
 
 /** The VF behind a connection. */
 export interface VfUse {
@@ -29,11 +30,6 @@ export function vfOf(
   return { address, pf: dev, vf: pf.vf, byLibvirt: hostdev === undefined || hostdev.as === 'interface' };
 }
 
-/** Who has a device in use, as messages name it: a process that holds it through VFIO, or a guest's macvtap upon its link. */
-export function userOf(address: PciAddress, host: HostView): string | undefined {
-  return findUse(address, host, guestUses)?.who;
-}
-
 /** Before libvirt or the guest changes it: what a VF has is kept, to be put back in the end, where it is to be set otherwise. */
 export function keepVf(
   device: GuestDevice,
@@ -54,17 +50,6 @@ export function keepVf(
     shared: true,
     byLibvirt: true,
   }));
-}
-
-/** libvirt has put its state aside and given it to VFIO: what is there now is a guest's, also before QEMU has opened it. */
-export function hasBeenTaken({ address, pf, vf }: Omit<VfUse, 'byLibvirt'>, host: HostView): boolean {
-  const device = host.pci(address);
-  return device !== undefined && isOnVfio(device) && host.keptByLibvirt(pf, vf);
-}
-
-/** Whether a guest has one of a PF's VFs: whoever else may use their links. */
-export function guestOfVfs(vfs: readonly PciAddress[], host: HostView): string | undefined {
-  return vfs.flatMap(vf => findUse(vf, host, [...guestUses, 'claim', 'bound'])?.who ?? [])[0];
 }
 
 /** What is asked for a VF, in the order in which drivers take it. The VLAN waits until libvirt has set its own. */
@@ -113,15 +98,15 @@ export function guestsMayAskForVf({ guests }: Config): boolean {
 }
 
 /** libvirt's VLAN with the priority and protocol it cannot set, or ours where it sets none. Without a VLAN neither means anything. */
-function wantedVlan({ settings, vlan }: GuestDevice): string | undefined {
+function wantedVlan({ settings, vlan }: GuestDevice): VfVlan | undefined {
   const { vlanQos, vlanProto } = settings;
   const own = settings.vlan?.length === 1 ? settings.vlan[0] : undefined;
   const id = vlan || own;
   if (id === undefined || (vlan && vlanQos === undefined && vlanProto === undefined)) return undefined;
-  return formatVfVlan({ id, qos: vlanQos ?? 0, proto: vlanProto ?? '802.1Q' });
+  return { id, qos: vlanQos ?? 0, proto: vlanProto ?? '802.1Q' };
 }
 
-function wantedRate({ settings: { maxTxRate, minTxRate } }: GuestDevice): string | undefined {
+function wantedRate({ settings: { maxTxRate, minTxRate } }: GuestDevice): VfRate | undefined {
   if (maxTxRate === undefined && minTxRate === undefined) return undefined;
-  return formatVfRate({ max: maxTxRate ?? 0, min: minTxRate ?? 0 });
+  return { max: maxTxRate ?? 0, min: minTxRate ?? 0 };
 }

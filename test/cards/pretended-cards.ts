@@ -9,8 +9,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import type { CommandFailure } from '../../src/apply/effects.ts';
 import type { Programs } from '../../src/host/effects.ts';
+import type { CommandFailure } from '../../src/journal/effects.ts';
 import { PretendedLinks } from './pretended-links.ts';
 
 /** What a VF's PF holds for it, in the words of `ip -j link show`. */
@@ -94,7 +94,12 @@ export class PretendedCards {
       lines.map(line =>
         line.startsWith('addr ') ? this.links.showAddresses(line) : tool === 'ip' ? this.#show(line) : [],
       ),
-    runPciCommands: async (_, lines, options) => this.#runAll(lines, options, line => this.#pci(line)),
+    runPciCommands: async (_, commands, options) =>
+      this.#runAll(
+        commands.map(({ line }) => line),
+        options,
+        line => this.#pci(line),
+      ),
     readOverrides: async (_, devices) =>
       new Map(
         devices.flatMap(device => {

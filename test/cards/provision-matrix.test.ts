@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { PciCommand } from '../../src/kernel/kind.ts';
+import { commandFor } from '../../src/kernel/registry.ts';
 import { failing, KillSwitch, killable } from '../helpers/crash.ts';
 import { CardWorld } from './world.ts';
 
@@ -34,9 +36,10 @@ describe('VFs that are made and removed with a network', () => {
     const { world, before } = await upTo('start', 2);
     const { programs } = world.cards;
     const own = programs.runPciCommands;
-    programs.runPciCommands = async (paths, lines, options) => {
-      if (!lines.includes('numvfs ens1f0 4')) return own(paths, lines, options);
-      await own(paths, ['unmanaged ens1f0 on', 'numvfs ens1f0 0'], options);
+    programs.runPciCommands = async (paths, commands, options) => {
+      if (!commands.some(({ line }) => line === 'numvfs ens1f0 4')) return own(paths, commands, options);
+      const none = commandFor({ subject: { kind: 'vfs', dev: 'ens1f0' }, to: 0 }) as PciCommand;
+      await own(paths, [...commands.slice(0, -1), none], options);
       throw new Error('cut off');
     };
     expect((await world.network('vfs', 'start', network)).status).toBe(1);

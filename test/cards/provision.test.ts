@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { Effects } from '../../src/apply/effects.ts';
 import { vfsCommand } from '../../src/cli/vfs.ts';
 import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { Effects } from '../../src/journal/effects.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
 import type { PretendedPf } from './pretended-cards.ts';
 import { CardWorld } from './world.ts';
@@ -150,9 +150,9 @@ describe('VFs that the configuration provides', () => {
           unlock();
         };
       },
-      run(tool, lines, options) {
+      run(commands, options) {
         heldAtChange.push([...held]);
-        return context.effects.run(tool, lines, options);
+        return context.effects.run(commands, options);
       },
     };
     await make({ ...context, effects });

@@ -1,5 +1,5 @@
-import type { Effects, LedgerFile } from '../../src/apply/effects.ts';
 import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { Effects, LedgerFile } from '../../src/journal/effects.ts';
 
 /** What a killed process does: nothing more. */
 class Killed extends Error {}
@@ -82,10 +82,10 @@ type Failures = Awaited<ReturnType<Effects['run']>>;
 function oneByOne(effects: Effects, each: (act: () => Promise<Failures>) => Promise<Failures>): Effects {
   return {
     ...effects,
-    run: async (tool, lines, options) => {
+    run: async (commands, options) => {
       const failures: { place: number; message: string }[] = [];
-      for (const [place, line] of lines.entries()) {
-        const found = await each(() => effects.run(tool, [line], options));
+      for (const [place, command] of commands.entries()) {
+        const found = await each(() => effects.run([command], options));
         failures.push(...found.map(({ message }) => ({ place, message })));
         if (failures.length > 0 && !options.keepGoing) break;
       }

@@ -1,4 +1,4 @@
-import type { HostView, LinkState } from '../../src/plan/host-view.ts';
+import type { HostView, LinkState } from '../../src/kernel/host-view.ts';
 
 /** A link that is up and has nothing special, apart from `facts`. */
 export const link = (dev: string, facts: Partial<LinkState> = {}): LinkState => ({

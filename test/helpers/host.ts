@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execaSync } from 'execa';
-import type { GuestRecord } from '../../src/apply/record.ts';
+import type { GuestRecord } from '../../src/guest/record.ts';
 
 export const projectDirectory = fileURLToPath(new URL('../..', import.meta.url));
 

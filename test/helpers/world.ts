@@ -1,12 +1,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Effects } from '../../src/apply/effects.ts';
-import { actOnGuest, guestAtHand } from '../../src/apply/guest.ts';
-import { foldRecord } from '../../src/apply/record.ts';
-import { recover } from '../../src/apply/recover.ts';
+import { actOnGuest, guestAtHand } from '../../src/guest/guest.ts';
+import { foldRecord } from '../../src/guest/record.ts';
+import { recover } from '../../src/guest/recover.ts';
 import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch.ts';
 import { type HostPaths, hostPaths } from '../../src/host/paths.ts';
+import type { Effects } from '../../src/journal/effects.ts';
 import { ownEffects } from '../../src/main/effects.ts';
 import { hookContext } from '../../src/main/hook.ts';
 import { survivors } from '../../src/main/survivors.ts';

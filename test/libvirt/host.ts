@@ -5,7 +5,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa, type ResultPromise } from 'execa';
-import type { GuestRecord } from '../../src/apply/record.ts';
+import type { GuestRecord } from '../../src/guest/record.ts';
 import { projectDirectory } from '../helpers/host.ts';
 import { daemonConfig, qemuConfig } from './documents.ts';
 

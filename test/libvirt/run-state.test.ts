@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CutOver, Migration } from '../../src/witness/cut-over.ts';
+import type { CutOver, Migration } from '../../src/agent/cut-over.ts';
 import { guestXml, interfaceXml } from './documents.ts';
 import { settles, titled } from './expectations.ts';
 import type { Launched, LibvirtHost } from './host.ts';

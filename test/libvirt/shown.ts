@@ -1,5 +1,5 @@
 import { XMLParser } from 'fast-xml-parser';
-import type { GuestRecord } from '../../src/apply/record.ts';
+import type { GuestRecord } from '../../src/guest/record.ts';
 import type { GuestView } from '../../src/transform/guest-view.ts';
 
 /** What an interface really is, in the words that libvirt's live document and our record share. */

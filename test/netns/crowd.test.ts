@@ -157,8 +157,8 @@ describe.skipIf(!inNamespace)('what two guests share', () => {
     const answers: unknown[] = [];
     const failing = {
       ...effects,
-      async run(...[tool, lines, options]: Parameters<typeof effects.run>) {
-        if (!lines.some(line => line.includes(' t1 '))) return effects.run(tool, lines, options);
+      async run(...[commands, options]: Parameters<typeof effects.run>) {
+        if (!commands.some(({ line }) => line.includes(' t1 '))) return effects.run(commands, options);
         answers.push(await prepare(second));
         return [{ place: 0, message: 'it was made to fail' }];
       },

@@ -1,7 +1,7 @@
 import Ajv from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import ledgerSchema from '../../schemas/ledger.schema.json' with { type: 'json' };
-import type { Effects } from '../../src/apply/effects.ts';
+import type { Effects } from '../../src/journal/effects.ts';
 import {
   type Connection,
   commandLineMac,

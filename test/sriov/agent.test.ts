@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WitnessState } from '../../src/witness/witness.ts';
+import type { WitnessState } from '../../src/agent/run-states.ts';
 import { titled } from '../libvirt/expectations.ts';
 import { bareGuestXml } from './documents.ts';
 import { define, forgetAll } from './guests.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compareRunning, compareViews, foldRecord } from '../../../src/apply/record.ts';
+import { compareRunning, compareViews, foldRecord } from '../../../src/guest/record.ts';
 import type { GuestView } from '../../../src/transform/guest-view.ts';
 import { guestUuid } from '../../helpers/documents.ts';
 

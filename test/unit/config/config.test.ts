@@ -10,7 +10,7 @@ import {
   parseConfig,
   reviveConfig,
 } from '../../../src/config/config.ts';
-import { isLinkName } from '../../../src/config/wishes.ts';
+import { isLinkName } from '../../../src/model/values.ts';
 
 /** The configuration that texts make, the first of them in `a.yaml`. */
 async function parse(...texts: readonly string[]): Promise<Config> {

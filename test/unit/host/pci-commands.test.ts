@@ -4,6 +4,8 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostPaths } from '../../../src/host/paths.ts';
 import { runPciCommands } from '../../../src/host/pci-commands.ts';
+import type { PciCommand } from '../../../src/kernel/kind.ts';
+import { commandFor } from '../../../src/kernel/registry.ts';
 
 const path0 = process.env.PATH;
 let root: string;
@@ -95,7 +97,8 @@ describe('another number of VFs', () => {
     },
   ])('$name', async ({ before, wanted, facts, writes, message }) => {
     card(before, facts);
-    const failures = await runPciCommands(hostPaths(root), [`numvfs ens1f0 ${wanted}`], { keepGoing: false });
+    const command = commandFor({ subject: { kind: 'vfs', dev: 'ens1f0' }, to: wanted }) as PciCommand;
+    const failures = await runPciCommands(hostPaths(root), [command], { keepGoing: false });
     expect(failures).toEqual(message === undefined ? [] : [{ place: 0, message }]);
     expect(written()).toEqual(writes);
   });

@@ -2,15 +2,16 @@ import fs, { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { carryOut } from '../../../src/apply/apply.ts';
-import type { Effects } from '../../../src/apply/effects.ts';
-import { leaveShared } from '../../../src/apply/undo.ts';
 import { fileMemory } from '../../../src/host/memory.ts';
 import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
 import { runningGuests } from '../../../src/host/run-states.ts';
+import { carryOut } from '../../../src/journal/apply.ts';
+import type { Effects } from '../../../src/journal/effects.ts';
+import { releaseShared } from '../../../src/journal/undo.ts';
+import type { Change } from '../../../src/kernel/registry.ts';
 import { ownEffects } from '../../../src/main/effects.ts';
 import type { Uuid } from '../../../src/model/values.ts';
-import type { Change } from '../../../src/plan/change.ts';
+
 import { hostView, link } from '../../helpers/host-view.ts';
 
 const uuidOf = (number: number) => `0b0e1f52-0000-4000-8000-${number.toString(16).padStart(12, '0')}` as Uuid;
@@ -111,14 +112,14 @@ test('a user leaves what is shared without all ledgers being read, also of what 
   for (let number = 0; number < 100; number++)
     write(path.join(paths.state, 'shared', `d${number}.jsonl`), `${JSON.stringify(entry(number))}\n`);
   const effects: Effects = { ...ownEffects(paths, Date.now), view: async () => hostView([]) };
-  await leaveShared(uuidOf(1), effects);
+  await releaseShared(uuidOf(1), effects);
   expect(effects.sharedLedger('d1').read()).toEqual([]);
-  const files = await opened(() => leaveShared(uuidOf(2), effects));
+  const files = await opened(() => releaseShared(uuidOf(2), effects));
   expect(files.filter(file => file.includes('shared/d') && !file.includes('shared/d2.'))).toEqual([]);
   expect(effects.sharedLedger('d2').read()).toEqual([]);
   effects.sharedLedger('d3').append([{ at: 'x', join: 'up d3', user: uuidOf(500) }]);
   expect(effects.sharedIndex?.namesOf(uuidOf(500))).toEqual(['d3']);
-  expect(await opened(() => leaveShared(uuidOf(600), effects))).toEqual([]);
+  expect(await opened(() => releaseShared(uuidOf(600), effects))).toEqual([]);
 });
 
 test('the ports of a pool are counted in one look at their directory', async () => {

@@ -1,16 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import type { CommandFailure } from '../../../src/apply/effects.ts';
 import { runAgain } from '../../../src/host/run-again.ts';
+import type { CommandFailure } from '../../../src/journal/effects.ts';
+import type { Command } from '../../../src/kernel/kind.ts';
 
 const again = 'RTNETLINK answers: Resource temporarily unavailable';
 const busy = 'RTNETLINK answers: Device or resource busy';
 
+const commandsOf = (...lines: readonly string[]): Command[] =>
+  lines.map(line => ({ tool: 'ip', line, ofVf: line.includes(' vf ') }));
+
 /** A tool that answers lines with errors, one after the other, and stops at the first unless told to keep going. */
 function tool(errors: Record<string, string[]>, keepGoing: boolean) {
   const ran: string[] = [];
-  const run = async (lines: readonly string[]): Promise<CommandFailure[]> => {
+  const run = async (commands: readonly Command[]): Promise<CommandFailure[]> => {
     const failures: CommandFailure[] = [];
-    for (const [place, line] of lines.entries()) {
+    for (const [place, { line }] of commands.entries()) {
       ran.push(line);
       const message = errors[line]?.shift();
       if (message !== undefined) failures.push({ place, message });
@@ -54,14 +58,14 @@ describe('lines that are put off', () => {
     },
   ])('$name', async ({ keepGoing = false, errors, ran, failures = [] }) => {
     const fake = tool(errors, keepGoing);
-    expect(await runAgain(fake.run, ['a', 'b', 'x vf 1 mac'], { keepGoing })).toEqual(failures);
+    expect(await runAgain(fake.run, commandsOf('a', 'b', 'x vf 1 mac'), { keepGoing })).toEqual(failures);
     expect(fake.ran).toEqual(ran);
   });
 
   test('for good are refused after a while, in the order of their places', async () => {
     const errors = { a: Array<string>(1000).fill(again), b: ['RTNETLINK answers: Invalid argument'] };
     const fake = tool(errors, true);
-    expect(await runAgain(fake.run, ['a', 'b'], { keepGoing: true })).toEqual([
+    expect(await runAgain(fake.run, commandsOf('a', 'b'), { keepGoing: true })).toEqual([
       { place: 0, message: again },
       { place: 1, message: 'RTNETLINK answers: Invalid argument' },
     ]);

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { intend } from '../../../src/apply/ledger.ts';
 import { hostEffects } from '../../../src/host/effects.ts';
 import { fileMemory } from '../../../src/host/memory.ts';
 import { hostPaths } from '../../../src/host/paths.ts';
+import { intend } from '../../../src/journal/ledger.ts';
 import { tidier } from '../../../src/main/tidy.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Effects } from '../../../src/apply/effects.ts';
-import { leaveShared, undoGuest, undoTogether } from '../../../src/apply/undo.ts';
 import { statusCommand } from '../../../src/cli/status.ts';
+import type { Effects } from '../../../src/journal/effects.ts';
+import { releaseShared, undoGuest, undoTogether } from '../../../src/journal/undo.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { xmlLimits } from '../../../src/xml/well-formed.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
@@ -121,7 +121,7 @@ describe('lines of a kind that is not known', () => {
     write(files[0]!, line, up('gone1'));
     write(files[1]!, up('br0', { user: first }), line);
     await undoGuest(first!, world.effects());
-    await leaveShared(first!, world.effects());
+    await releaseShared(first!, world.effects());
     const lines = await world.recover();
     for (const file of files) expect(readFileSync(file, 'utf8')).toContain(JSON.stringify(line));
     expect(lines.filter(each => each.includes('does not know: 1 are kept'))).toHaveLength(2);
@@ -144,9 +144,9 @@ test.each(['bridge', 'ip'] as const)('what only %s could undo stays and is named
         fdb: [{ mac: '52:54:00:00:00:01', dev: 'tap1', table: 'bridge', fixed: true }],
       });
     },
-    async run(tool, lines) {
-      if (tool === broken) throw new Error(`spawn ${tool} ENOENT`);
-      ran.push(...lines.map(line => `${tool} ${line}`));
+    async run(commands) {
+      if (commands.some(({ tool }) => tool === broken)) throw new Error(`spawn ${broken} ENOENT`);
+      ran.push(...commands.map(({ tool, line }) => `${tool} ${line}`));
       return [];
     },
   };
@@ -160,7 +160,7 @@ test.each(['bridge', 'ip'] as const)('what only %s could undo stays and is named
   expect(problems[0]).toContain(`spawn ${broken} ENOENT`);
   expect(ran).toEqual([expect.stringContaining(broken === 'ip' ? 'bridge fdb' : 'ip link set')]);
   const file = effects.guestLedger(first!);
-  expect(await undoTogether([], effects)).toEqual({ left: [], problems: [] });
+  expect(await undoTogether([], effects)).toEqual({ leftAlone: [], problems: [] });
   expect(JSON.stringify(file.read())).toContain('tap1');
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
+import type { PciDevice } from '../../../src/kernel/host-view.ts';
+import { idleMac } from '../../../src/kernel/idle-mac.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';
-import type { PciDevice } from '../../../src/plan/host-view.ts';
-import { idleMac } from '../../../src/plan/idle-mac.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
 
 /** A host with PFs `pf0`, `pf1`, ..., each with the given MAC and VFs. */

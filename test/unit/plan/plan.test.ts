@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type Config, defaultConfig, parseConfig } from '../../../src/config/config.ts';
 import { readWishes } from '../../../src/config/wishes.ts';
+import type { HostView, LinkState } from '../../../src/kernel/host-view.ts';
+import { commandFor, describeChange, type Subject } from '../../../src/kernel/registry.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';
 import { announcementsOf } from '../../../src/plan/announcements.ts';
-import { describeChange, type Subject } from '../../../src/plan/change.ts';
-import { commandFor } from '../../../src/plan/command.ts';
 import { guestDevices } from '../../../src/plan/guest-devices.ts';
-import type { HostView, LinkState } from '../../../src/plan/host-view.ts';
 import { wantedBy } from '../../../src/plan/leftovers.ts';
 import { planNetworkStart, provideParts } from '../../../src/plan/parts.ts';
 import {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { type InterfaceSetting, interfaceSettings, parseConfig } from '../../../src/config/config.ts';
 import { readWishes } from '../../../src/config/wishes.ts';
+import type { HostView, PciDevice } from '../../../src/kernel/host-view.ts';
+import { type Change, describeChange } from '../../../src/kernel/registry.ts';
+import { deviceKinds } from '../../../src/kernel/settable.ts';
 import { announcementsOf } from '../../../src/plan/announcements.ts';
-import { type Change, describeChange } from '../../../src/plan/change.ts';
 import { guestDevices } from '../../../src/plan/guest-devices.ts';
-import type { HostView, PciDevice } from '../../../src/plan/host-view.ts';
 import { planPrepare, planReachable, planStart } from '../../../src/plan/plan.ts';
-import { deviceKinds, settingFindings, settingRefusals } from '../../../src/plan/settings.ts';
+import { settingFindings, settingRefusals } from '../../../src/plan/settings.ts';
 import { domain, resolve } from '../../helpers/documents.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
 

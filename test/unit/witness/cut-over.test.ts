@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { type CutOver, isTold, joinCutOvers, readCutOvers } from '../../../src/agent/cut-over.ts';
 import type { Uuid } from '../../../src/model/values.ts';
-import { type CutOver, isTold, joinCutOvers, readCutOvers } from '../../../src/witness/cut-over.ts';
 
 const guest = '0b0e1f52-0000-4000-8000-000000000001' as Uuid;
 const mac = '52:54:00:00:00:01';

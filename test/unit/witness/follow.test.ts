@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest';
-import type { Effects, LedgerFile } from '../../../src/apply/effects.ts';
+import type { CutOver } from '../../../src/agent/cut-over.ts';
+import { type Following, followRunState } from '../../../src/agent/follow.ts';
+import type { Wanted } from '../../../src/agent/run-states.ts';
 import { parseConfig } from '../../../src/config/config.ts';
+import type { Effects, LedgerFile } from '../../../src/journal/effects.ts';
+import type { Command } from '../../../src/kernel/kind.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { ActualnetError } from '../../../src/report/error.ts';
 import { oldestLibvirtVersion } from '../../../src/resolve/version.ts';
-import type { CutOver } from '../../../src/witness/cut-over.ts';
-import { type Following, followRunState } from '../../../src/witness/follow.ts';
-import type { Wanted } from '../../../src/witness/witness.ts';
 import { domain, guestUuid } from '../../helpers/documents.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
 
@@ -39,9 +40,9 @@ async function following() {
         ],
         { fdb: fdb.has(mac) ? [entry] : [] },
       ),
-    run: async (_: string, commands: readonly string[]) => {
+    run: async (commands: readonly Command[]) => {
       nowMs += 5;
-      for (const words of commands.map(line => line.split(' ')).filter(([what]) => what === 'fdb'))
+      for (const words of commands.map(({ line }) => line.split(' ')).filter(([what]) => what === 'fdb'))
         fdb[words[1] === 'delete' ? 'delete' : 'add'](words[2]!);
       return [];
     },

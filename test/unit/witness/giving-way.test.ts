@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Witness } from '../../../src/witness/witness.ts';
+import { Witness } from '../../../src/agent/run-states.ts';
 
 const minuteMs = 60_000;
 

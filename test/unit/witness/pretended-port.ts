@@ -1,19 +1,20 @@
-import type { Effects, LedgerFile } from '../../../src/apply/effects.ts';
-import { repairGuest } from '../../../src/apply/guest.ts';
-import { foldLedger } from '../../../src/apply/ledger.ts';
-import { foldRecord } from '../../../src/apply/record.ts';
+import { type DeviceFollowing, followDevices } from '../../../src/agent/follow-devices.ts';
 import { parseConfig } from '../../../src/config/config.ts';
+import { repairGuest } from '../../../src/guest/guest.ts';
+import { foldRecord } from '../../../src/guest/record.ts';
 import { checkGuest } from '../../../src/hotplug/check.ts';
 import type { HotplugHost, KnownPort } from '../../../src/hotplug/host.ts';
+import type { Effects, LedgerFile } from '../../../src/journal/effects.ts';
+import { foldLedger } from '../../../src/journal/ledger.ts';
+import type { PortVlan } from '../../../src/kernel/host-view.ts';
+import type { Command } from '../../../src/kernel/kind.ts';
+import { describeChange } from '../../../src/kernel/registry.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import type { Uuid } from '../../../src/model/values.ts';
-import { describeChange } from '../../../src/plan/change.ts';
-import type { PortVlan } from '../../../src/plan/host-view.ts';
 import { ActualnetError } from '../../../src/report/error.ts';
 import { resolveGuest } from '../../../src/resolve/guest.ts';
 import { oldestLibvirtVersion } from '../../../src/resolve/version.ts';
 import { viewGuest } from '../../../src/transform/guest-view.ts';
-import { type DeviceFollowing, followDevices } from '../../../src/witness/follow-devices.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { running } from '../../helpers/documents.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
@@ -97,8 +98,8 @@ export async function pretendedPort(text: string) {
     sharedLedger: () => ledgerOf([]),
     lock: async () => () => undefined,
     now: () => 0,
-    run: async (_: string, commands: readonly string[]) =>
-      commands.flatMap((line, place) => (act(line) ? [] : { place, message: 'Cannot allocate memory' })),
+    run: async (commands: readonly Command[]) =>
+      commands.flatMap(({ line }, place) => (act(line) ? [] : { place, message: 'Cannot allocate memory' })),
   } as unknown as Effects;
   const network = (name: string) =>
     `<network><name>${name}</name><forward mode='bridge'/><bridge name='br0'/></network>`;

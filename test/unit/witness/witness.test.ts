@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { readEventLine } from '../../../src/witness/lifecycle.ts';
-import { type Cause, type News, type Wanted, Witness, type WitnessContext } from '../../../src/witness/witness.ts';
+import { readEventLine } from '../../../src/agent/lifecycle.ts';
+import { type Cause, type News, type Wanted, Witness, type WitnessContext } from '../../../src/agent/run-states.ts';
 
 /** A witness whose acts are noted and end only when they are let go; its clock stands until it is moved. */
 function witnessed({ held = false } = {}) {
