@@ -1,11 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { execa } from 'execa';
 import type { ExitStatus } from '../cli/command.ts';
 import { ActualnetError } from '../report/error.ts';
 
 /** Runs the installer of the tree that this program is in; it prints by itself. Throws `FILE` where there is none. */
-export function runInstaller(program: string, words: readonly string[]): ExitStatus {
+export async function runInstaller(program: string, words: readonly string[]): Promise<ExitStatus> {
   const directory = path.dirname(program);
   if (fs.existsSync(path.join(directory, 'maintain'))) {
     throw new ActualnetError('FILE', 'a package has installed actualnet here, and owns its files', {
@@ -22,6 +22,6 @@ export function runInstaller(program: string, words: readonly string[]): ExitSta
       hint: 'run it from a checkout or an unpacked archive',
     });
   }
-  const { status } = spawnSync('/bin/sh', [installer, ...words], { stdio: 'inherit', cwd: '/' });
-  return status === 0 || status === 2 || status === 3 ? status : 1;
+  const { exitCode } = await execa('/bin/sh', [installer, ...words], { stdio: 'inherit', cwd: '/', reject: false });
+  return exitCode === 0 || exitCode === 2 || exitCode === 3 ? exitCode : 1;
 }

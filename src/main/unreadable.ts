@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { create } from 'xmlbuilder2';
 import { foldRecord } from '../guest/record.ts';
 import { listDirectory, readKernelFile } from '../host/files.ts';
 import { readLink } from '../host/links.ts';
@@ -26,11 +27,11 @@ export function guestByTaps(paths: HostPaths, memory: Memory, name: string): Dom
     const { master, isBridge } = readLink(paths.sys, dev) ?? {};
     if (typeof master !== 'string' || isBridge || !isLinkName(master)) return [];
     const mac = recorded.find(iface => iface.dev === dev)?.mac;
-    return `<interface type='bridge'>${mac == null ? '' : `<mac address='${mac}'/>`}<source bridge='${master}'/><target dev='${dev}'/></interface>`;
+    const address = mac == null ? {} : { mac: { '@address': mac } };
+    return { '@type': 'bridge', ...address, source: { '@bridge': master }, target: { '@dev': dev } };
   });
-  const document = parseXml(
-    `<domstatus><domain id='1'><name>x</name><uuid>${uuid}</uuid><devices>${interfaces.join('')}</devices></domain></domstatus>`,
-  );
+  const domain = { '@id': '1', name: 'x', uuid, devices: { interface: interfaces } };
+  const document = parseXml(create({ domstatus: { domain } }).end({ headless: true }));
   return { ...readDomain(document), name, owner: `guest '${name}'` };
 }
 

@@ -1,4 +1,3 @@
-import { create } from 'xmlbuilder2';
 import type { XmlElement } from '../xml/document.ts';
 import type { XmlEdit } from '../xml/edit.ts';
 import { escapeAttribute } from '../xml/escape.ts';
@@ -91,17 +90,9 @@ function lineStart(element: XmlElement): number {
   return element.span.start - lineBefore(element).length;
 }
 
-/** An element as text, on one line. */
-export function writeXml(element: NewElement): string {
-  const document = create();
-  const write = (parent: ReturnType<typeof create>, { name, attributes = {}, children = [] }: NewElement): void => {
-    const node = parent.ele(
-      name,
-      Object.fromEntries(Object.entries(attributes).map(([key, value]) => [key, `${value}`])),
-    );
-    for (const child of children) write(node, child);
-  };
-  write(document, element);
-  // Line ends and tabs can only be in values here; written as they are, a reader would take them for blanks.
-  return document.end({ headless: true }).replace(/[\t\n\r]/g, character => `&#${character.charCodeAt(0)};`);
+/** An element as text, on one line, quoted as libvirt does it. Values are escaped, names are our own. */
+export function writeXml({ name, attributes = {}, children = [] }: NewElement): string {
+  const written = Object.entries(attributes).map(([key, value]) => ` ${key}='${escapeAttribute(`${value}`)}'`);
+  const start = `<${name}${written.join('')}`;
+  return children.length === 0 ? `${start}/>` : `${start}>${children.map(writeXml).join('')}</${name}>`;
 }

@@ -1,9 +1,8 @@
-import { XMLParser } from 'fast-xml-parser';
 import { ActualnetError } from '../report/error.ts';
 import { decodeReferences } from './escape.ts';
 import { type Foreign, findForeign } from './foreign.ts';
 import { lineCounter } from './lines.ts';
-import { checkWellFormed, describePosition, type Skeleton, toSource, xmlLimits } from './well-formed.ts';
+import { describePosition, type Node, readElements, xmlLimits } from './well-formed.ts';
 
 /** A piece of the source text: from `start` up to, but not including, `end`, in UTF-16 units. */
 export interface Span {
@@ -51,7 +50,7 @@ export class XmlElement {
   readonly children: readonly XmlElement[];
   #attributes: ReadonlyMap<string, XmlAttribute> | undefined;
 
-  constructor(source: Source, parent: XmlElement | undefined, node: ParsedNode) {
+  constructor(source: Source, parent: XmlElement | undefined, node: Node) {
     this.#source = source;
     this.parent = parent;
     this.span = node.span;
@@ -153,8 +152,7 @@ export function parseXml(input: Uint8Array | string): XmlDocument {
   const foreign = findForeign(text);
   const foreignLength = foreign.reduce((sum, { start, end }) => sum + end - start, 0);
   if (text.length - foreignLength > xmlLimits.bytes) throw tooLarge(xmlLimits.bytes);
-  const skeleton = checkWellFormed(text, foreign);
-  return { text, root: new XmlElement(new Source(text, foreign), undefined, parseTree(skeleton)) };
+  return { text, root: new XmlElement(new Source(text, foreign), undefined, readElements(text, foreign)) };
 }
 
 function tooLarge(bytes: number): ActualnetError {
@@ -184,46 +182,6 @@ function decodeUtf8(bytes: Uint8Array): string {
     );
   }
   return text;
-}
-
-// fast-xml-parser makes the tree of the skeleton's tags. Attributes and text are read from the source when they are
-// wanted: an edit needs their exact place. The tag-name prefix keeps names apart from its own keys and reserved words.
-const parser = new XMLParser({
-  preserveOrder: true,
-  captureMetaData: true,
-  ignoreAttributes: true,
-  parseTagValue: false,
-  processEntities: false,
-  jPath: false,
-  transformTagName: name => `<${name}`,
-  maxNestedTags: xmlLimits.depth + 1,
-});
-const metaData = XMLParser.getMetaDataSymbol() as unknown as string;
-
-interface ParsedNode {
-  readonly name: string;
-  readonly span: Span;
-  readonly children: readonly ParsedNode[];
-}
-
-type OrderedNode = Record<string, OrderedNode[]>;
-
-function parseTree(skeleton: Skeleton): ParsedNode {
-  // A line end inside a tag is a blank like any other, and the parser keeps a table of carriage returns.
-  const [root] = readNodes(parser.parse(skeleton.text.replace(/[\r\n]/g, ' ')) as OrderedNode[], skeleton);
-  if (root === undefined)
-    throw new ActualnetError('BUG', 'fast-xml-parser found no root element in a checked document');
-  return root;
-}
-
-function readNodes(nodes: readonly OrderedNode[], skeleton: Skeleton): ParsedNode[] {
-  return nodes.map(node => {
-    const key = Object.keys(node)[0]!;
-    const { startIndex, endIndex } = node[metaData] as unknown as { startIndex: number; endIndex: number };
-    const span = { start: toSource(skeleton, startIndex), end: toSource(skeleton, endIndex - 1) + 1 };
-    // The prefix is put twice before the name of a tag that closes itself.
-    return { name: key.replace(/^<+/, ''), span, children: readNodes(node[key]!, skeleton) };
-  });
 }
 
 function readCharacterData(source: string): string {

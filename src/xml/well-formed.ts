@@ -1,4 +1,3 @@
-import { XMLValidator } from 'fast-xml-parser';
 import { ActualnetError, type ErrorCode } from '../report/error.ts';
 import type { Span } from './document.ts';
 
@@ -16,41 +15,11 @@ export const xmlLimits = {
   tag: 128 * 1024,
 } as const;
 
-/**
- * A document reduced to its tags: `text` has them one after the other, without the text, comments, CDATA sections and
- * instructions between. The tag that ends at `ends[i]` in there ends at `sourceEnds[i]` in the document.
- */
-export interface Skeleton {
-  readonly text: string;
-  readonly ends: readonly number[];
-  readonly sourceEnds: readonly number[];
-}
-
-/**
- * Refuses `text` unless it is one well-formed XML document within `xmlLimits`, with line and column. A DOCTYPE is
- * refused, too. Returns the skeleton, without the elements in `foreign`: of them it is known that they are well nested.
- *
- * fast-xml-parser's validator sees the skeleton only and finds what is left, such as repeated attributes. It lets through
- * much that is not XML around and inside tags (a second root, a document cut off, unknown entities, `<` in
- * values), reads quotes where there are none to read, and its memory grows with every character of text.
- */
-export function checkWellFormed(text: string, foreign: readonly Span[] = []): Skeleton {
-  const skeleton = scanMarkup(text, foreign);
-  const verdict = XMLValidator.validate(skeleton.text);
-  if (verdict === true) return skeleton;
-  const { line, col, msg } = verdict.err;
-  fail(text, toSource(skeleton, indexOfPosition(skeleton.text, line, col ?? 1)), msg);
-}
-
-/** Where a place in the skeleton is in the document. */
-export function toSource({ ends, sourceEnds }: Skeleton, index: number): number {
-  let [low, high] = [0, ends.length - 1];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (ends[middle]! > index) high = middle;
-    else low = middle + 1;
-  }
-  return sourceEnds[low]! - (ends[low]! - index);
+/** An element as it stands in the text, before anybody has read its attributes or text. */
+export interface Node {
+  readonly name: string;
+  readonly span: Span;
+  readonly children: readonly Node[];
 }
 
 /** `line L, column C` of a place in `text`, both counted from 1. */
@@ -79,16 +48,23 @@ const declarationPattern = new RegExp(
 );
 
 const tagName = /^<\/?([^ \t\r\n/>]+)/;
+const attributeName = new RegExp(attribute(`(${name})`), 'g');
 
-function scanMarkup(text: string, foreign: readonly Span[]): Skeleton {
+interface OpenNode extends Node {
+  readonly span: { readonly start: number; end: number };
+  readonly children: OpenNode[];
+}
+
+/**
+ * Reads `text` once: refuses it, with line and column, unless it is one well-formed XML document within `xmlLimits`, and
+ * answers its elements, without those in `foreign`, of which it is known that they are well nested. A DOCTYPE is refused, too.
+ */
+export function readElements(text: string, foreign: readonly Span[] = []): Node {
   const illegal = text.search(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u);
   if (illegal !== -1) fail(text, illegal, 'a character that XML does not allow');
-  const tags: string[] = [];
-  const ends: number[] = [];
-  const sourceEnds: number[] = [];
-  const open: { name: string; at: number }[] = [];
+  const open: OpenNode[] = [];
+  let root: OpenNode | undefined;
   let elements = 0;
-  let length = 0;
   let passed = 0;
   const start = text.startsWith('\ufeff') ? 1 : 0;
   for (let at = start; at < text.length; ) {
@@ -106,32 +82,46 @@ function scanMarkup(text: string, foreign: readonly Span[]): Skeleton {
     const tag = text.slice(markup, at);
     const name = tagName.exec(tag)![1]!;
     if (tag[1] === '/') {
-      const opened = open.pop();
-      if (opened === undefined) fail(text, markup, `</${name}> closes nothing`);
-      if (opened.name !== name) {
-        fail(
-          text,
-          markup,
-          `</${name}> where <${opened.name}> of ${describePosition(text, opened.at)} has to be closed`,
-        );
-      }
-    } else {
-      if (open.length === 0 && elements > 0) fail(text, markup, 'a second root element');
-      if (++elements > xmlLimits.elements) fail(text, markup, `more than ${xmlLimits.elements} elements`, 'XML_LIMIT');
-      if (open.length >= xmlLimits.depth) fail(text, markup, `more than ${xmlLimits.depth} levels`, 'XML_LIMIT');
-      if (text[at - 2] !== '/') open.push({ name, at: markup });
+      close(text, markup, { name, end: at, opened: open.pop() });
+      continue;
     }
-    tags.push(tag);
-    length += tag.length;
-    ends.push(length);
-    sourceEnds.push(at);
+    checkAttributes(text, markup, tag);
+    if (open.length === 0 && root !== undefined) fail(text, markup, 'a second root element');
+    if (++elements > xmlLimits.elements) fail(text, markup, `more than ${xmlLimits.elements} elements`, 'XML_LIMIT');
+    if (open.length >= xmlLimits.depth) fail(text, markup, `more than ${xmlLimits.depth} levels`, 'XML_LIMIT');
+    const node: OpenNode = { name, span: { start: markup, end: at }, children: [] };
+    open.at(-1)?.children.push(node);
+    root ??= node;
+    if (text[at - 2] !== '/') open.push(node);
   }
   const unclosed = open.pop();
   if (unclosed !== undefined) {
-    fail(text, unclosed.at, `<${unclosed.name}> is not closed: the document is cut off or a tag is missing`);
+    const why = 'the document is cut off or a tag is missing';
+    fail(text, unclosed.span.start, `<${unclosed.name}> is not closed: ${why}`);
   }
-  if (elements === 0) fail(text, text.length, 'no root element: the document is empty');
-  return { text: tags.join(''), ends, sourceEnds };
+  if (root === undefined) fail(text, text.length, 'no root element: the document is empty');
+  return root;
+}
+
+function close(
+  text: string,
+  at: number,
+  { name, end, opened }: { readonly name: string; readonly end: number; readonly opened: OpenNode | undefined },
+): void {
+  if (opened === undefined) fail(text, at, `</${name}> closes nothing`);
+  if (opened.name !== name) {
+    const where = describePosition(text, opened.span.start);
+    fail(text, at, `</${name}> where <${opened.name}> of ${where} has to be closed`);
+  }
+  opened.span.end = end;
+}
+
+function checkAttributes(text: string, at: number, tag: string): void {
+  const names = new Set<string>();
+  for (const { 0: whole, 1: attribute, index } of tag.matchAll(attributeName)) {
+    const isNew = names.size < names.add(attribute!).size;
+    if (!isNew) fail(text, at + index + whole.search(/[^ \t\r\n]/), `attribute '${attribute}' is there twice`);
+  }
 }
 
 /** The index after the tag, comment, CDATA section or instruction that starts at `at`. */
@@ -207,12 +197,6 @@ function checkReferences(text: string, from: number, to: number): void {
 function isXmlCharacter(code: number): boolean {
   if (code < 0x20) return code === 0x9 || code === 0xa || code === 0xd;
   return code <= 0xd7ff || (code >= 0xe000 && code <= 0xfffd) || (code >= 0x10000 && code <= 0x10ffff);
-}
-
-function indexOfPosition(text: string, line: number, column: number): number {
-  let lineStart = 0;
-  for (let passed = 1; passed < line; passed++) lineStart = text.indexOf('\n', lineStart) + 1;
-  return Math.min(lineStart + column - 1, text.length - 1);
 }
 
 function fail(text: string, index: number, what: string, code: ErrorCode = 'XML_SYNTAX'): never {

@@ -20,7 +20,7 @@ describe('a device to attach', () => {
       "<interface type='bridge'>\n  <mac address='52:54:00:00:00:01'/><source bridge='br0'/> <!-- x -->\n</interface>";
     expect(read(given).xml).toBe(given);
     expect(read("<interface type='user'/>").xml).toMatch(
-      /^<interface type='user'>\s*<mac address="52:54:00:aa:aa:aa"\/><\/interface>$/,
+      /^<interface type='user'>\s*<mac address='52:54:00:aa:aa:aa'\/><\/interface>$/,
     );
     expect(nameOfNew(read("<interface type='user'/>"))).toBe('interface 52:54:00:aa:aa:aa');
     expect(nameOfNew(read(hostdev))).toBe('host device 0000:5e:02.1');
