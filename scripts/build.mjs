@@ -52,11 +52,11 @@ const plainWidths = {
   },
 };
 /** Parts that most calls never need, each a file of its own beside the hook's. */
-const lazyParts = { 'merge-files': 'src/config/merge-files.ts', witness: 'src/main/witness.ts' };
+const lazyParts = { 'merge-files': 'src/config/merge-files.ts', 'run-agent': 'src/main/run-agent.ts' };
 const lazily = {
   name: 'lazily',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^[.][/](merge-files|witness)[.]ts$/ }, ({ path: wanted, kind }) =>
+    onResolve({ filter: /^[.][/](merge-files|run-agent)[.]ts$/ }, ({ path: wanted, kind }) =>
       kind === 'dynamic-import' ? { path: `./lazy-${path.basename(wanted, '.ts')}.cjs`, external: true } : undefined,
     ),
 };

@@ -126,7 +126,7 @@ function showRewriting() {
 }
 
 function showReasons() {
-  for (const { alias, because } of JSON.parse(actualnet('status', '--format', 'json')).guests[0].foreseen.interfaces) {
+  for (const { alias, because } of JSON.parse(actualnet('status', '--format', 'json')).guests[0].predicted.interfaces) {
     console.log(`    ${alias}, because`);
     for (const reason of because) console.log(`      ${reason}`);
   }

@@ -83,7 +83,7 @@ function commandManual(commands, version, date) {
     ...[
       ['/etc/actualnet/config.yaml', 'what actualnet is to do, see actualnet.yaml(5)'],
       ['/etc/libvirt/hooks/qemu.d/50-actualnet, /etc/libvirt/hooks/network.d/50-actualnet', 'the hooks'],
-      ['/run/actualnet', 'what is known and in force, until the next boot'],
+      ['/run/actualnet', 'what is known and applied, until the next boot'],
       ['/var/log/actualnet.log', 'findings and errors'],
     ].flatMap(([file, what]) => ['.TP', `.I ${plain(file)}`, plain(what)]),
     '.SH SEE ALSO',

@@ -45,7 +45,7 @@ function isTexts(value: unknown): boolean {
 
 /**
  * Whether the guest's newest part here says the same, in the life that began at `bornMs`: the state of a guest that came is
- * read again by every witness that begins, and two events tell of a migration by post-copy.
+ * read again by every agent that begins, and two events tell of a migration by post-copy.
  */
 export function isTold(parts: readonly CutOver[], { guest, reachable }: CutOver, bornMs: number): boolean {
   const last = parts.findLast(part => part.guest === guest);

@@ -1,5 +1,5 @@
 import { actOnDevices } from '../guest/devices.ts';
-import { guestAtHand, type Planning } from '../guest/guest.ts';
+import { guestContext, type Planning } from '../guest/guest.ts';
 import type { GuestRecord } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -11,7 +11,7 @@ import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 
 /** The host as following devices needs it. */
-export interface DeviceFollowing {
+export interface DeviceHost {
   /** A running guest by libvirt's status file. */
   readonly findGuest: (name: string) => Domain | undefined;
   /** The same without that file, as far as the host tells: for a file that cannot be read. */
@@ -43,19 +43,19 @@ export interface DeviceFollowing {
 const settledPhases = ['started', 'reconnect'];
 
 /**
- * A running guest's devices may have changed, by whomever: the record is brought up to date, and what is in force follows.
+ * A running guest's devices may have changed, by whomever: the record is brought up to date, and what is applied follows.
  * Answers whether all is settled: what could not be set is to be tried again. Throws if something else could not be done,
  * `ACTION_FAILED` if it is of a device that is gone.
  */
 export async function followDevices(
   name: string,
-  { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
+  { paused, host }: { readonly paused: boolean; readonly host: DeviceHost },
 ): Promise<boolean> {
   let uuid: Uuid | undefined;
   try {
     uuid = host.findGuest(name)?.uuid;
   } catch (error) {
-    return followTaps(name, error, { halted, host });
+    return followTaps(name, error, { paused, host });
   }
   if (uuid === undefined) return true;
   const end = await host.hold(uuid);
@@ -64,7 +64,7 @@ export async function followDevices(
     // Read now that nobody else is at it: a device that came a moment ago must not count as one that is gone.
     const domain = host.findGuest(name);
     isSettled =
-      domain?.uuid !== uuid || (await follow({ ...domain, uuid }, { halted, host, isHeld: end !== undefined }));
+      domain?.uuid !== uuid || (await follow({ ...domain, uuid }, { paused, host, isHeld: end !== undefined }));
     return isSettled;
   } finally {
     end?.(isSettled);
@@ -78,14 +78,14 @@ export async function followDevices(
 async function followTaps(
   name: string,
   error: unknown,
-  { halted, host }: { readonly halted: boolean; readonly host: DeviceFollowing },
+  { paused, host }: { readonly paused: boolean; readonly host: DeviceHost },
 ): Promise<boolean> {
   const domain = host.findByTaps(name);
   if (domain?.uuid === undefined) throw error;
   const record = host.findRecord(domain.uuid);
-  const known = (record?.chosen ?? record?.foreseen)?.interfaces.map(({ dev }) => dev) ?? [];
+  const known = (record?.actual ?? record?.predicted)?.interfaces.map(({ dev }) => dev) ?? [];
   const fresh = domain.interfaces.filter(({ target }) => !known.includes(target.dev)).map(({ mac }) => mac ?? '');
-  const guest = guestAtHand(domain, await host.planning(), { incoming: record?.incoming ?? false, halted });
+  const guest = guestContext(domain, await host.planning(), { incoming: record?.incoming ?? false, paused });
   const now = { ports: record?.ports ?? [], fresh: new Set(fresh), isFirst: false, takesBack: false };
   const { told, unset } = isPassive(guest.config) ? { told: [], unset: [] } : await actOnDevices(guest, now);
   for (const line of told) host.log.warn(`${domain.owner}: ${line}`);
@@ -102,7 +102,7 @@ function unreadable(error: unknown): string {
 }
 
 /** Whether a guest has ended since it was looked at; it may be back by now, in another life. */
-function isOver({ name, element }: Domain, { hasEnded, findGuest }: DeviceFollowing): boolean {
+function isOver({ name, element }: Domain, { hasEnded, findGuest }: DeviceHost): boolean {
   if (hasEnded(name)) return true;
   try {
     return findGuest(name)?.element.attribute('id') !== element.attribute('id');
@@ -113,30 +113,30 @@ function isOver({ name, element }: Domain, { hasEnded, findGuest }: DeviceFollow
 
 async function follow(
   domain: Domain & { readonly uuid: Uuid },
-  { halted, host, isHeld }: { readonly halted: boolean; readonly host: DeviceFollowing; readonly isHeld: boolean },
+  { paused, host, isHeld }: { readonly paused: boolean; readonly host: DeviceHost; readonly isHeld: boolean },
 ): Promise<boolean> {
   const record = host.findRecord(domain.uuid);
   if (record !== undefined && !settledPhases.includes(record.phase)) return true;
-  const { incoming = false, ports = [], chosen = null, unset: before = [] } = record ?? {};
-  const guest = guestAtHand(domain, await host.planning(), { incoming, halted });
-  const { news, findings, fresh } = compareDevices(chosen, guest.view);
+  const { incoming = false, ports = [], actual = null, unset: before = [] } = record ?? {};
+  const guest = guestContext(domain, await host.planning(), { incoming, paused });
+  const { news, findings, fresh } = compareDevices(actual, guest.view);
   // Of one that started before there was anybody to record it, no port is known either: it may be about to get a device.
   const takesBack = isHeld && (record !== undefined || host.isOwn);
   const isFirst = record === undefined;
   if (isFirst && (isPassive(guest.config) || host.hasEnded(domain.name))) return true;
   const due = [...fresh, ...before];
-  const { told, inForce, unset } = isPassive(guest.config)
-    ? { told: [], inForce: [], unset: [] }
+  const { told, applied, unset } = isPassive(guest.config)
+    ? { told: [], applied: [], unset: [] }
     : await actOnDevices(guest, { ports, fresh: new Set(due), isFirst, takesBack });
   // What failed has failed because its devices went with it, and its end undoes everything.
-  if (told.length + inForce.length > 0 && isOver(domain, host)) return true;
+  if (told.length + applied.length > 0 && isOver(domain, host)) return true;
   const found = [...findings, ...checkHostdevs(guest.view), ...told].filter(line => !record?.findings.includes(line));
-  const isNew = news.length > 0 || found.length > 0 || chosen === null || unset.join() !== before.join();
+  const isNew = news.length > 0 || found.length > 0 || actual === null || unset.join() !== before.join();
   // From now on it is one whose start was seen.
   if (isNew) host.note(domain, guest.view, { findings: found, unset, isFirst });
   for (const line of news) host.log.info(`${domain.owner}: ${line}`);
   for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
-  if (inForce.length > 0)
-    throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still in force: ${inForce.join('; ')}`);
+  if (applied.length > 0)
+    throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still applied: ${applied.join('; ')}`);
   return unset.length === 0;
 }

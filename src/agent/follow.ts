@@ -3,8 +3,8 @@ import {
   closeAtOnce,
   closeReach,
   findAnnouncements,
-  type GuestAtHand,
-  guestAtHand,
+  type GuestContext,
+  guestContext,
   type Planning,
   planGuest,
 } from '../guest/guest.ts';
@@ -18,10 +18,10 @@ import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { CutOver } from './cut-over.ts';
 import { isOfMigration, opens } from './lifecycle.ts';
-import type { Cause, Wanted } from './run-states.ts';
+import type { Cause, Wanted } from './queue.ts';
 
-/** The host as the witness's acts need it. */
-export interface Following {
+/** The host as the agent's acts need it. */
+export interface FollowHost {
   /** A running guest by its name, from libvirt's status file. */
   readonly findGuest: (name: string) => Domain | undefined;
   /** The uuid of a guest of which there is a record. */
@@ -38,7 +38,7 @@ export interface Following {
   /** Tells the network of a guest; answers a line for each thing that could not be told. */
   readonly announce: (guest: string, announcements: readonly Announcement[]) => Promise<readonly string[]>;
   /** Ends that: the guest may be on another host now. */
-  readonly hush: (guest: string) => void;
+  readonly cancel: (guest: string) => void;
   readonly log: Log;
 }
 
@@ -46,7 +46,7 @@ export interface Following {
 interface Act {
   readonly name: string;
   readonly wanted: Wanted;
-  readonly host: Following;
+  readonly host: FollowHost;
   readonly effects: Effects;
   readonly planning: () => Promise<Planning>;
   /** Notes that these MACs were opened or closed by then, if that was part of a migration. */
@@ -61,7 +61,7 @@ export async function followRunState(
   name: string,
   wanted: Wanted,
   causes: readonly Cause[],
-  host: Following,
+  host: FollowHost,
 ): Promise<void> {
   const { effects, touched } = timed(host.effects);
   const planning = async () => ({ ...(await host.planning()), effects });
@@ -80,9 +80,9 @@ async function open(act: Act): Promise<void> {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined)
     throw new ActualnetError('GUEST_UNKNOWN', `libvirt has no status of guest '${name}' yet`);
-  // Whoever asks for nothing any more does not want to be cut off: what is in force stays until the guest stops.
+  // Whoever asks for nothing any more does not want to be cut off: what is applied stays until the guest stops.
   if (isPassive(given.config)) return;
-  const guest = guestAtHand(domain, given, { incoming: host.isIncoming(domain.uuid), halted: false });
+  const guest = guestContext(domain, given, { incoming: host.isIncoming(domain.uuid), paused: false });
   const problems = await actOnGuest('reachable', guest);
   const doneMs = effects.now();
   // Of a guest that has ended meanwhile there is nothing left to open.
@@ -95,7 +95,7 @@ async function open(act: Act): Promise<void> {
 /** Closing needs no configuration, but for what libvirt has made and the configuration tells us to look after: macvtaps. */
 async function close(act: Act): Promise<void> {
   const { name, wanted, host, effects, planning, note } = act;
-  host.hush(name);
+  host.cancel(name);
   const known = host.findRecorded(name);
   const macs = known === undefined ? [] : macsInForce(known, effects);
   // Macvtaps take their turn with everything else.
@@ -108,7 +108,7 @@ async function close(act: Act): Promise<void> {
   const findGuest = async () => {
     const domain = wanted === 'gone' ? undefined : host.findGuest(name);
     if (domain?.uuid === undefined) return undefined;
-    return guestAtHand(domain, await planning(), { incoming: host.isIncoming(domain.uuid), halted: false });
+    return guestContext(domain, await planning(), { incoming: host.isIncoming(domain.uuid), paused: false });
   };
   const guest = await findGuest().catch(async error => {
     if (known !== undefined) await closeLedger(known);
@@ -139,7 +139,7 @@ function noteCutOver(
     cause,
     ...part
   }: { wanted: Wanted; cause: Cause } & Pick<CutOver, 'guest' | 'name' | 'macs' | 'beganMs' | 'doneMs'>,
-  { note, log }: Following,
+  { note, log }: FollowHost,
 ): void {
   const reachable = wanted === 'open';
   const words = `${cause.event} ${cause.detail}`;
@@ -160,7 +160,7 @@ function timed(effects: Effects): { effects: Effects; touched: () => number | un
 }
 
 /** Whoever waits for the next event of the guest does not wait for this. */
-async function announceGuest(guest: GuestAtHand, { announce, log }: Following): Promise<void> {
+async function announceGuest(guest: GuestContext, { announce, log }: FollowHost): Promise<void> {
   const announcements = await findAnnouncements(guest);
   if (announcements.length === 0) return;
   const warn = (problem: string) => log.warn(`${guest.domain.owner}: ${problem}`);
@@ -183,7 +183,7 @@ function macsInForce(guest: Uuid, effects: Effects): string[] {
 }
 
 /** The MACs whose reachability is ours: those with an entry or a macvtap that we look after. */
-async function macsOf(guest: GuestAtHand): Promise<string[]> {
+async function macsOf(guest: GuestContext): Promise<string[]> {
   const changes = planGuest('reachable', guest, await guest.effects.view({}));
   const macs = changes.flatMap(({ subject }) => {
     if (subject.kind === 'fdb') return subject.mac;

@@ -24,7 +24,7 @@ export function readEventLine(line: string): LifecycleEvent | undefined {
 }
 
 /**
- * What an event means for a guest's reachability. Nothing follows from `Started`: it comes while the CPUs stand still on a
+ * What an event means for a guest's reachability. Nothing follows from `Started`: it comes while the CPUs are paused on a
  * migration's destination, on a restore and with `--paused`, and behind `Resumed` otherwise. Only after a sleep of the
  * guest's own is it the event that says that the CPUs run.
  */

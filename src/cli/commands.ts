@@ -100,12 +100,12 @@ export const commands = {
   },
   recover: {
     group: 'act',
-    summary: 'brings what is in force in line with what runs, after a crash or a missed call',
+    summary: 'brings what is applied in line with what runs, after a crash or a missed call',
     load: () => import('./recover.ts').then(({ command }) => command),
   },
   undo: {
     group: 'act',
-    summary: 'takes back everything that is in force, before actualnet is removed',
+    summary: 'takes back everything that is applied, before actualnet is removed',
     load: () => import('./undo.ts').then(({ command }) => command),
   },
   install: {
@@ -115,7 +115,7 @@ export const commands = {
   },
   uninstall: {
     group: 'act',
-    summary: 'takes back what is in force, then removes all that was installed',
+    summary: 'takes back what is applied, then removes all that was installed',
     load: () => import('./uninstall.ts').then(({ command }) => command),
   },
   agent: {

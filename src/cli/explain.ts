@@ -1,8 +1,8 @@
-import { guestAtHand, type Planning } from '../guest/guest.ts';
+import { guestContext, type Planning } from '../guest/guest.ts';
 import { foldRecord, type GuestRecord } from '../guest/record.ts';
 import { refusedSettings, startFindings } from '../guest/refusals.ts';
 import { type Rewriting, rewriteForHost } from '../guest/rewrite.ts';
-import type { Memory } from '../host/memory.ts';
+import type { Memory } from '../host/state/memory.ts';
 import { readDomain } from '../model/domain.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
@@ -20,7 +20,7 @@ export interface ExplainOptions extends Planning, Pick<Rewriting, 'usersBeside'>
 /** `actualnet explain GUEST`: what each interface is here and why, and how its document was rewritten on the way. */
 export async function explainCommand(options: ExplainOptions, io: CommandIo): Promise<void> {
   const record = findRecord(options);
-  const view = record.chosen ?? record.foreseen;
+  const view = record.actual ?? record.predicted;
   const interfaces = (view?.interfaces ?? []).flatMap(({ alias, mac, actual, because, error }) => [
     `${alias} ${mac ?? ''}: ${actual === null ? (error?.message ?? 'not known') : describeActual(actual)}`,
     ...because.map(line => `  ${line}`),
@@ -53,12 +53,12 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
   try {
     const { changes } = await rewriteForHost(document, options, { usersBeside: options.usersBeside });
     const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
-    const guest = guestAtHand(readDomain(document), options);
+    const guest = guestContext(readDomain(document), options);
     const refused = await refusedSettings(guest);
     return [
       ...changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`),
       ...refused.map(error => `the next start would be refused: ${errorLine(error)}`),
-      ...(await startFindings(guest, 'foreseen')).map(line => `at the next start: ${line}`),
+      ...(await startFindings(guest, 'predicted')).map(line => `at the next start: ${line}`),
     ];
   } catch (error) {
     return [`its definition '${file}' cannot be rewritten: ${errorLine(error)}`];

@@ -8,22 +8,22 @@ export async function glance(host: CommandHost): Promise<ExitStatus> {
   const { memory, io } = host;
   const hooks = host.installedHooks();
   const problem = await host.configProblem();
-  const { witness, unseen } = await host.agent();
+  const { agentState, unseen } = await host.agent();
   const guests = memory.listRecords().flatMap(uuid => foldRecord(uuid, memory.readRecord(uuid)) ?? []);
   const findings = guests.reduce((sum, { findings: own }) => sum + own.length, 0);
-  const open = witness?.guests.filter(({ done }) => done === 'open').length ?? 0;
-  const agent = witness === undefined ? 'does not run' : `the ${witness.role} runs (process ${witness.pid})`;
+  const open = agentState?.guests.filter(({ done }) => done === 'open').length ?? 0;
+  const agent = agentState === undefined ? 'does not run' : `the ${agentState.role} runs (process ${agentState.pid})`;
   const rows: [string, string][] = [
     ['hooks', hooks.length === 0 ? 'not installed' : hooks.join(', ')],
     ['agent', unseen ?? agent],
-    ['guests', `${guests.length} recorded${witness === undefined ? '' : `, ${open} open to the network`}`],
+    ['guests', `${guests.length} recorded${agentState === undefined ? '' : `, ${open} open to the network`}`],
     ['findings', findings === 0 ? 'none' : String(findings)],
     ['configuration', problem ?? 'is in order'],
   ];
   const wide = Math.max(...rows.map(([what]) => what.length)) + 2;
   io.write(rows.map(([what, found]) => `${printable(`${what.padEnd(wide)}${found}`)}\n`).join(''));
   io.write(
-    `\nnext: ${nextStep({ isInstalled: hooks.length > 0, problem, isFollowed: witness !== undefined, findings, guests: guests.length })}\n`,
+    `\nnext: ${nextStep({ isInstalled: hooks.length > 0, problem, isFollowed: agentState !== undefined, findings, guests: guests.length })}\n`,
   );
   return 0;
 }

@@ -1,13 +1,13 @@
-import type { WitnessState } from '../agent/run-states.ts';
+import type { AgentState } from '../agent/queue.ts';
 import type { ConfigFile } from '../config/config.ts';
 import type { HostFacts } from '../doctor/facts.ts';
-import type { StartHost } from '../guest/foresee.ts';
 import type { Planning } from '../guest/guest.ts';
-import type { Survivors } from '../guest/recover.ts';
+import type { StartHost } from '../guest/predict.ts';
+import type { Running } from '../guest/recover.ts';
 import type { Rewriting } from '../guest/rewrite.ts';
 import type { UserSources } from '../guest/users.ts';
-import type { History } from '../host/history.ts';
-import type { Memory } from '../host/memory.ts';
+import type { History } from '../host/state/history.ts';
+import type { Memory } from '../host/state/memory.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import type { Effects } from '../journal/effects.ts';
 import type { Uuid } from '../model/values.ts';
@@ -38,7 +38,7 @@ export interface CommandHost {
   /** The definition that libvirt starts a guest from the next time. */
   readonly findDefinition: (name: string) => { readonly file: string; readonly document: XmlDocument } | undefined;
   /** What is written about guests, against what runs; starts younger than `graceMs` are left alone. */
-  readonly survivors: (graceMs: number) => Promise<Survivors>;
+  readonly whatRuns: (graceMs: number) => Promise<Running>;
   /** What is wrong with the configuration, if anything is. */
   readonly configProblem: () => Promise<string | undefined>;
   readonly configFiles: () => {
@@ -47,7 +47,7 @@ export interface CommandHost {
     readonly unread: readonly string[];
   };
   /** What the agent says of itself, or why nobody can know. */
-  readonly agent: () => Promise<{ readonly witness: WitnessState | undefined; readonly unseen?: string }>;
+  readonly agent: () => Promise<{ readonly agentState: AgentState | undefined; readonly unseen?: string }>;
   /** The files of this host's hooks directory that are launchers of ours. */
   readonly installedHooks: () => readonly string[];
   /** All that is asked of this host about its health. */

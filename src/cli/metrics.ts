@@ -28,7 +28,7 @@ export const command = defineCommand({
 
 async function stateMetrics(host: CommandHost): Promise<Metric[]> {
   const { memory, version } = host;
-  const { witness } = await host.agent();
+  const { agentState } = await host.agent();
   const gauge = (name: string, help: string, samples: readonly Sample[]): Metric => ({
     name,
     type: 'gauge',
@@ -42,18 +42,18 @@ async function stateMetrics(host: CommandHost): Promise<Metric[]> {
     ...(await host.deviceSources()),
     keptByLibvirt: host.keptByLibvirt,
   });
-  const inState = (done: string) => witness?.guests.filter(guest => guest.done === done).length ?? 0;
+  const inState = (done: string) => agentState?.guests.filter(guest => guest.done === done).length ?? 0;
   return [
     gauge('actualnet_build_info', 'The version that runs.', [{ labels: { version }, value: 1 }]),
     gauge('actualnet_guests_recorded', 'Guests of which something is recorded.', [{ value: guests.length }]),
     gauge('actualnet_findings', 'Findings about guests that are recorded.', [
       { value: guests.reduce((sum, { findings }) => sum + findings.length, 0) },
     ]),
-    gauge('actualnet_drift', 'Settings that are in force and that the host does not show.', [
+    gauge('actualnet_drift', 'Settings that are applied and that the host does not show.', [
       { value: facts.drift.length },
     ]),
     gauge('actualnet_agent_up', 'Whether somebody follows the run states of guests.', [
-      { value: witness === undefined ? 0 : 1 },
+      { value: agentState === undefined ? 0 : 1 },
     ]),
     gauge(
       'actualnet_agent_resident_memory_bytes',
@@ -63,7 +63,7 @@ async function stateMetrics(host: CommandHost): Promise<Metric[]> {
     gauge(
       'actualnet_guests_followed',
       'Guests that the agent follows, by whether they are open to the network.',
-      witness === undefined ? [] : ['open', 'closed'].map(state => ({ labels: { state }, value: inState(state) })),
+      agentState === undefined ? [] : ['open', 'closed'].map(state => ({ labels: { state }, value: inState(state) })),
     ),
     gauge(
       'actualnet_pool_vfs',

@@ -1,5 +1,5 @@
 import { joinCutOvers, type Migration, readCutOvers } from '../agent/cut-over.ts';
-import type { Memory } from '../host/memory.ts';
+import type { Memory } from '../host/state/memory.ts';
 import { ActualnetError } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';

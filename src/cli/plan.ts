@@ -1,13 +1,13 @@
-import { foreseeStart, type StartHost } from '../guest/foresee.ts';
 import {
-  type GuestAtHand,
-  guestAtHand,
+  type GuestContext,
+  guestContext,
   type PlannedPhase,
   type Planning,
   planGuest,
   plannedPhases,
 } from '../guest/guest.ts';
-import { startFindings, startRefusals, wishFindings } from '../guest/refusals.ts';
+import { predictStart, type StartHost } from '../guest/predict.ts';
+import { requestFindings, startFindings, startRefusals } from '../guest/refusals.ts';
 import { observeInTurn } from '../journal/in-turn.ts';
 import { foldLedger } from '../journal/ledger.ts';
 import { decideUndo } from '../journal/ownership.ts';
@@ -87,17 +87,17 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
   const { effects, accessRules, findNetwork, findLibvirtNetwork } = options;
   const operation = options.operation as PlannedPhase;
   const incoming = domain.uuid !== undefined && options.isIncoming(domain.uuid);
-  const guest = guestAtHand(domain, options, { incoming });
-  const viewByLibvirt = () => guestAtHand(domain, { ...options, findNetwork: findLibvirtNetwork }).view;
-  const foreseen =
+  const guest = guestContext(domain, options, { incoming });
+  const viewByLibvirt = () => guestContext(domain, { ...options, findNetwork: findLibvirtNetwork }).view;
+  const predicted =
     operation === 'prepare'
-      ? await foreseeStart(guest, { findNetwork, accessRules, viewByLibvirt })
+      ? await predictStart(guest, { findNetwork, accessRules, viewByLibvirt })
       : { refusals: operation === 'start' ? await startRefusals(guest) : [], findings: [] };
   const isStart = operation === 'prepare' || operation === 'start';
-  const without = isStart ? await startFindings(guest, operation === 'prepare' ? 'foreseen' : 'starts') : [];
-  const wishes = operation === 'prepare' ? await wishFindings(guest) : [];
-  const findings = [...foreseen.findings, ...without, ...wishes];
-  if (foreseen.refusals.length > 0) return { actions: [], refused: foreseen.refusals, findings };
+  const without = isStart ? await startFindings(guest, operation === 'prepare' ? 'predicted' : 'starts') : [];
+  const requests = operation === 'prepare' ? await requestFindings(guest) : [];
+  const findings = [...predicted.findings, ...without, ...requests];
+  if (predicted.refusals.length > 0) return { actions: [], refused: predicted.refusals, findings };
   const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
   const host = await effects.view(needsOf(changes));
   const problems = [...(problem === undefined ? [] : [problem]), ...problemsOf(changes, host)];
@@ -115,7 +115,7 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
 }
 
 /** The changes, or what keeps them from being planned: a tap whose bridge is not there, for example. */
-function planOrSay(operation: PlannedPhase, guest: GuestAtHand, host: HostView) {
+function planOrSay(operation: PlannedPhase, guest: GuestContext, host: HostView) {
   try {
     return { changes: planGuest(operation, guest, host), problem: undefined };
   } catch (error) {

@@ -1,23 +1,23 @@
-import { recover, type Survivors } from '../guest/recover.ts';
+import { type Running, recover } from '../guest/recover.ts';
 import type { Effects } from '../journal/effects.ts';
 import { ActualnetError, printable } from '../report/error.ts';
 import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';
 
-/** `actualnet recover`: brings what is in force in line with what runs. */
+/** `actualnet recover`: brings what is applied in line with what runs. */
 export async function recoverCommand(
-  survivors: Survivors,
+  whatRuns: Running,
   effects: Effects,
   io: CommandIo,
   nothing = 'nothing to recover',
 ): Promise<void> {
-  const { done, problems } = await recover(survivors, effects);
-  const lines = [...done, ...problems.map(problem => `still in force: ${problem}`)];
+  const { done, problems } = await recover(whatRuns, effects);
+  const lines = [...done, ...problems.map(problem => `still applied: ${problem}`)];
   io.write(lines.length === 0 ? `${nothing}\n` : lines.map(line => `${printable(line)}\n`).join(''));
   if (problems.length > 0)
     throw new ActualnetError(
       'ACTION_FAILED',
-      `${problems.length === 1 ? '1 change is' : `${problems.length} changes are`} still in force`,
+      `${problems.length === 1 ? '1 change is' : `${problems.length} changes are`} still applied`,
     );
 }
 
@@ -32,9 +32,9 @@ export const command = defineCommand({
     }),
   examples: [['recover', 'after libvirt or the host has crashed']],
   documentation: 'docs/operations.md',
-  async run({ grace }, { io, survivors, effects }) {
+  async run({ grace }, { io, whatRuns, effects }) {
     if (!/^\d{1,6}$/.test(grace)) throw new ActualnetError('USAGE', `'${grace}' is not a number of seconds`);
-    await recoverCommand(await survivors(Number(grace) * 1000), await effects(), io);
+    await recoverCommand(await whatRuns(Number(grace) * 1000), await effects(), io);
     return 0;
   },
 });

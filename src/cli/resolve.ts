@@ -1,5 +1,5 @@
-import { obstaclesOf } from '../guest/foresee.ts';
 import { contextOf, type Planning } from '../guest/guest.ts';
+import { blockersOf } from '../guest/predict.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import { ActualnetError, type ErrorCode, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
@@ -43,8 +43,8 @@ export async function resolveCommand(options: ResolveOptions, io: CommandIo): Pr
     ? readNetworkFiles({ named: options.network, directory: options.networksDir }, options.libvirtVersion, io)
     : { find: options.thisHost.findNetwork, networks: [], problems: [] };
   const resolved = resolveGuest(domain, { findNetwork: given.find, version: options.libvirtVersion });
-  const foreseen = isGiven ? nothing : await lookAtHost(domain, resolved, options);
-  const resolutions = resolved.map((each, index) => ({ ...foreseen.errors[index], ...each }));
+  const predicted = isGiven ? nothing : await lookAtHost(domain, resolved, options);
+  const resolutions = resolved.map((each, index) => ({ ...predicted.errors[index], ...each }));
   const view = viewGuest(domain, resolutions);
   if (options.format === 'xml') {
     io.write(applyEdits(document, editsToStarted(domain, view)).text);
@@ -60,7 +60,7 @@ export async function resolveCommand(options: ResolveOptions, io: CommandIo): Pr
         ...definitionRefusals(network, options.libvirtVersion()),
       ]),
     ...checkHostdevs(view),
-    ...foreseen.warnings,
+    ...predicted.warnings,
     ...findTeamFaults(domain),
     ...given.problems,
   ].map(printable);
@@ -85,13 +85,13 @@ async function lookAtHost(
   try {
     const { config, effects } = await planning();
     const view = viewGuest(domain, resolutions);
-    const guest = { domain, view, config, wishes: [], incoming: false };
+    const guest = { domain, view, config, requests: [], incoming: false };
     const context = contextOf(guest, await effects.view({}));
-    const obstacles = await obstaclesOf(context, { guest: domain.name, findNetwork, effects });
+    const blockers = await blockersOf(context, { guest: domain.name, findNetwork, effects });
     const refusing = domain.interfaces.map((_, index) =>
-      obstacles.find(({ device, refuses }) => refuses && device === context.devices[index]),
+      blockers.find(({ device, refuses }) => refuses && device === context.devices[index]),
     );
-    const others = obstacles.filter(obstacle => !refusing.includes(obstacle));
+    const others = blockers.filter(blocker => !refusing.includes(blocker));
     return {
       errors: refusing.map(found => (found === undefined ? {} : { error: ownedBy(domain, found.error) })),
       warnings: others.map(({ error }) => errorLine(error)),

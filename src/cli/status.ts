@@ -1,6 +1,6 @@
-import type { WitnessState } from '../agent/run-states.ts';
+import type { AgentState } from '../agent/queue.ts';
 import { foldRecord, type GuestRecord } from '../guest/record.ts';
-import type { Memory } from '../host/memory.ts';
+import type { Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
 import { ledgerProblems } from '../journal/ledgers.ts';
 import type { Uuid } from '../model/values.ts';
@@ -18,8 +18,8 @@ export function statusCommand(
     readonly format: 'table' | 'json';
     readonly memory: Memory;
     readonly effects: Effects;
-    /** What the witness of this host says of itself; undefined if there is none. */
-    readonly witness: WitnessState | undefined;
+    /** What the agent of this host says of itself; undefined if there is none. */
+    readonly agentState: AgentState | undefined;
     /** Why that is not known. */
     readonly unseen?: string;
     /** What is wrong with the configuration of this host. */
@@ -35,15 +35,15 @@ export function statusCommand(
       hint: 'a record begins when the hooks see the guest start',
     });
   }
-  const { format, witness = null, unseen, problem: configuration = null, memory, effects } = options;
+  const { format, agentState = null, unseen, problem: configuration = null, memory, effects } = options;
   const problem = configuration === null ? '' : `${printable(`configuration: ${configuration}`)}\n`;
   const read = [...ledgerProblems(effects), ...memory.listUnreadable(), ...(unseen === undefined ? [] : [unseen])];
   const unreadable = [...new Set(read)];
   const lines = unreadable.map(line => `not readable: ${printable(line)}\n`);
   io.write(
     format === 'json'
-      ? jsonText({ guests, witness, configuration, unreadable })
-      : table(guests) + problem + describe(witness) + lines.join(''),
+      ? jsonText({ guests, agent: agentState, configuration, unreadable })
+      : table(guests) + problem + describe(agentState) + lines.join(''),
   );
 }
 
@@ -63,10 +63,10 @@ function readGuests({ memory, effects }: { memory: Memory; effects: Effects }): 
   return [...recorded, ...expected].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function describe(witness: WitnessState | null): string {
-  if (witness === null) return '';
+function describe(agentState: AgentState | null): string {
+  if (agentState === null) return '';
   const time = (ms: number) => new Date(ms).toISOString();
-  const { role, pid, sinceMs, listeningSinceMs, guests } = witness;
+  const { role, pid, sinceMs, listeningSinceMs, guests } = agentState;
   const events = listeningSinceMs === null ? 'no events come from libvirt' : `events since ${time(listeningSinceMs)}`;
   return [
     `run states are followed by the ${role} (process ${pid}) since ${time(sinceMs)}, ${events}`,
@@ -82,7 +82,7 @@ function describe(witness: WitnessState | null): string {
 function table(guests: readonly GuestRecord[]): string {
   if (guests.length === 0) return 'no guest is recorded\n';
   const rows = guests.flatMap(guest => {
-    const view = guest.chosen ?? guest.foreseen;
+    const view = guest.actual ?? guest.predicted;
     const interfaces = view?.interfaces ?? [];
     const head = [guest.name, guest.phase];
     if (interfaces.length === 0) return [[...head, '-', '-', '-']];
@@ -94,12 +94,12 @@ function table(guests: readonly GuestRecord[]): string {
   const findings = guests.flatMap(({ name, findings }) =>
     findings.map(finding => `finding: guest '${name}': ${finding}`),
   );
-  const inForce = guests.flatMap(({ name, inForce: changes }) =>
-    changes.map(change => `in force for '${name}': ${change}`),
+  const applied = guests.flatMap(({ name, applied: changes }) =>
+    changes.map(change => `applied for '${name}': ${change}`),
   );
   return `${[
     formatTable(['GUEST', 'PHASE', 'ALIAS', 'MAC', 'ACTUAL'], rows),
-    ...[...inForce, ...findings].map(printable),
+    ...[...applied, ...findings].map(printable),
   ].join('\n')}\n`;
 }
 

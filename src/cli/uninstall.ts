@@ -2,7 +2,7 @@ import { defineCommand } from './command.ts';
 
 const flag = { type: 'boolean', default: false } as const;
 
-/** `actualnet uninstall`: takes back what is in force, then removes all that was installed. */
+/** `actualnet uninstall`: takes back what is applied, then removes all that was installed. */
 export const command = defineCommand({
   words: 'uninstall',
   builder: y =>

@@ -3,7 +3,7 @@ import { carryOut } from '../journal/apply.ts';
 import type { Effects } from '../journal/effects.ts';
 import { sharedNameOf } from '../kernel/registry.ts';
 
-import { provideParts } from '../plan/parts.ts';
+import { provisionLinks } from '../plan/provisioned-links.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { defineCommand } from './command.ts';
 import type { CommandIo } from './io.ts';
@@ -24,7 +24,7 @@ export async function vfsCommand(
   }
   const ledger = { read: () => [], append: () => {}, replace: () => {} };
   const make = async (name: string) => {
-    const changes = provideParts([name], config).map(({ shared: _, ...change }) => change);
+    const changes = provisionLinks([name], config).map(({ shared: _, ...change }) => change);
     const owner = `PF '${name}'`;
     // Nothing is shared here, so nobody else takes it: a network that starts meanwhile looks at the same VFs.
     const unlock = await effects.lock([...new Set(changes.map(({ subject }) => sharedNameOf(subject)))]);

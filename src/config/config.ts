@@ -13,8 +13,8 @@ export interface Config {
   readonly macvtap: { readonly manage: boolean };
   /** Whether a guest stays open to the network when QEMU stops its CPUs on its own. */
   readonly reachability: {
-    readonly ioError: (typeof haltedReaches)[number];
-    readonly watchdog: (typeof haltedReaches)[number];
+    readonly ioError: (typeof pausedReaches)[number];
+    readonly watchdog: (typeof pausedReaches)[number];
   };
   readonly hostdevs: HostdevSettings;
   readonly limits: {
@@ -83,7 +83,7 @@ export interface ProvidedVfs {
 
 export interface InterfaceRule {
   readonly match: InterfaceMatch;
-  /** No wish of a guest overrides it. */
+  /** No request of a guest overrides it. */
   readonly final?: boolean;
   readonly settings: InterfaceSettings;
 }
@@ -106,7 +106,7 @@ export interface InterfaceMatch {
 /** The host side that an interface or host device gets here; what is not named stays. */
 export interface RewriteRule {
   readonly match: InterfaceMatch;
-  /** No wish of a guest overrides it. */
+  /** No request of a guest overrides it. */
   readonly final?: boolean;
   readonly network?: string;
   /** Null takes it away. */
@@ -142,7 +142,7 @@ export type InterfaceSetting = (typeof interfaceSettings)[number];
 export const guestPlaces = ['network', 'portgroup', 'dev', 'mode', 'target', 'alias', 'vfs'] as const;
 export type GuestChoice = InterfaceSetting | (typeof guestPlaces)[number];
 
-const haltedReaches = ['close', 'open'] as const;
+const pausedReaches = ['close', 'open'] as const;
 export const linkStates = ['auto', 'enable', 'disable'] as const;
 export const vlanProtocols = ['802.1Q', '802.1ad'] as const;
 

@@ -129,19 +129,19 @@ export interface Configured {
   readonly final: InterfaceSettings;
 }
 
-/** The wished settings that do not count, each with the reason: no wish overrides a final rule, or weakens what keeps others safe. */
+/** The wished settings that do not count, each with the reason: no request overrides a final rule, or weakens what keeps others safe. */
 export function overruledSettings(
   { settings, final }: Configured,
-  wish: { readonly settings: InterfaceSettings; readonly loosen?: GuestPolicy['loosen'] },
+  request: { readonly settings: InterfaceSettings; readonly loosen?: GuestPolicy['loosen'] },
 ): Map<string, string> {
   const refused = new Map<string, string>();
-  for (const [name, value] of Object.entries(wish.settings) as [keyof InterfaceSettings, unknown][]) {
+  for (const [name, value] of Object.entries(request.settings) as [keyof InterfaceSettings, unknown][]) {
     const before = name in final ? final[name] : settings[name];
     if (`${before}` === `${value}`) continue;
     if (name in final) refused.set(name, 'a final rule of the configuration sets it');
     // Cards check unless they are told not to.
     const weakens = value === false && (name === 'isolated' ? before === true : name === 'spoofchk');
-    const mayWeaken = wish.loosen?.some(each => each === name) ?? false;
+    const mayWeaken = request.loosen?.some(each => each === name) ?? false;
     if (weakens && !mayWeaken) refused.set(name, 'the configuration lets guests make it stricter only');
   }
   return refused;

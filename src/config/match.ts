@@ -8,7 +8,7 @@ export function findSettings(config: Pick<Config, 'interfaces'>, subject: Matcha
   return findRule(config, subject)?.settings ?? {};
 }
 
-/** Those of them that no wish overrides. */
+/** Those of them that no request overrides. */
 export function findFinalSettings(config: Pick<Config, 'interfaces'>, subject: Matchable): InterfaceSettings {
   const rule = findRule(config, subject);
   return rule?.final ? rule.settings : {};

@@ -74,7 +74,7 @@ export interface HostFacts {
   readonly staleGuests: readonly string[];
   /** Devices of guests at which a command of ours has not finished. */
   readonly unfinished: readonly string[];
-  /** What is in force by the ledgers, and the host does not show. */
+  /** What is applied by the ledgers, and the host does not show. */
   readonly drift: readonly string[];
   readonly configProblem: string | undefined;
   readonly config: Config | undefined;

@@ -25,7 +25,7 @@ function examineFiles(facts: HostFacts): Finding[] {
     findings.push({
       code: 'STALE_RECORD',
       what: `something is recorded of guests that do not run: ${facts.staleGuests.slice(0, 5).join(', ')}`,
-      why: 'what was in force for them may still be, and their devices count as taken',
+      why: 'what was applied for them may still be, and their devices count as taken',
       fix: 'actualnet recover',
     });
   if (facts.unfinished.length > 0)
@@ -38,7 +38,7 @@ function examineFiles(facts: HostFacts): Finding[] {
   if (facts.drift.length > 0)
     findings.push({
       code: 'DRIFT',
-      what: `the host does not show what is in force: ${facts.drift.slice(0, 5).join(', ')}${facts.drift.length > 5 ? ` and ${facts.drift.length - 5} more` : ''}`,
+      what: `the host does not show what is applied: ${facts.drift.slice(0, 5).join(', ')}${facts.drift.length > 5 ? ` and ${facts.drift.length - 5} more` : ''}`,
       why: 'somebody else has changed it, or an object was made anew',
       fix: "actualnet verify GUEST, then 'actualnet reachable' or a new start of the guest",
     });

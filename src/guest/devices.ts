@@ -4,10 +4,10 @@ import { tryEntriesOf } from '../journal/ledgers.ts';
 import { releaseShared, sharedNamesFor, type Undone, undoGuest } from '../journal/undo.ts';
 import { type Change, findDrift, keyOf, needsOf } from '../kernel/registry.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { refusedWishes } from '../plan/asked.ts';
+import { refusedRequests } from '../plan/asked.ts';
+import type { Blocker } from '../plan/blocker.ts';
 import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
 import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
-import type { Obstacle } from '../plan/obstacle.ts';
 import {
   isPassive,
   type PlanContext,
@@ -20,8 +20,8 @@ import {
 import { settingFindings, settingRefusals } from '../plan/settings.ts';
 import type { ActualnetError } from '../report/error.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
-import { obstaclesOf } from './foresee.ts';
-import { contextOf, type GuestAtHand } from './guest.ts';
+import { contextOf, type GuestContext } from './guest.ts';
+import { blockersOf } from './predict.ts';
 import type { PortView } from './record.ts';
 import { refusedOf } from './refusals.ts';
 
@@ -41,18 +41,18 @@ export interface ActedOnDevices {
   /** A line for each thing that could not be done, or is somebody else's now. */
   readonly told: readonly string[];
   /** A line for each thing that could not be taken back: to be tried again. */
-  readonly inForce: readonly string[];
+  readonly applied: readonly string[];
   /** Of those that came or changed, the ones that could not be set: likewise. */
   readonly unset: readonly string[];
 }
 
 /**
- * Brings what is in force for a running guest in line with the devices it has now: what one that is gone, or was connected
- * to something else, has left is taken back; what one that came asks for is set, and opened unless the CPUs stand still. The
+ * Brings what is applied for a running guest in line with the devices it has now: what one that is gone, or was connected
+ * to something else, has left is taken back; what one that came asks for is set, and opened unless the CPUs are paused. The
  * others stay as they were set.
  */
 export async function actOnDevices(
-  guest: GuestAtHand,
+  guest: GuestContext,
   { ports, fresh, isFirst, takesBack }: DevicesNow,
 ): Promise<ActedOnDevices> {
   const { effects, uuid, domain } = guest;
@@ -66,7 +66,7 @@ export async function actOnDevices(
   const told = [...undone.flatMap(({ leftAlone }) => leftAlone), ...settingFindings(came, context.config, 'runs')];
   const changes = plans.flatMap(each => each.changes);
   // libvirt puts a macvtap up when it is attached, whatever the CPUs do.
-  if (guest.halted) changes.push(...planUnreachable({ ...context, devices: came }));
+  if (guest.paused) changes.push(...planUnreachable({ ...context, devices: came }));
   else changes.push(...planJoin(context), ...planReachable(context));
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: true };
   const failures = await carryOut(changes, applying);
@@ -77,8 +77,8 @@ export async function actOnDevices(
     device.unsettable.some(({ code }) => code === 'VLAN_UNSUPPORTED') ||
     unmet.some(change => own.includes(change) || change.subject.dev === device.dev);
   return {
-    told: [...told, ...failures, ...refusedWishes(came)],
-    inForce: undone.flatMap(({ problems }) => problems),
+    told: [...told, ...failures, ...refusedRequests(came)],
+    applied: undone.flatMap(({ problems }) => problems),
     unset: plans.filter(isUnset).map(({ device }) => nameOf(device)),
   };
 }
@@ -89,7 +89,7 @@ function nameOf({ mac, hostdev }: GuestDevice): string {
 
 /** A port keeps what was set on it when it gets another network. */
 async function takeBackOutdated(
-  { uuid, effects }: GuestAtHand,
+  { uuid, effects }: GuestContext,
   came: readonly GuestDevice[],
   planned: readonly Change[],
 ): Promise<Undone> {
@@ -99,12 +99,12 @@ async function takeBackOutdated(
 
 /** What there is no device for any more. */
 async function takeBackLeft(
-  guest: GuestAtHand,
+  guest: GuestContext,
   { context, ports }: { readonly context: PlanContext; readonly ports: readonly PortView[] },
 ): Promise<Undone[]> {
   const { uuid, effects } = guest;
   const present = { ...context, devices: [...context.devices, ...devicesOfNewPorts(guest, ports)] };
-  const isWanted = wantedBy(present, inForceFor(guest));
+  const isWanted = wantedBy(present, appliedFor(guest));
   const isLeft = ({ subject }: LedgerEntry) => !isWanted(subject);
   return [
     await undoGuest(uuid, effects, isLeft),
@@ -114,19 +114,19 @@ async function takeBackLeft(
 }
 
 /** A port comes before its interface is in the list. */
-function devicesOfNewPorts({ domain }: GuestAtHand, ports: readonly PortView[]): GuestDevice[] {
+function devicesOfNewPorts({ domain }: GuestContext, ports: readonly PortView[]): GuestDevice[] {
   const known = new Set(domain.interfaces.map(({ source }) => source.portid));
   return ports.flatMap(({ uuid, plug }) => (known.has(uuid) || !plug ? [] : pluggedDevice(plug)));
 }
 
 /** The device that a guest is about to get, or has just got: the last one of that MAC or address. */
 export interface Coming {
-  readonly guest: GuestAtHand;
+  readonly guest: GuestContext;
   readonly device: { readonly mac: string } | { readonly address: PciAddress };
 }
 
 export interface ForeseenDevice {
-  readonly obstacles: readonly Obstacle[];
+  readonly blockers: readonly Blocker[];
   /** Settings that it cannot have and must, and MACs that are somebody else's. */
   readonly refusals: readonly ActualnetError[];
   /** A line for each setting that it cannot have, and may be without. */
@@ -136,14 +136,14 @@ export interface ForeseenDevice {
 }
 
 /** What keeps a device from being attached, or is to be told, and what is planned for it before. */
-export async function foreseeDevice(coming: Coming, findNetwork: NetworkLookup): Promise<ForeseenDevice> {
+export async function predictDevice(coming: Coming, findNetwork: NetworkLookup): Promise<ForeseenDevice> {
   const { context, own } = await contextOfDevice(coming);
   const { domain, effects } = coming.guest;
   const isAsked = !isPassive(context.config);
   return {
-    obstacles: await obstaclesOf(context, { guest: domain.name, findNetwork, effects, devices: own }),
+    blockers: await blockersOf(context, { guest: domain.name, findNetwork, effects, devices: own }),
     refusals: isAsked ? await refusedOf({ ...context, devices: own }, effects) : [],
-    without: isAsked ? settingFindings(own, context.config, 'foreseen') : [],
+    without: isAsked ? settingFindings(own, context.config, 'predicted') : [],
     changes: planAlone(context, own),
   };
 }
@@ -158,7 +158,7 @@ export async function prepareDevice(coming: Coming): Promise<string[]> {
   return carryOutFor(coming.guest, planAlone(context, own));
 }
 
-/** libvirt has connected the device: it is set, and opened unless the CPUs stand still. Throws after rolling back. */
+/** libvirt has connected the device: it is set, and opened unless the CPUs are paused. Throws after rolling back. */
 export async function openDevice(coming: Coming): Promise<string[]> {
   const { context, own } = await contextOfDevice(coming);
   if (isPassive(context.config)) return [];
@@ -167,13 +167,13 @@ export async function openDevice(coming: Coming): Promise<string[]> {
   const without = { ...context, devices: context.devices.filter(device => !own.includes(device)) };
   const others = new Set(planReachable(without).map(({ subject }) => keyOf(subject)));
   // One device is the reason for another's entry, or against it: all are looked at, its own are carried out.
-  const opening = coming.guest.halted
+  const opening = coming.guest.paused
     ? planUnreachable({ ...context, devices: own })
     : planReachable(context).filter(({ subject }) => !others.has(keyOf(subject)));
   return carryOutFor(coming.guest, [...planAttached({ ...context, devices: own }), ...opening]);
 }
 
-function carryOutFor({ effects, uuid, domain }: GuestAtHand, changes: readonly Change[]): Promise<string[]> {
+function carryOutFor({ effects, uuid, domain }: GuestContext, changes: readonly Change[]): Promise<string[]> {
   const ledger = effects.guestLedger(uuid);
   return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: false });
 }
@@ -185,8 +185,8 @@ async function contextOfDevice({ guest, device }: Coming): Promise<{ context: Pl
   return { context, own: context.devices.filter(isMeant).slice(-1) };
 }
 
-/** What is in force for a guest, alone or with others. */
-export function inForceFor({ uuid, effects }: Pick<GuestAtHand, 'uuid' | 'effects'>): LedgerEntry[] {
+/** What is applied for a guest, alone or with others. */
+export function appliedFor({ uuid, effects }: Pick<GuestContext, 'uuid' | 'effects'>): LedgerEntry[] {
   const shared = sharedNamesFor(uuid, effects).flatMap(name => tryEntriesOf(effects.sharedLedger(name)).entries);
   return [...tryEntriesOf(effects.guestLedger(uuid)).entries, ...shared.filter(({ users }) => users.includes(uuid))];
 }

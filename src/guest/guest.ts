@@ -1,5 +1,5 @@
 import { type Config, defaultConfig } from '../config/config.ts';
-import { readWishes, type Wish } from '../config/wishes.ts';
+import { type GuestRequest, readRequests } from '../config/requests.ts';
 import { carryOut } from '../journal/apply.ts';
 import type { Effects } from '../journal/effects.ts';
 import { foldLedger, type LedgerEntry } from '../journal/ledger.ts';
@@ -14,13 +14,13 @@ import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
 import { type AccessRules, accessNodes, compareAccess } from '../plan/access.ts';
 import { type Announcement, announcementsOf } from '../plan/announcements.ts';
-import { refusedWishes } from '../plan/asked.ts';
+import { refusedRequests } from '../plan/asked.ts';
 import { guestDevices, portDevice } from '../plan/guest-devices.ts';
 import {
   type PlanContext,
+  planDeferredTaps,
   planJoin,
   planPort,
-  planPostponedTaps,
   planPrepare,
   planReachable,
   planStart,
@@ -35,17 +35,17 @@ import type { LibvirtVersion } from '../resolve/version.ts';
 import { type GuestView, viewGuest } from '../transform/guest-view.ts';
 
 /** A guest at one moment, and what is to be done for it. */
-export interface GuestAtHand {
+export interface GuestContext {
   readonly uuid: Uuid;
   readonly domain: Domain;
   readonly view: GuestView;
   readonly config: Config;
   /** What the guest asks for in its metadata, as far as it may. */
-  readonly wishes: readonly Wish[];
+  readonly requests: readonly GuestRequest[];
   /** It comes from a migration or a saved image. */
   readonly incoming: boolean;
-  /** It is not to be open, although QEMU runs: its CPUs stand still, as after it came from elsewhere or was started paused. */
-  readonly halted: boolean;
+  /** It is not to be open, although QEMU runs: its CPUs are paused, as after it came from elsewhere or was started paused. */
+  readonly paused: boolean;
   readonly effects: Effects;
 }
 
@@ -58,16 +58,16 @@ export interface Planning {
 }
 
 /** A guest from its document alone, as commands get it. Throws `XML_VALUE` without a uuid: ledgers are kept by it. */
-export function guestAtHand(
+export function guestContext(
   domain: Domain,
   { config, effects, ...resolving }: Planning,
-  { incoming = false, halted = incoming }: { incoming?: boolean; halted?: boolean } = {},
-): GuestAtHand {
+  { incoming = false, paused = incoming }: { incoming?: boolean; paused?: boolean } = {},
+): GuestContext {
   const { uuid } = domain;
   if (uuid === undefined) throw new ActualnetError('XML_VALUE', `${domain.owner}: the document has no <uuid>`);
   const view = viewGuest(domain, resolveGuest(domain, resolving));
-  const { wishes } = readWishes(domain, config.guests);
-  return { uuid, domain, view, config, wishes, incoming, halted, effects };
+  const { requests } = readRequests(domain, config.guests);
+  return { uuid, domain, view, config, requests, incoming, paused, effects };
 }
 
 /** Phases that a plan can be made for. `reachable` and `unreachable` have no hook: whoever knows the run state calls them. */
@@ -75,16 +75,16 @@ export const plannedPhases = ['prepare', 'start', 'started', 'reachable', 'unrea
 export type PlannedPhase = (typeof plannedPhases)[number];
 
 /** The changes a phase asks for on the host as it is. Touches nothing. */
-export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostView): Change[] {
+export function planGuest(phase: PlannedPhase, guest: GuestContext, host: HostView): Change[] {
   const context = contextOf(guest, host);
   switch (phase) {
     case 'prepare':
       return planPrepare(context);
     case 'start':
-      return [...planPostponedTaps(context).flat(), ...planStart(context)];
+      return [...planDeferredTaps(context).flat(), ...planStart(context)];
     case 'started':
     case 'reachable':
-      return phase === 'started' && guest.halted ? [] : [...planJoin(context), ...planReachable(context)];
+      return phase === 'started' && guest.paused ? [] : [...planJoin(context), ...planReachable(context)];
     case 'unreachable':
       return planUnreachable(context);
   }
@@ -94,16 +94,16 @@ export function planGuest(phase: PlannedPhase, guest: GuestAtHand, host: HostVie
  * Plans a phase and carries it out. `prepare` and `start` throw after rolling back; the others do what they can and
  * answer one line for each thing that is not as it should be.
  */
-export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
+export async function actOnGuest(phase: PlannedPhase, guest: GuestContext): Promise<string[]> {
   const { effects, uuid, domain } = guest;
   const without = await judgeStart(phase, guest);
-  const joining = await actOnPostponedTaps(phase, guest);
+  const joining = await actOnDeferredTaps(phase, guest);
   const host = await effects.view({});
   const changes = planGuest(phase, guest, host);
   const { devices } = contextOf(guest, host);
   const chosen = devices.filter(device => device.chosen).flatMap(device => vfOf(device, host) ?? []);
   const findings = phase === 'prepare' ? await clearStale(chosen, uuid, effects) : [];
-  const verifies = phase === 'started' && !guest.halted && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
+  const verifies = phase === 'started' && !guest.paused && devices.some(({ tableOfLibvirt }) => tableOfLibvirt);
   const problems = await carryOut(changes, {
     owner: domain.owner,
     user: uuid,
@@ -113,14 +113,14 @@ export async function actOnGuest(phase: PlannedPhase, guest: GuestAtHand): Promi
     ...(verifies && { inspect: (seen: HostView) => findings.push(...verifyLibvirtTables({ devices, host: seen })) }),
   });
   if (phase === 'unreachable') problems.push(...(await closeReach(guest.uuid, effects)));
-  const refused = phase === 'prepare' || phase === 'started' ? refusedWishes(devices) : [];
+  const refused = phase === 'prepare' || phase === 'started' ? refusedRequests(devices) : [];
   return [...joining, ...problems, ...findings, ...without, ...refused];
 }
 
 /** A line for each setting that the guest starts without. Throws for one that it must have, before anything is done. */
-async function judgeStart(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
+async function judgeStart(phase: PlannedPhase, guest: GuestContext): Promise<string[]> {
   if (phase !== 'prepare' && phase !== 'start') return [];
-  const moment = phase === 'prepare' ? 'foreseen' : 'starts';
+  const moment = phase === 'prepare' ? 'predicted' : 'starts';
   const { devices, config } = contextOf(guest, await guest.effects.view({}));
   const [refusal] = settingRefusals(devices, config, moment);
   if (refusal !== undefined) throw refusal;
@@ -132,8 +132,8 @@ async function judgeStart(phase: PlannedPhase, guest: GuestAtHand): Promise<stri
  * until the guest is given up when one fails, and those behind it are not tried; then their bridges, before anything is asked
  * of their ports.
  */
-async function actOnPostponedTaps(phase: PlannedPhase, guest: GuestAtHand): Promise<string[]> {
-  const opens = phase === 'reachable' || (phase === 'started' && !guest.halted);
+async function actOnDeferredTaps(phase: PlannedPhase, guest: GuestContext): Promise<string[]> {
+  const opens = phase === 'reachable' || (phase === 'started' && !guest.paused);
   if (!guest.incoming || !(opens || phase === 'start')) return [];
   const { effects, uuid, domain } = guest;
   const context = contextOf(guest, await effects.view({}));
@@ -143,7 +143,7 @@ async function actOnPostponedTaps(phase: PlannedPhase, guest: GuestAtHand): Prom
     const joining = async () => carryOut(planJoin(context), { ...applying, keepGoing: true });
     return joining().catch(error => [asActualnetError(error).message]);
   }
-  for (const changes of planPostponedTaps(context)) await carryOut(changes, { ...applying, keepGoing: false });
+  for (const changes of planDeferredTaps(context)) await carryOut(changes, { ...applying, keepGoing: false });
   return [];
 }
 
@@ -197,7 +197,7 @@ function isOnVf(subject: Subject, { pf, vf, address }: VfUse): boolean {
 }
 
 /** The nodes that libvirt will not let QEMU open and its configuration leaves to the cgroup alone. */
-export async function nodesToGrant(guest: GuestAtHand, readRules: () => AccessRules | undefined): Promise<string[]> {
+export async function nodesToGrant(guest: GuestContext, readRules: () => AccessRules | undefined): Promise<string[]> {
   const { domain, effects } = guest;
   if (!hasCommandLine(domain)) return [];
   const rules = readRules();
@@ -209,7 +209,7 @@ export async function nodesToGrant(guest: GuestAtHand, readRules: () => AccessRu
 }
 
 /** QEMU runs: whether it has the device nodes that its devices need, and no other. */
-export async function accessFindings(guest: GuestAtHand): Promise<string[]> {
+export async function accessFindings(guest: GuestContext): Promise<string[]> {
   const { domain, view, effects } = guest;
   if (view.hostdevs.length === 0 && !hasCommandLine(domain)) return [];
   const { devices, host } = contextOf(guest, await effects.view({}));
@@ -242,12 +242,12 @@ export async function closeAtOnce(guest: Uuid, effects: Effects): Promise<boolea
     reach && subject.kind === 'fdb' ? commandFor({ subject, to: null }) : [],
   );
   if (commands.length === 0) return false;
-  const note = { user: guest, what: 'remove its forwarding entries', why: 'its CPUs stand still' };
+  const note = { user: guest, what: 'remove its forwarding entries', why: 'its CPUs are paused' };
   await effects.run(commands, { keepGoing: true, notes: commands.map(() => note) });
   return true;
 }
 
-/** Takes back everything of a guest. `problems` are what is still in force, and stays in a ledger. */
+/** Takes back everything of a guest. `problems` are what is still applied, and stays in a ledger. */
 export async function undoAll(guest: Uuid, effects: Effects): Promise<Undone> {
   const parts: Undone[] = [];
   for (const undo of [() => undoGuest(guest, effects), () => releaseShared(guest, effects)]) {
@@ -263,8 +263,8 @@ export async function undoAll(guest: Uuid, effects: Effects): Promise<Undone> {
   };
 }
 
-/** Puts back what is in force by the ledger but has been lost on the host, for example by a restart of libvirt's daemon. */
-export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | 'effects'>): Promise<string[]> {
+/** Puts back what is applied by the ledger but has been lost on the host, for example by a restart of libvirt's daemon. */
+export async function repairGuest(guest: Pick<GuestContext, 'uuid' | 'domain' | 'effects'>): Promise<string[]> {
   const { effects, uuid, domain } = guest;
   const ledger = effects.guestLedger(uuid);
   const host = await effects.view({});
@@ -273,27 +273,33 @@ export async function repairGuest(guest: Pick<GuestAtHand, 'uuid' | 'domain' | '
   const entries = [...foldLedger(ledger.read()).values()].filter(
     entry => entry.subject.kind !== 'link' && isSameDevice(entry),
   );
-  const why = 'it was in force before';
+  const why = 'it was applied before';
   const changes = entries.map(({ subject, to, reach }): Change => ({ subject, to, why, reach }));
   return carryOut(changes, { owner: domain.owner, user: uuid, ledger, effects, keepGoing: true });
 }
 
 /** What is to be told to the network when this guest's CPUs start here. */
-export async function findAnnouncements(guest: GuestAtHand): Promise<Announcement[]> {
+export async function findAnnouncements(guest: GuestContext): Promise<Announcement[]> {
   const { devices, host } = contextOf(guest, await guest.effects.view({}));
   return announcementsOf(devices, host);
 }
 
 /** Whether there is anything to open or close when this guest's CPUs start and stop. */
-export async function followsRunState(guest: GuestAtHand): Promise<boolean> {
+export async function followsRunState(guest: GuestContext): Promise<boolean> {
   const host = await guest.effects.view({});
   return (['reachable', 'unreachable'] as const).some(phase => planGuest(phase, guest, host).length > 0);
 }
 
 /** All that planning for a guest needs. */
 export function contextOf(
-  { domain, view, config, wishes, incoming }: Pick<GuestAtHand, 'domain' | 'view' | 'config' | 'wishes' | 'incoming'>,
+  {
+    domain,
+    view,
+    config,
+    requests,
+    incoming,
+  }: Pick<GuestContext, 'domain' | 'view' | 'config' | 'requests' | 'incoming'>,
   host: HostView,
 ): PlanContext {
-  return { devices: guestDevices(domain, view, { config, wishes, host, incoming }), config, host };
+  return { devices: guestDevices(domain, view, { config, requests, host, incoming }), config, host };
 }

@@ -13,7 +13,7 @@ export type RecordLine =
       readonly op: string;
       readonly name: string;
       /**
-       * What was foreseen (`prepare`, `migrate`, `restore`) or what libvirt shows (`start`, `started`, `reconnect`; `devices`
+       * What was predicted (`prepare`, `migrate`, `restore`) or what libvirt shows (`start`, `started`, `reconnect`; `devices`
        * when devices came or went, `alone` when one of two QEMUs ended, for which there is no operation).
        */
       readonly view?: GuestView;
@@ -53,18 +53,18 @@ export interface GuestRecord {
   readonly rewritten: readonly string[];
   /** VFs of this host that it was promised then. */
   readonly picks: readonly PciAddress[];
-  readonly foreseen: GuestView | null;
-  readonly chosen: GuestView | null;
+  readonly predicted: GuestView | null;
+  readonly actual: GuestView | null;
   readonly ports: readonly PortView[];
   readonly findings: readonly string[];
   /** Devices that came and could not be set yet, interfaces by MAC, host devices by address: they are tried again. */
   readonly unset: readonly string[];
   /** What actualnet has changed on the host for this guest alone, and will undo. */
-  readonly inForce: readonly string[];
+  readonly applied: readonly string[];
 }
 
 /** The operations whose document shows what libvirt has chosen. */
-const chosenOperations: readonly string[] = ['start', 'started', 'reconnect', 'devices'];
+const actualOperations: readonly string[] = ['start', 'started', 'reconnect', 'devices'];
 
 /** Adds up a record's lines, and those of the guest's ledger; lines that are no record lines (a torn one, another version's) are passed over. */
 export function foldRecord(
@@ -78,8 +78,8 @@ export function foldRecord(
     if (line === undefined) continue;
     record = foldLine(record ?? emptyRecord(uuid, line.at), line);
   }
-  const inForce = [...foldLedger(ledger).values()].map(entry => describeChange(entry));
-  return record && { ...record, inForce };
+  const applied = [...foldLedger(ledger).values()].map(entry => describeChange(entry));
+  return record && { ...record, applied };
 }
 
 function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
@@ -91,7 +91,7 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
   const view = line.view ?? null;
   // A new life: nothing of an earlier one counts.
   const base = line.op === 'prepare' && view !== null ? emptyRecord(record.uuid, line.at) : record;
-  const isChosen = chosenOperations.includes(line.op);
+  const isActual = actualOperations.includes(line.op);
   return {
     ...base,
     name: line.name,
@@ -100,8 +100,8 @@ function foldLine(record: GuestRecord, line: RecordLine): GuestRecord {
     beside: line.beside ?? base.beside,
     rewritten: line.rewritten ?? base.rewritten,
     picks: line.picks ?? base.picks,
-    foreseen: view !== null && !isChosen ? view : base.foreseen,
-    chosen: view !== null && isChosen ? view : base.chosen,
+    predicted: view !== null && !isActual ? view : base.predicted,
+    actual: view !== null && isActual ? view : base.actual,
     findings: merge(base.findings, line.findings ?? []),
     unset: line.unset ?? base.unset,
   };
@@ -117,12 +117,12 @@ function emptyRecord(uuid: Uuid, since: string): GuestRecord {
     beside: false,
     rewritten: [],
     picks: [],
-    foreseen: null,
-    chosen: null,
+    predicted: null,
+    actual: null,
     ports: [],
     findings: [],
     unset: [],
-    inForce: [],
+    applied: [],
   };
 }
 
@@ -168,39 +168,39 @@ function merge(known: readonly string[], added: readonly string[]): readonly str
   return [...new Set([...known, ...added])];
 }
 
-/** Differences between what was foreseen and what libvirt chose, one line each; details nobody could foresee are left out. */
-export function compareViews(foreseen: GuestView, chosen: GuestView): string[] {
-  const pairs = chosen.interfaces.map(iface => ({
+/** Differences between what was predicted and what libvirt chose, one line each; details nobody could predict are left out. */
+export function compareViews(predicted: GuestView, actual: GuestView): string[] {
+  const pairs = actual.interfaces.map(iface => ({
     iface,
-    was: counterpart(foreseen, iface),
+    was: counterpart(predicted, iface),
   }));
   const counts =
-    foreseen.interfaces.length === chosen.interfaces.length
+    predicted.interfaces.length === actual.interfaces.length
       ? []
-      : [`${chosen.interfaces.length} interfaces instead of the ${foreseen.interfaces.length} foreseen`];
+      : [`${actual.interfaces.length} interfaces instead of the ${predicted.interfaces.length} predicted`];
   return [
     ...counts,
     ...pairs.flatMap(({ iface, was }) => {
       const name = `interface ${iface.mac ?? iface.index}`;
-      if (was === undefined) return [`${name} was not foreseen`];
+      if (was === undefined) return [`${name} was not predicted`];
       const alias =
-        iface.alias === was.alias ? [] : [`${name}: libvirt's alias is '${iface.alias}', foreseen was '${was.alias}'`];
+        iface.alias === was.alias ? [] : [`${name}: libvirt's alias is '${iface.alias}', predicted was '${was.alias}'`];
       return [...alias, ...comparePlaces(name, was, iface), ...compareActuals(name, was.actual, iface.actual)];
     }),
-    ...compareHostdevs(foreseen, chosen),
+    ...compareHostdevs(predicted, actual),
   ];
 }
 
 /** A plain host device must stay what and where it is; one of an interface is compared with it. */
-function compareHostdevs(foreseen: GuestView, chosen: GuestView): string[] {
+function compareHostdevs(predicted: GuestView, actual: GuestView): string[] {
   const plain = ({ hostdevs }: GuestView) => hostdevs.filter(entry => entry.interface === null);
-  const before = plain(foreseen);
-  return plain(chosen).flatMap((entry, index) => {
+  const before = plain(predicted);
+  return plain(actual).flatMap((entry, index) => {
     const was = before[index];
     const name = `host device ${entry.address ?? index}`;
-    if (was === undefined || was.address !== entry.address) return [`${name} was not foreseen`];
+    if (was === undefined || was.address !== entry.address) return [`${name} was not predicted`];
     const alias =
-      was.alias === entry.alias ? [] : [`${name}: libvirt's alias is '${entry.alias}', foreseen was '${was.alias}'`];
+      was.alias === entry.alias ? [] : [`${name}: libvirt's alias is '${entry.alias}', predicted was '${was.alias}'`];
     return [...alias, ...comparePlaces(name, was, entry)];
   });
 }
@@ -222,9 +222,9 @@ export function compareRunning(before: GuestView, now: GuestView): string[] {
   });
 }
 
-/** Compares a port libvirt has just made with the foreseen interface it is for. */
-export function comparePort(foreseen: GuestView, port: PortView): string[] {
-  const candidates = foreseen.interfaces.filter(({ mac, network }) => mac === port.mac && network === port.network);
+/** Compares a port libvirt has just made with the predicted interface it is for. */
+export function comparePort(predicted: GuestView, port: PortView): string[] {
+  const candidates = predicted.interfaces.filter(({ mac, network }) => mac === port.mac && network === port.network);
   const [iface] = candidates;
   if (candidates.length !== 1 || iface === undefined || port.plug === null || port.plug === undefined) return [];
   return compareActuals(`interface ${port.mac}`, iface.actual, actualOfPlug(port.plug));
@@ -238,27 +238,27 @@ const comparedKeys = ['type', 'bridge', 'dev', 'mode', 'address', 'managed', 'ma
 
 function compareActuals(name: string, was: Actual | null, is: Actual | null): string[] {
   if (is === null) return [];
-  if (was === null) return [`${name}: libvirt connected it, although that was not foreseen`];
+  if (was === null) return [`${name}: libvirt connected it, although that was not predicted`];
   const field = (actual: Actual, key: string) => (actual as unknown as Record<string, unknown>)[key];
   return comparedKeys.flatMap(key => {
     const [before, now] = [field(was, key), field(is, key)];
     if (before === undefined || now === undefined || before === now) return [];
-    return [`${name}: libvirt chose ${key} '${now}', foreseen was '${before}'`];
+    return [`${name}: libvirt chose ${key} '${now}', predicted was '${before}'`];
   });
 }
 
 /** The interface at the same place, unless it is another one; libvirt never reorders them. */
-function counterpart(foreseen: GuestView, iface: InterfaceView): InterfaceView | undefined {
-  const other = foreseen.interfaces[iface.index];
+function counterpart(predicted: GuestView, iface: InterfaceView): InterfaceView | undefined {
+  const other = predicted.interfaces[iface.index];
   return other !== undefined && (other.mac === null || other.mac === iface.mac) ? other : undefined;
 }
 
 /**
- * The document of a started guest does not say from which network a host device came; what was foreseen or noted does. By
+ * The document of a started guest does not say from which network a host device came; what was predicted or noted does. By
  * alias and MAC where devices have come or gone since.
  */
 export function withNetworks(view: GuestView, before: GuestRecord | undefined): GuestView {
-  const known = [before?.chosen, before?.foreseen].filter(each => each != null);
+  const known = [before?.actual, before?.predicted].filter(each => each != null);
   const interfaces = view.interfaces.map(iface => {
     // Only a host device hides its network; a bridge interface without one has none any more.
     if (iface.network !== null || iface.actual?.type !== 'hostdev') return iface;

@@ -7,7 +7,7 @@ import { asActualnetError } from '../report/error.ts';
 import { foldRecord } from './record.ts';
 
 /** What recovering needs to know of the host besides its links. */
-export interface Survivors {
+export interface Running {
   /** The guests of which there is a record. */
   readonly guests: readonly Uuid[];
   readonly readRecord: (guest: Uuid) => readonly unknown[];
@@ -26,7 +26,7 @@ export interface Survivors {
 export interface Recovery {
   /** A line for each thing done, or found to be somebody else's. */
   readonly done: readonly string[];
-  /** A line for each thing that is still in force. */
+  /** A line for each thing that is still applied. */
   readonly problems: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export interface Recovery {
  * shared parts that is gone leaves them. One that cannot be recovered, or read, does not keep the others. A second run finds
  * nothing to do.
  */
-export async function recover(survivors: Survivors, effects: Effects): Promise<Recovery> {
+export async function recover(whatRuns: Running, effects: Effects): Promise<Recovery> {
   const done: string[] = [];
   const problems: string[] = [];
   const note = async (what: string, undo: () => Promise<Undone>): Promise<void> => {
@@ -46,43 +46,43 @@ export async function recover(survivors: Survivors, effects: Effects): Promise<R
     done.push(...undone.leftAlone);
     problems.push(...undone.problems);
   };
-  const why = survivors.why ?? 'does not run';
-  const isYoung = (at: string) => Math.max(0, effects.now() - Date.parse(at)) < survivors.graceMs;
+  const why = whatRuns.why ?? 'does not run';
+  const isYoung = (at: string) => Math.max(0, effects.now() - Date.parse(at)) < whatRuns.graceMs;
 
   const alive = new Set<string>();
-  for (const guest of new Set([...survivors.guests, ...effects.guestsWithLedger()])) {
-    const record = foldRecord(guest, survivors.readRecord(guest));
-    if (survivors.isRunning(guest, record?.name) || (record !== undefined && isYoung(record.since))) {
+  for (const guest of new Set([...whatRuns.guests, ...effects.guestsWithLedger()])) {
+    const record = foldRecord(guest, whatRuns.readRecord(guest));
+    if (whatRuns.isRunning(guest, record?.name) || (record !== undefined && isYoung(record.since))) {
       alive.add(guest);
       continue;
     }
     // All that is left of it are lines of another version, which are kept and told of below.
     const { entries: own, problem } = tryEntriesOf(effects.guestLedger(guest));
-    if (!survivors.guests.includes(guest) && own.length === 0 && problem === undefined) continue;
+    if (!whatRuns.guests.includes(guest) && own.length === 0 && problem === undefined) continue;
     const name = record === undefined ? guest : `'${record.name}'`;
-    // Its shared parts come later, when all that may stand on them has gone. What remains in force is in a ledger.
+    // Its shared parts come later, when all that may stand on them has gone. What remains applied is in a ledger.
     // It may have been started again meanwhile: then the record is another life's, and so is the ledger.
-    const isSame = () => foldRecord(guest, survivors.readRecord(guest))?.since === record?.since;
+    const isSame = () => foldRecord(guest, whatRuns.readRecord(guest))?.since === record?.since;
     await note(`guest ${name} ${why}: undone and forgotten`, async () => {
       const undone = await undoGuest(guest, effects, isSame);
-      if (undone.problems.length === 0 && isSame()) survivors.removeRecord(guest);
+      if (undone.problems.length === 0 && isSame()) whatRuns.removeRecord(guest);
       return undone;
     });
   }
   const isAliveGuest = (guest: Uuid | undefined) =>
-    guest !== undefined && (alive.has(guest) || survivors.isRunning(guest, undefined));
+    guest !== undefined && (alive.has(guest) || whatRuns.isRunning(guest, undefined));
   const entries = effects.sharedNames().flatMap(dev => tryEntriesOf(effects.sharedLedger(dev)).entries);
   for (const user of new Set(entries.flatMap(({ users }) => users))) {
     const network = /^network:(.*)$/s.exec(user)?.[1];
     const isNew = entries.some(({ users, at }) => users.includes(user) && isYoung(at));
     const isAlive =
-      isNew || (network === undefined ? isAliveGuest(parseUuid(user)) : survivors.isNetworkActive(network));
+      isNew || (network === undefined ? isAliveGuest(parseUuid(user)) : whatRuns.isNetworkActive(network));
     if (isAlive) continue;
     const name = network === undefined ? `guest ${user}` : `network '${network}'`;
     await note(`${name} ${why}: its shared parts are given up`, () => releaseShared(user, effects));
   }
   await recoverUnused(entries, { effects, done, problems });
-  problems.push(...ledgerProblems(effects), ...(survivors.unreadable ?? []));
+  problems.push(...ledgerProblems(effects), ...(whatRuns.unreadable ?? []));
   return { done, problems: [...new Set(problems)] };
 }
 

@@ -11,8 +11,8 @@ import { resolveGuest } from '../resolve/guest.ts';
 import { viewGuest } from '../transform/guest-view.ts';
 import { type Rewrite, rewriteGuest } from '../transform/rewrite.ts';
 import type { XmlDocument } from '../xml/document.ts';
-import { obstaclesOf } from './foresee.ts';
 import { contextOf, type Planning } from './guest.ts';
+import { blockersOf } from './predict.ts';
 
 /** What a document is rewritten for: by default for later. */
 export interface Rewriting {
@@ -51,14 +51,14 @@ export async function rewriteForHost(
 }
 
 /** Whether a VF may have to be picked for a guest. */
-export function mayPick({ rewrite, guests }: Config): boolean {
+export function mayReserve({ rewrite, guests }: Config): boolean {
   return listChoices(guests).has('vfs') || rewrite.some(({ vfs }) => vfs !== undefined);
 }
 
 /** Of VFs that can be picked it must be known whether the host uses them. */
 async function viewForPicks({ config, effects }: Pick<Planning, 'config' | 'effects'>): Promise<HostView> {
   const host = await effects.view({});
-  const vfs = mayPick(config) ? host.pfs().flatMap(pf => host.pci(pf)?.vfs ?? []) : [];
+  const vfs = mayReserve(config) ? host.pfs().flatMap(pf => host.pci(pf)?.vfs ?? []) : [];
   const addresses = linksToAsk(vfs, host);
   return addresses.length === 0 ? host : effects.view({ addresses });
 }
@@ -71,7 +71,7 @@ async function refuseMissing(
 ): Promise<void> {
   const domain = readDomain(after);
   const view = viewGuest(domain, resolveGuest(domain, { findNetwork, version }));
-  const context = contextOf({ domain, view, config, wishes: [], incoming: true }, await effects.view({}));
+  const context = contextOf({ domain, view, config, requests: [], incoming: true }, await effects.view({}));
   const placeOf = ({ type, element }: Interface) => `${type} ${element.child('source')?.outerXml}`;
   const places = readDomain(before).interfaces.map(placeOf);
   const isMoved = (_: unknown, index: number) => {
@@ -80,8 +80,8 @@ async function refuseMissing(
   };
   // Interfaces come first.
   const devices = context.devices.filter(isMoved);
-  const obstacles = await obstaclesOf(context, { guest: domain.name, findNetwork, effects, devices });
-  const missing = obstacles.find(({ error }) => error.code === 'DEVICE_MISSING')?.error;
+  const blockers = await blockersOf(context, { guest: domain.name, findNetwork, effects, devices });
+  const missing = blockers.find(({ error }) => error.code === 'DEVICE_MISSING')?.error;
   if (missing === undefined) return;
   throw new ActualnetError(missing.code, `${domain.owner}: after 'rewrite': ${missing.message}`, {
     hint: missing.hint,

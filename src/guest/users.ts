@@ -1,4 +1,4 @@
-import type { Memory } from '../host/memory.ts';
+import type { Memory } from '../host/state/memory.ts';
 import type { Domain } from '../model/domain.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { Uuid } from '../model/values.ts';
@@ -34,7 +34,7 @@ export function listUsers(
     if (!memory.recordMentions(uuid, deviceWords)) continue;
     const record = foldRecord(uuid, memory.readRecord(uuid));
     if (record === undefined) continue;
-    const view = record.chosen ?? record.foreseen;
+    const view = record.actual ?? record.predicted;
     const plugged = record.ports.map(({ plug }) => (plug?.type === 'hostdev-pci' ? plug.address : undefined));
     const addresses = new Set([...(view?.hostdevs ?? []).map(hostdev => hostdev.address), ...plugged]);
     const physdevs = (view?.interfaces ?? []).flatMap(({ actual }) => (actual?.type === 'direct' ? actual.dev : []));

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Memory } from '../host/memory.ts';
+import type { Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
 import type { Uuid } from '../model/values.ts';
 import type { AccessRules } from '../plan/access.ts';
@@ -47,7 +47,7 @@ export interface HookContext {
   /** Keeps whoever takes back what devices have left from a running guest, until the answer is called; does not wait long. */
   readonly holdDevices: (guest: Uuid) => Promise<() => void>;
   /** Sees to it that somebody follows the guests' run states from now on. */
-  readonly beWitnessed: () => Promise<void>;
+  readonly ensureAgent: () => Promise<void>;
 }
 
 /** What libvirt gets back. */

@@ -1,4 +1,4 @@
-import type { Memory } from '../host/memory.ts';
+import type { Memory } from '../host/state/memory.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 

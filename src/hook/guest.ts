@@ -1,5 +1,5 @@
-import { readWishes } from '../config/wishes.ts';
-import { actOnGuest, type GuestAtHand, type PlannedPhase } from '../guest/guest.ts';
+import { readRequests } from '../config/requests.ts';
+import { actOnGuest, type GuestContext, type PlannedPhase } from '../guest/guest.ts';
 import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -8,19 +8,19 @@ import { ActualnetError } from '../report/error.ts';
 import type { HookContext } from './dispatch.ts';
 
 /** A guest as a call shows it. */
-export type AtHand = Pick<GuestAtHand, 'uuid' | 'domain' | 'view' | 'incoming' | 'halted'>;
+export type CallContext = Pick<GuestContext, 'uuid' | 'domain' | 'view' | 'incoming' | 'paused'>;
 
 /** Plans and carries out, unless the configuration asks for nothing. */
 export async function act(
   phase: PlannedPhase,
-  guest: AtHand,
+  guest: CallContext,
   { config: readConfig, effects }: HookContext,
 ): Promise<string[]> {
   const config = await readConfig();
   const outdated = config.outdated === undefined ? [] : [config.outdated];
   if (isPassive(config)) return outdated;
-  const { wishes, refusals } = readWishes(guest.domain, config.guests);
-  return [...outdated, ...refusals, ...(await actOnGuest(phase, { ...guest, config, wishes, effects }))];
+  const { requests, refusals } = readRequests(guest.domain, config.guests);
+  return [...outdated, ...refusals, ...(await actOnGuest(phase, { ...guest, config, requests, effects }))];
 }
 
 /** More findings of one call than anybody reads in a log; all of them are in the record. */

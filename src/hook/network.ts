@@ -1,13 +1,13 @@
-import { obstaclesOf } from '../guest/foresee.ts';
 import { actOnPort, releasePort } from '../guest/guest.ts';
+import { blockersOf } from '../guest/predict.ts';
 import { comparePort, foldRecord, type GuestRecord, type PortView } from '../guest/record.ts';
 import { carryOut } from '../journal/apply.ts';
 import { releaseShared, type Undone } from '../journal/undo.ts';
 import type { Network } from '../model/network.ts';
 import { type NetworkPort, readHookData } from '../model/network-port.ts';
 import { portDevice } from '../plan/guest-devices.ts';
-import { planNetworkStart } from '../plan/parts.ts';
 import { isPassive } from '../plan/plan.ts';
+import { planNetworkStart } from '../plan/provisioned-links.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
@@ -76,7 +76,7 @@ async function portCreated(network: Network, port: NetworkPort, context: HookCon
   const record = foldRecord(port.ownerUuid, memory.readRecord(port.ownerUuid));
   // A daemon that restarts announces every port again; one that is refused then is lost to libvirt, and given away twice.
   const isNew = record?.ports.every(({ uuid }) => uuid !== port.uuid) ?? false;
-  const end = record?.chosen ? await context.holdDevices(port.ownerUuid) : undefined;
+  const end = record?.actual ? await context.holdDevices(port.ownerUuid) : undefined;
   try {
     await noteCreated(network, port, { record, isNew, context });
   } finally {
@@ -91,9 +91,9 @@ async function noteCreated(
   { record, isNew, context }: { record: GuestRecord | undefined; isNew: boolean; context: HookContext },
 ): Promise<void> {
   const { memory, log } = context;
-  // libvirt has chosen, perhaps otherwise than foreseen; and for a device that is attached nobody has asked us before. What a
+  // libvirt has chosen, perhaps otherwise than predicted; and for a device that is attached nobody has asked us before. What a
   // guest runs with is its own, also where its port is not recorded: that we came later.
-  const hasIt = record?.chosen?.interfaces.some(({ mac }) => mac === port.mac) ?? false;
+  const hasIt = record?.actual?.interfaces.some(({ mac }) => mac === port.mac) ?? false;
   const found = isNew && !hasIt ? await refuseUsed(port, network, context) : [];
   const problems = await setUp(port, network, context).catch(error => {
     if (isNew) throw error;
@@ -108,8 +108,8 @@ async function noteCreated(
   const view: PortView = { uuid: port.uuid, network: network.name, mac: port.mac, plug: port.plug ?? null };
   const known = record.ports.find(({ uuid }) => uuid === view.uuid);
   if (JSON.stringify(known) === JSON.stringify(view)) return;
-  const running = record.chosen !== null;
-  const findings = running || record.foreseen === null ? [] : comparePort(record.foreseen, view);
+  const running = record.actual !== null;
+  const findings = running || record.predicted === null ? [] : comparePort(record.predicted, view);
   memory.appendRecord(port.ownerUuid, { at: isoTime(context), op: 'port-created', port: view, findings });
   for (const finding of findings) log.warn(`guest '${port.ownerName}', port-created: ${finding}`);
 }
@@ -126,8 +126,8 @@ async function refuseUsed(
   if (device === undefined) return [];
   const { findNetwork } = memory;
   const asked = { guest: port.ownerName, findNetwork, effects, devices: [device] };
-  const obstacles = await obstaclesOf({ ...context, devices: [device] }, asked);
-  const uses = obstacles.filter(({ error }) => error.code === 'DEVICE_IN_USE');
+  const blockers = await blockersOf({ ...context, devices: [device] }, asked);
+  const uses = blockers.filter(({ error }) => error.code === 'DEVICE_IN_USE');
   const refusal = uses.find(({ refuses }) => refuses)?.error;
   if (refusal !== undefined) throw refusal;
   return uses.map(({ error }) => errorLine(error));

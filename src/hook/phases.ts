@@ -12,7 +12,7 @@ export interface PhaseRule {
 
 /** The qemu hook. Source: libvirt docs/hooks.rst and qemu_process.c; `attach` has not been called since 5.5.0. */
 export const qemuPhases = {
-  prepare: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'foresee' },
+  prepare: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'predict' },
   start: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'compare' },
   started: {
     subOperation: 'begin',

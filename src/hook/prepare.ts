@@ -1,6 +1,6 @@
-import { readWishes } from '../config/wishes.ts';
-import { foreseeStart } from '../guest/foresee.ts';
+import { readRequests } from '../config/requests.ts';
 import { undoAll } from '../guest/guest.ts';
+import { predictStart } from '../guest/predict.ts';
 import { foldRecord, type GuestRecord } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -8,7 +8,7 @@ import { errorLine } from '../report/error.ts';
 import { findTeamFaults } from '../resolve/team.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { HookContext } from './dispatch.ts';
-import { type AtHand, act, write } from './guest.ts';
+import { act, type CallContext, write } from './guest.ts';
 import { lineOf, viewOf } from './record-lines.ts';
 
 /**
@@ -33,9 +33,9 @@ export async function prepare(guest: Uuid, domain: Domain, context: HookContext)
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming, beside, rewritten, picks }), context);
   memory.takeAnnouncement(guest);
-  const atHand = { uuid: guest, domain, view, incoming, halted: true };
-  const foreseen = await refuseImpossible(atHand, context);
-  const told = [...foreseen, ...(await act('prepare', atHand, context))];
+  const atHand = { uuid: guest, domain, view, incoming, paused: true };
+  const predicted = await refuseImpossible(atHand, context);
+  const told = [...predicted, ...(await act('prepare', atHand, context))];
   // A device that has just been bound has a node that could not be named before.
   if ((await context.config()).hostdevs.bind) await refuseImpossible(atHand, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
@@ -51,7 +51,7 @@ function isDefinedSince(announced: GuestRecord | undefined, { name }: Domain, co
   return definedMs > Date.parse(announced.since) && definedMs <= context.now();
 }
 
-/** Its source on this same host: what is in force for that one stays, and becomes the newcomer's. */
+/** Its source on this same host: what is applied for that one stays, and becomes the newcomer's. */
 function runsHere(guest: Uuid, { memory, effects, runState }: HookContext): boolean {
   const source = foldRecord(guest, memory.readRecord(guest));
   return source !== undefined && runState(source.name) !== undefined && !effects.isGone(guest);
@@ -64,13 +64,13 @@ async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, lo
 }
 
 /** What cannot be had ends the start here, with the reason in plain words. Answers what is only to be told. */
-async function refuseImpossible(guest: AtHand, context: HookContext): Promise<readonly string[]> {
+async function refuseImpossible(guest: CallContext, context: HookContext): Promise<readonly string[]> {
   const { domain } = guest;
   const { effects, accessRules, memory } = context;
   const config = await context.config();
-  const { wishes } = readWishes(domain, config.guests);
-  const atHand = { ...guest, config, wishes, effects };
-  const { refusals, findings } = await foreseeStart(atHand, {
+  const { requests } = readRequests(domain, config.guests);
+  const atHand = { ...guest, config, requests, effects };
+  const { refusals, findings } = await predictStart(atHand, {
     findNetwork: memory.findNetwork,
     accessRules,
     viewByLibvirt: () => viewOf(domain, context, memory.findLibvirtNetwork),

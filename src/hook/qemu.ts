@@ -1,5 +1,5 @@
 import { defaultConfig } from '../config/config.ts';
-import { readWishes } from '../config/wishes.ts';
+import { readRequests } from '../config/requests.ts';
 import { actOnDevices } from '../guest/devices.ts';
 import { accessFindings, nodesToGrant, repairGuest } from '../guest/guest.ts';
 import { compareRunning, compareViews, foldRecord, type GuestRecord, withNetworks } from '../guest/record.ts';
@@ -15,8 +15,8 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
 import { noteStopped, release } from './ending.ts';
-import { type AtHand, act, guestUuid, write } from './guest.ts';
-import { leaveToWitness } from './leave-to-witness.ts';
+import { act, type CallContext, guestUuid, write } from './guest.ts';
+import { leaveToAgent } from './leave-to-agent.ts';
 import type { QemuOperation } from './phases.ts';
 import { prepare } from './prepare.ts';
 import { receive } from './receive.ts';
@@ -57,7 +57,7 @@ export async function handleQemu(
   }
 }
 
-/** The document shows the actual connections now: keep them, say where they differ from what was foreseen, act on them. */
+/** The document shows the actual connections now: keep them, say where they differ from what was predicted, act on them. */
 async function follow(
   operation: 'start' | 'started' | 'reconnect',
   guest: Uuid,
@@ -69,22 +69,22 @@ async function follow(
   const differences = findDifferences(operation, before, view);
   const lost = operation === 'reconnect' ? findLostPorts(domain, context.memory.findNetwork) : [];
   // A guest that ran before there was anybody to record it gets what one gets that starts now.
-  const missed = operation === 'reconnect' ? compareDevices(before?.chosen ?? null, view) : nothingMissed;
+  const missed = operation === 'reconnect' ? compareDevices(before?.actual ?? null, view) : nothingMissed;
   for (const line of missed.news) context.log.info(`${domain.owner}, ${operation}: ${line}`);
   const findings = [...differences, ...missed.findings, ...lost, ...checkHostdevs(view)].filter(
     finding => !before?.findings.includes(finding),
   );
   // A daemon that restarts often shows the same again and again.
-  const isNew = JSON.stringify(view) !== JSON.stringify(before?.chosen);
+  const isNew = JSON.stringify(view) !== JSON.stringify(before?.actual);
   const due = operation === 'reconnect' ? [...missed.fresh, ...(before?.unset ?? [])] : [];
   // What has yet to be acted on is not noted as it is before that is done.
-  const isFirst = operation === 'reconnect' && !before?.chosen;
+  const isFirst = operation === 'reconnect' && !before?.actual;
   const isDone = isNew && due.length === 0 && !isFirst;
   write(guest, lineOf(operation, domain, context, isDone ? { view, findings } : { findings }), context);
   const { incoming = false } = before ?? {};
-  const halted = await isHalted(operation, domain, { incoming, context });
-  const atHand = { uuid: guest, domain, view, incoming, halted };
-  await leaveToWitness(operation, atHand, context);
+  const paused = await isHalted(operation, domain, { incoming, context });
+  const atHand = { uuid: guest, domain, view, incoming, paused };
+  await leaveToAgent(operation, atHand, context);
   const access = operation === 'start' ? await grantAccess(atHand, context) : await accessOf(atHand, context);
   const ports = before?.ports ?? [];
   const made = due.length === 0 && !isFirst ? undefined : await actOnMissed(atHand, { ports, due, isFirst }, context);
@@ -98,7 +98,7 @@ async function follow(
     write(guest, lineOf(operation, domain, context, { ...noted, findings: told }), context);
 }
 
-/** On a migration's destination, after a restore and with --paused, the CPUs stand still although QEMU has started. */
+/** On a migration's destination, after a restore and with --paused, the CPUs are paused although QEMU has started. */
 async function isHalted(
   operation: QemuOperation,
   { name }: Domain,
@@ -121,43 +121,43 @@ interface Missed {
 }
 
 /**
- * Devices came or were connected to something else, and nobody was there to follow: they are set before what is in force is
- * repaired, since that may be of what they were before. Those that are gone are the witness's, who knows if somebody is at it.
+ * Devices came or were connected to something else, and nobody was there to follow: they are set before what is applied is
+ * repaired, since that may be of what they were before. Those that are gone are the agent's, who knows if somebody is at it.
  */
 async function actOnMissed(
-  guest: AtHand,
+  guest: CallContext,
   { ports, due, isFirst }: Missed,
   { config: readConfig, effects }: HookContext,
 ): Promise<{ readonly told: readonly string[]; readonly unset: readonly string[] }> {
   try {
     const config = await readConfig();
     if (isPassive(config)) return { told: [], unset: [] };
-    const { wishes } = readWishes(guest.domain, config.guests);
+    const { requests } = readRequests(guest.domain, config.guests);
     const now = { ports, fresh: new Set(due), isFirst, takesBack: false };
-    const { told, inForce, unset } = await actOnDevices({ ...guest, config, wishes, effects }, now);
-    return { told: [...told, ...inForce], unset };
+    const { told, applied, unset } = await actOnDevices({ ...guest, config, requests, effects }, now);
+    return { told: [...told, ...applied], unset };
   } catch (error) {
     return { told: [errorLine(error)], unset: due };
   }
 }
 
 /** QEMU opens its devices before anybody calls us again. */
-async function grantAccess(guest: AtHand, { effects, accessRules, letQemuOpen }: HookContext): Promise<string[]> {
-  const nodes = await nodesToGrant({ ...guest, config: defaultConfig, wishes: [], effects }, accessRules);
+async function grantAccess(guest: CallContext, { effects, accessRules, letQemuOpen }: HookContext): Promise<string[]> {
+  const nodes = await nodesToGrant({ ...guest, config: defaultConfig, requests: [], effects }, accessRules);
   if (nodes.length > 0) await letQemuOpen(guest.domain.name, nodes);
   return [];
 }
 
 /** Looking is not worth failing for: the guest runs. */
-async function accessOf(guest: AtHand, { effects, log }: HookContext): Promise<string[]> {
-  return accessFindings({ ...guest, config: defaultConfig, wishes: [], effects }).catch(error => {
+async function accessOf(guest: CallContext, { effects, log }: HookContext): Promise<string[]> {
+  return accessFindings({ ...guest, config: defaultConfig, requests: [], effects }).catch(error => {
     log.warn(`${guest.domain.owner}: ${errorLine(error)}`);
     return [];
   });
 }
 
 function findDifferences(operation: QemuOperation, before: GuestRecord | undefined, view: GuestView): string[] {
-  if (operation === 'reconnect') return before?.chosen ? compareRunning(before.chosen, view) : [];
-  const expected = before?.chosen ?? before?.foreseen;
+  if (operation === 'reconnect') return before?.actual ? compareRunning(before.actual, view) : [];
+  const expected = before?.actual ?? before?.predicted;
   return expected ? compareViews(expected, view) : [];
 }

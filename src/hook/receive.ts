@@ -1,5 +1,5 @@
 import type { Planning } from '../guest/guest.ts';
-import { mayPick, rewriteForHost } from '../guest/rewrite.ts';
+import { mayReserve, rewriteForHost } from '../guest/rewrite.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -18,7 +18,7 @@ export async function receive(
   const { outdated } = planning.config;
   if (outdated !== undefined) context.log.warn(`guest '${guest}', ${operation}: ${outdated}`);
   // Two guests that come at once must not be promised the same VF.
-  const unlock = await effects.lock(mayPick(planning.config) ? ['vf picks'] : []);
+  const unlock = await effects.lock(mayReserve(planning.config) ? ['vf picks'] : []);
   try {
     return await rewriteAndAnnounce(operation, guest, document, { planning, context });
   } finally {

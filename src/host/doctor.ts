@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Daemon, HookFile, HookProgram, HostFacts, ManagerFile } from '../doctor/facts.ts';
-import { runAbandonable } from './abandonable.ts';
 import { exists, listDirectory, readKernelFile, readListedFile } from './files.ts';
 import type { HostPaths } from './paths.ts';
+import { runBounded } from './process/bounded.ts';
 
 const daemons = ['libvirtd', 'virtqemud', 'virtnetworkd'];
 const tools = ['ip', 'bridge', 'virsh', 'arping', 'udevadm'];
@@ -98,10 +98,10 @@ export async function tryKernel(wanted: boolean): Promise<HostFacts['kernel']> {
     if (!wanted) return undefined;
     const input = lines.map(line => `${line}\n`).join('');
     const words = ['--net', 'ip', '-batch', '-'];
-    const { status, complaint, abandoned } = await runAbandonable('unshare', words, { input, limitMs: attemptLimitMs });
+    const { status, complaint, timedOut } = await runBounded('unshare', words, { input, limitMs: attemptLimitMs });
     if (status === 0) return true;
     // Where no namespace can be made, nothing is known.
-    return abandoned || status === null || /unshare/.test(complaint) ? undefined : false;
+    return timedOut || status === null || /unshare/.test(complaint) ? undefined : false;
   };
   const [vlanFiltering, macvtap, isolation] = await Promise.all([
     tryOne(attempts.vlanFiltering),

@@ -7,9 +7,6 @@ import { readVfs } from '../kernel/vf.ts';
 import { readVlans } from '../kernel/vlan.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { parseUuid } from '../model/values.ts';
-import { readAddresses, readWaysOut } from './addresses.ts';
-import { type Batches, batchesIn, ownBatches, startTool } from './commands.ts';
-import { fileNameOf, nameOfFile } from './file-names.ts';
 import {
   appendLine,
   exists,
@@ -19,18 +16,21 @@ import {
   requirePrivate,
   writeFileAtomically,
 } from './files.ts';
-import { listHolders, vfioNodes } from './holders.ts';
-import { readLink } from './links.ts';
-import { takeLocks } from './lock.ts';
-import { parseJsonLines } from './memory.ts';
+import { readAddresses, readWaysOut } from './kernel/addresses.ts';
+import { type Batches, batchesIn, ownBatches, startTool } from './kernel/batches.ts';
+import { listHolders, vfioNodes } from './kernel/holders.ts';
+import { readLink } from './kernel/links.ts';
+import { listPfs, readPciDevice } from './kernel/pci.ts';
+import { readOverrides, runPciCommands, unmanagedRuleFile } from './kernel/pci-commands.ts';
+import { runAgain } from './kernel/run-again.ts';
+import { readQemuAccess } from './libvirt/qemu-access.ts';
 import { once, remember } from './once.ts';
 import type { HostPaths } from './paths.ts';
-import type { Patience } from './patience.ts';
-import { listPfs, readPciDevice } from './pci.ts';
-import { readOverrides, runPciCommands, unmanagedRuleFile } from './pci-commands.ts';
-import { readQemuAccess } from './qemu-access.ts';
-import { runAgain } from './run-again.ts';
-import { sharedIndex } from './shared-index.ts';
+import { takeLocks } from './process/lock.ts';
+import type { Patience } from './process/patience.ts';
+import { fileNameOf, nameOfFile } from './state/file-names.ts';
+import { parseJsonLines } from './state/memory.ts';
+import { sharedIndex } from './state/shared-index.ts';
 
 /** The programs through which a host is read and set. */
 export interface Programs extends Batches {
@@ -51,13 +51,13 @@ export interface GuestKnowledge {
   /** Whether something is kept, to be put back, of a PF's VF as it is set through that link. */
   readonly isKeptThrough: (pf: string, vf: number) => boolean;
   /** Reads who has a device or is being given it; the answer tells it of each. */
-  readonly claimants: () => HostView['claimant'];
+  readonly assignees: () => HostView['assignee'];
 }
 
 const nothingWritten: GuestKnowledge = {
   isGone: () => false,
   isKeptThrough: () => false,
-  claimants: () => () => undefined,
+  assignees: () => () => undefined,
 };
 
 /** The real host, or what others make of its programs. */
@@ -130,7 +130,7 @@ async function viewHost(
   const link = remember((dev: string): LinkState | undefined => readLink(sys, dev));
   const pci = remember((address: PciAddress) => withKnownPort(readPciDevice(sys, address), isSetThrough));
   const allHolders = once(() => listHolders(paths.proc));
-  const claimants = once(guests.claimants);
+  const assignees = once(guests.assignees);
   const lines = [...(needs.fdb ? ['fdb show'] : []), ...(needs.vlans ? ['vlan show'] : [])];
   const tables = lines.length === 0 ? [] : await programs.readBatch('bridge', lines);
   const pfs = [...new Set(needs.vfs)].filter(pf => link(pf) !== undefined);
@@ -169,7 +169,7 @@ async function viewHost(
       const override = overrides.get(address) ?? null;
       return driver === null && override === null ? null : { driver, override, mac };
     },
-    claimant: address => claimants()(address),
+    assignee: address => assignees()(address),
     holders: address => {
       const device = pci(address);
       return device === undefined ? [] : vfioNodes(device).flatMap(node => allHolders().get(node) ?? []);

@@ -1,5 +1,5 @@
-import { foreseeDevice, openDevice, prepareDevice } from '../guest/devices.ts';
-import { type GuestAtHand, guestAtHand } from '../guest/guest.ts';
+import { openDevice, predictDevice, prepareDevice } from '../guest/devices.ts';
+import { type GuestContext, guestContext } from '../guest/guest.ts';
 import { describeChange } from '../kernel/registry.ts';
 import type { Uuid } from '../model/values.ts';
 
@@ -46,7 +46,7 @@ export async function attach(
   }
   if (dryRun) {
     const live = await readLive(name, host);
-    const { changes, will, without } = await foresee(device, live, host);
+    const { changes, will, without } = await predict(device, live, host);
     const steps = [will, ...without, ...changes, `virsh ${command.join(' ')}`, ...afterwards(name, live, host)];
     for (const step of steps) host.say(step);
     return;
@@ -57,12 +57,12 @@ export async function attach(
 function afterwards(name: string, { policy }: Live, host: HotplugHost): string[] {
   const runs = host.runState(name)?.state === 'running';
   const why = runs ? 'its CPUs run' : 'it is to stay open while QEMU has stopped its CPUs';
-  const opening = isClosed(name, policy, host) ? 'its CPUs stand still, so it stays closed' : `opened, since ${why}`;
+  const opening = isClosed(name, policy, host) ? 'its CPUs are paused, so it stays closed' : `opened, since ${why}`;
   return ['checked in both lists, and set on the host as at a start', opening];
 }
 
-interface Foreseen {
-  readonly guest: GuestAtHand;
+interface Predicted {
+  readonly guest: GuestContext;
   readonly alias: string;
   /** A line that says what it will be. */
   readonly will: string;
@@ -73,7 +73,7 @@ interface Foreseen {
 }
 
 /** What the device will be here, and under which alias. Throws what would keep it from that. */
-async function foresee(device: NewDevice, { domain, view, policy }: Live, host: HotplugHost): Promise<Foreseen> {
+async function predict(device: NewDevice, { domain, view, policy }: Live, host: HotplugHost): Promise<Predicted> {
   const name = nameOfNew(device);
   const refuse = (why: string, hint?: string) => {
     throw new ActualnetError('DEVICE_TWICE', `${domain.owner}, ${name}: ${why}`, { hint });
@@ -92,18 +92,18 @@ async function foresee(device: NewDevice, { domain, view, policy }: Live, host: 
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
     refuse(`another device has the alias '${wanted}'`);
   const planning = await host.planning();
-  const guest = guestAtHand(withDevice(domain, device), planning, { halted: isClosed(domain.name, policy, host) });
+  const guest = guestContext(withDevice(domain, device), planning, { paused: isClosed(domain.name, policy, host) });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
   const [broken] = checkHostdevs(guest.view).filter(line => !checkHostdevs(view).includes(line));
   if (broken !== undefined) refuse(broken);
-  const foreseen = await foreseeDevice({ guest, device: keyOf(device) }, planning.findNetwork);
-  const { obstacles, changes, without } = foreseen;
-  const [obstacle] = [...obstacles.flatMap(({ refuses, error }) => (refuses ? error : [])), ...foreseen.refusals];
-  if (obstacle !== undefined)
-    throw new ActualnetError(obstacle.code, `${domain.owner}: ${obstacle.message}`, { hint: obstacle.hint });
-  for (const { error } of obstacles) host.say(errorLine(error));
+  const predicted = await predictDevice({ guest, device: keyOf(device) }, planning.findNetwork);
+  const { blockers, changes, without } = predicted;
+  const [blocker] = [...blockers.flatMap(({ refuses, error }) => (refuses ? error : [])), ...predicted.refusals];
+  if (blocker !== undefined)
+    throw new ActualnetError(blocker.code, `${domain.owner}: ${blocker.message}`, { hint: blocker.hint });
+  for (const { error } of blockers) host.say(errorLine(error));
   const what = 'actual' in entry && entry.actual !== null ? describeActual(entry.actual) : 'a host device';
   return {
     guest,
@@ -123,7 +123,7 @@ function hintOf({ error }: InterfaceView | HostdevView): { hint: string | undefi
   return { hint: error?.hint ?? undefined };
 }
 
-function keyOf(device: NewDevice): Parameters<typeof foreseeDevice>[0]['device'] {
+function keyOf(device: NewDevice): Parameters<typeof predictDevice>[0]['device'] {
   return device.kind === 'interface' ? { mac: device.iface.mac } : { address: device.hostdev.address };
 }
 
@@ -135,7 +135,7 @@ async function attachLive(
   const before = await readLive(name, host);
   // Of those that a definition has already, none is ours to take out again.
   const definedBefore = command.includes('--config') ? definedLike(device, name, host).length : undefined;
-  const { guest, alias, will, without } = await foresee(device, before, host);
+  const { guest, alias, will, without } = await predict(device, before, host);
   for (const line of [will, ...without]) host.say(line);
   let found: Found | undefined;
   let mayBeThere = false;
@@ -197,7 +197,7 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
   const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const guest = { ...guestAtHand(domain, planning, { halted: isClosed(name, policy, host) }), view };
+  const guest = { ...guestContext(domain, planning, { paused: isClosed(name, policy, host) }), view };
   for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
   const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
   const wrong = [

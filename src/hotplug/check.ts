@@ -1,5 +1,5 @@
-import { inForceFor } from '../guest/devices.ts';
-import { contextOf, type GuestAtHand, guestAtHand } from '../guest/guest.ts';
+import { appliedFor } from '../guest/devices.ts';
+import { contextOf, type GuestContext, guestContext } from '../guest/guest.ts';
 import { runningFindings } from '../guest/refusals.ts';
 import type { LedgerEntry } from '../journal/ledger.ts';
 import { type HostView, isOnVfio } from '../kernel/host-view.ts';
@@ -22,16 +22,16 @@ import { isClosed, readLive, recordOf } from './settle.ts';
 
 /**
  * Everything that must agree for a running guest: the live document, libvirt's status, its two lists, ports, the host's
- * links and cards, our record and what is in force. Answers a line for each thing that does not.
+ * links and cards, our record and what is applied. Answers a line for each thing that does not.
  */
 export async function checkGuest(name: string, host: HotplugHost): Promise<string[]> {
   const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const halted = isClosed(name, policy, host);
-  const guest = { ...guestAtHand(domain, planning, { halted }), view };
+  const paused = isClosed(name, policy, host);
+  const guest = { ...guestContext(domain, planning, { paused }), view };
   const record = recordOf(domain.uuid, host);
   const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));
-  const news = record === undefined ? [] : compareDevices(record.chosen, view).news;
+  const news = record === undefined ? [] : compareDevices(record.actual, view).news;
   return [
     ...checkHostdevs(view),
     ...checkAliases(view),
@@ -44,7 +44,7 @@ export async function checkGuest(name: string, host: HotplugHost): Promise<strin
 }
 
 /** What libvirt has made of one device, by its name in messages: its place in a bridge, its VF. */
-export async function checkDevice(guest: GuestAtHand, name: string): Promise<string[]> {
+export async function checkDevice(guest: GuestContext, name: string): Promise<string[]> {
   const seen = await look(guest);
   return seen.devices
     .filter(device => device.name === name)
@@ -100,29 +100,29 @@ interface Seen extends PlanContext {
   readonly entries: readonly LedgerEntry[];
 }
 
-async function look(guest: GuestAtHand): Promise<Seen> {
-  const { effects, halted, config } = guest;
+async function look(guest: GuestContext): Promise<Seen> {
+  const { effects, paused, config } = guest;
   const seen = contextOf(guest, await effects.view({}));
   const attached = isPassive(config) ? [] : planAttached(seen);
-  const opening = halted || isPassive(config) ? [] : planReachable(seen);
+  const opening = paused || isPassive(config) ? [] : planReachable(seen);
   const asked = [...attached, ...opening].filter(({ optional }) => !optional);
-  const entries = inForceFor(guest);
+  const entries = appliedFor(guest);
   const needs = needsOf([...asked, ...entries]);
   const pfs = seen.devices.flatMap(device => vfOf(device, seen.host)?.pf ?? []);
   const host = await effects.view({ ...needs, vfs: [...new Set([...(needs.vfs ?? []), ...pfs])] });
   return { ...seen, host, asked, entries };
 }
 
-async function checkHost(guest: GuestAtHand): Promise<string[]> {
-  const { domain, halted } = guest;
+async function checkHost(guest: GuestContext): Promise<string[]> {
+  const { domain, paused } = guest;
   const seen = await look(guest);
   const { devices, host, asked, entries } = seen;
   const isWanted = wantedBy(seen, entries);
   const unmet = findDrift(asked, host);
   const told = new Set(unmet.map(({ subject }) => keyOf(subject)));
-  // While the CPUs stand still libvirt takes macvtaps down, and what it changes on purpose is not lost.
+  // While the CPUs are paused libvirt takes macvtaps down, and what it changes on purpose is not lost.
   const isLibvirts = ({ subject, byLibvirt, to }: LedgerEntry) =>
-    subject.kind === 'up' ? halted || byLibvirt : byLibvirt && to === null;
+    subject.kind === 'up' ? paused || byLibvirt : byLibvirt && to === null;
   const kept = entries.filter(entry => isWanted(entry.subject) && !isLibvirts(entry) && !told.has(entry.key));
   const lost = findDrift(
     kept.map(entry => ({ ...entry, shared: entry.users.length > 0 })),
@@ -132,13 +132,13 @@ async function checkHost(guest: GuestAtHand): Promise<string[]> {
     ...devices.flatMap(device => [...checkLink(device, host), ...checkVf(device, seen)]),
     ...(await runningFindings(guest)),
     ...unmet.map(change => `not as it should be: ${describeChange(change)} (${change.why})`),
-    ...lost.map(entry => `in force, and not so any more: ${describeChange(entry)}`),
+    ...lost.map(entry => `applied, and not so any more: ${describeChange(entry)}`),
     ...entries
       .filter(({ subject }) => !isWanted(subject))
-      .map(entry => `in force for a device that it does not have: ${describeChange(entry)}`),
+      .map(entry => `applied for a device that it does not have: ${describeChange(entry)}`),
     ...entries
-      .filter(({ reach, subject }) => halted && reach && subject.kind === 'fdb')
-      .map(entry => `${domain.owner} is open although its CPUs stand still: ${describeChange(entry)}`),
+      .filter(({ reach, subject }) => paused && reach && subject.kind === 'fdb')
+      .map(entry => `${domain.owner} is open although its CPUs are paused: ${describeChange(entry)}`),
   ];
 }
 

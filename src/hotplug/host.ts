@@ -1,4 +1,4 @@
-import type { DeviceFollowing } from '../agent/follow-devices.ts';
+import type { DeviceHost } from '../agent/follow-devices.ts';
 import type { Planning } from '../guest/guest.ts';
 import type { PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
@@ -10,7 +10,7 @@ export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;
 
 /** The host as attaching and detaching need it. */
 export interface HotplugHost {
-  readonly following: DeviceFollowing;
+  readonly following: DeviceHost;
   readonly planning: () => Promise<Planning>;
   /** The name of a guest that is given by its name or uuid. */
   readonly nameOf: (guest: string) => string;

@@ -1,5 +1,5 @@
 import { followDevices } from '../agent/follow-devices.ts';
-import { guestAtHand } from '../guest/guest.ts';
+import { guestContext } from '../guest/guest.ts';
 import type { GuestRecord, PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -21,7 +21,7 @@ export async function readLive(name: string, host: HotplugHost): Promise<Live> {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`);
   const planning = await host.planning();
-  const { view } = guestAtHand(domain, planning);
+  const { view } = guestContext(domain, planning);
   return { domain: { ...domain, uuid: domain.uuid }, view, policy: planning.config.reachability };
 }
 
@@ -29,7 +29,7 @@ export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord |
   return following.findRecord(guest);
 }
 
-/** Whether nothing of it is to be opened: its CPUs stand still, or it does not run. */
+/** Whether nothing of it is to be opened: its CPUs are paused, or it does not run. */
 export function isClosed(name: string, policy: ReachPolicy, host: HotplugHost): boolean {
   return !isOpen(host.runState(name), policy);
 }
@@ -41,12 +41,12 @@ export function isClosed(name: string, policy: ReachPolicy, host: HotplugHost): 
 async function settle(name: string, policy: ReachPolicy, host: HotplugHost): Promise<boolean> {
   // Whoever settles holds the guest's devices already.
   const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
-  return followDevices(name, { halted: isClosed(name, policy, host), host: following });
+  return followDevices(name, { paused: isClosed(name, policy, host), host: following });
 }
 
 /**
  * Does something to a guest's devices with nobody else at them, and settles before and after: what somebody who was killed at
- * it has left would count as ours. What cannot be settled is left to the witness.
+ * it has left would count as ours. What cannot be settled is left to the agent.
  */
 export async function holding<T>(name: string, host: HotplugHost, act: () => Promise<T>): Promise<T> {
   const { domain, policy } = await readLive(name, host);

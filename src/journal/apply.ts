@@ -19,7 +19,7 @@ import { observeInTurn } from './in-turn.ts';
 import { foldLedger, intend } from './ledger.ts';
 import { forget, rollBack, type Step } from './rollback.ts';
 
-export interface Applying {
+export interface ApplyOptions {
   /** For messages: `guest 'web1'`. */
   readonly owner: string;
   /** Who needs shared changes: a guest's uuid, or `network:NAME`. */
@@ -46,7 +46,7 @@ interface Carried {
  * `ip` and one `bridge` process, notes what was done. What is shared comes first and has a turn of its own in all of this, so
  * that whoever needs it too waits for nothing else. Answers one line for each thing that could not be done.
  */
-export async function carryOut(changes: readonly Change[], applying: Applying): Promise<string[]> {
+export async function carryOut(changes: readonly Change[], applying: ApplyOptions): Promise<string[]> {
   const { effects, user, inspect, keepGoing } = applying;
   if (changes.length === 0 && inspect === undefined) return [];
   const shared = changes.filter(change => change.shared);
@@ -81,7 +81,7 @@ async function whileLocked<T>(changes: readonly Change[], effects: Effects, act:
 async function carryOutTurn(
   changes: readonly Change[],
   carried: Carried,
-  applying: Applying & { readonly inspects?: boolean },
+  applying: ApplyOptions & { readonly inspects?: boolean },
 ): Promise<void> {
   const { effects, keepGoing } = applying;
   const inspect = applying.inspects ? applying.inspect : undefined;
@@ -123,7 +123,7 @@ interface Join {
 function decide(
   changes: readonly Change[],
   host: HostView,
-  context: Applying,
+  context: ApplyOptions,
 ): { steps: Step[]; joins: Join[]; problems: string[] } {
   const steps: Step[] = [];
   const joins: Join[] = [];
@@ -162,7 +162,7 @@ function decide(
 }
 
 /** The ledger that a change belongs to, each read once. */
-function ledgersOf({ effects, ledger }: Applying) {
+function ledgersOf({ effects, ledger }: ApplyOptions) {
   const known = new Map<string, { readonly file: LedgerFile; readonly entries: ReturnType<typeof foldLedger> }>();
   return ({ subject, shared }: Change) => {
     const name = shared ? sharedNameOf(subject) : '';
@@ -174,7 +174,7 @@ function ledgersOf({ effects, ledger }: Applying) {
   };
 }
 
-function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: Applying): void {
+function announce(steps: readonly Step[], joins: readonly Join[], { effects, user }: ApplyOptions): void {
   const at = timeOf(effects);
   for (const { file, key } of joins) file.append([{ at, join: key, user }]);
   for (const [file, own] of groupByFile(steps)) {
@@ -192,7 +192,7 @@ interface Acted {
  * One process for each tool, in the order in which the plan first needs them: a port is plugged in before it gets VLANs,
  * and gets its entry before it stops learning.
  */
-async function act(steps: readonly OwnStep[], { effects, keepGoing, owner, user }: Applying): Promise<Acted> {
+async function act(steps: readonly OwnStep[], { effects, keepGoing, owner, user }: ApplyOptions): Promise<Acted> {
   const failed = new Map<Step, string>();
   const ran = new Set<Step>();
   for (const tool of new Set(steps.map(({ command }) => command.tool))) {
@@ -227,7 +227,7 @@ function standsOnAny(missing: ReadonlySet<string>, subject: Subject): boolean {
   return standsOn !== undefined && missing.has(`${standsOn} ${subject.dev}`);
 }
 
-async function noteDone(steps: readonly Step[], { effects }: Applying): Promise<void> {
+async function noteDone(steps: readonly Step[], { effects }: ApplyOptions): Promise<void> {
   if (steps.length === 0) return;
   const at = timeOf(effects);
   const host = await effects.view({});

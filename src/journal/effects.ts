@@ -45,7 +45,7 @@ export interface Effects {
   readonly sharedNames: () => readonly string[];
   /** Tells where a user's part is without all of them being read; without it, they are. */
   readonly sharedIndex?: SharedIndex;
-  /** Whether a guest neither runs nor is being started: what it has in force is from a life that has ended. */
+  /** Whether a guest neither runs nor is being started: what it has applied is from a life that has ended. */
   readonly isGone: (guest: string) => boolean;
   /** What the QEMU of a running guest has and may have open. */
   readonly qemuAccess: (guest: string) => Promise<QemuAccess | undefined>;

@@ -26,7 +26,7 @@ interface Intent {
   readonly user?: string;
 }
 
-/** What is in force: a subject, its state before we touched it first, and the state we gave it last. */
+/** What is applied: a subject, its state before we touched it first, and the state we gave it last. */
 export interface LedgerEntry {
   readonly key: string;
   /** When it was last announced or joined. */

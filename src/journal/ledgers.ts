@@ -2,7 +2,7 @@ import { asActualnetError } from '../report/error.ts';
 import type { Effects, LedgerFile } from './effects.ts';
 import { countUnknown, foldLedger, type LedgerEntry } from './ledger.ts';
 
-/** What is in force by a ledger. Throws if it cannot be read. */
+/** What is applied by a ledger. Throws if it cannot be read. */
 export function entriesOf(file: LedgerFile): LedgerEntry[] {
   return [...foldLedger(file.read()).values()];
 }

@@ -19,7 +19,7 @@ export interface Step {
 
 /**
  * Undoes what was run, forgets what was only announced, and answers the error with what could not be undone. What an
- * earlier call had in force already goes back to how this one found it, and stays in the ledger.
+ * earlier call had applied already goes back to how this one found it, and stays in the ledger.
  */
 export async function rollBack(
   steps: readonly Step[],
@@ -51,7 +51,7 @@ export async function rollBack(
   return new ActualnetError(error.code, `${owner}: ${error.message}${leftovers}`, { hint: error.hint, cause: error });
 }
 
-/** For what was in force before this call: the host first, so that a kill in between leaves it ours. */
+/** For what was applied before this call: the host first, so that a kill in between leaves it ours. */
 async function goBack(steps: readonly Step[], ran: ReadonlySet<Step>, effects: Effects): Promise<string[]> {
   const problems: string[] = [];
   const again = steps.filter(({ known }) => known !== undefined);
@@ -97,7 +97,7 @@ function entryFinder(problems: string[]): (step: Step) => LedgerEntry | undefine
 }
 
 /**
- * What failed, and does not end the call: nothing of it is in force, only what was before. Binding a driver can end half-way,
+ * What failed, and does not end the call: nothing of it is applied, only what was before. Binding a driver can end half-way,
  * and stays to be undone.
  */
 export function forget(steps: readonly Step[], effects: Effects): void {

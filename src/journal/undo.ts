@@ -30,7 +30,7 @@ export interface Undoing {
 
 const nothing: Undone = { leftAlone: [], problems: [] };
 
-/** Takes back all that a guest has in force, or some of it. A second call finds nothing to do. */
+/** Takes back all that a guest has applied, or some of it. A second call finds nothing to do. */
 export async function undoGuest(
   guest: Uuid,
   effects: Effects,
@@ -254,7 +254,7 @@ async function substitute(failed: readonly FailedUndo[], host: HostView, effects
 }
 
 /**
- * Notes that entries have nothing left to undo; a ledger with nothing in force is removed, a long one written anew, unless
+ * Notes that entries have nothing left to undo; a ledger with nothing applied is removed, a long one written anew, unless
  * there are lines in it that are not known. Answers a line for each ledger in which it could not be noted.
  */
 export function closeEntries(undoings: readonly Undoing[], effects: Effects): string[] {

@@ -155,7 +155,7 @@ const finders: Record<UseKind, Finder> = {
       : [],
   bound: device => (isOnVfio(device) ? [boundTo('bound', device.driver)] : []),
   claim: ({ address }, host) => {
-    const who = host.claimant(address);
+    const who = host.assignee(address);
     return who === undefined ? [] : [use('claim', who, undefined, `it is being given to ${who}`)];
   },
   up: anyLink('up'),

@@ -24,7 +24,7 @@ export interface LinkState {
   readonly pci: PciAddress | null;
   /** Virtual functions switched on, for a PF. */
   readonly vfs: number;
-  /** For a bridge: whether it tells VLANs apart. */
+  /** For a bridge: whether it is VLAN-aware. */
   readonly vlanFiltering: boolean;
 }
 
@@ -154,7 +154,7 @@ export interface HostView {
   /** The driver, and the override that was asked for; null for neither. */
   readonly driver: (address: PciAddress) => DriverState | null;
   /** The guest that has a device or is being given it, by all that is written: also while nothing shows on the device. */
-  readonly claimant: (address: PciAddress) => string | undefined;
+  readonly assignee: (address: PciAddress) => string | undefined;
   /** The processes that have a device open through VFIO, as messages name them. */
   readonly holders: (address: PciAddress) => readonly string[];
   /** Likewise for a macvtap. */

@@ -1,11 +1,11 @@
-import { runAbandonable } from '../host/abandonable.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { runWitness, untilTerminated } from './witness.ts';
+import { runBounded } from '../host/process/bounded.ts';
+import { runAgentLoop, untilTerminated } from './run-agent.ts';
 
 /** Longer than systemd takes to hear it. */
 const notifyLimitMs = 10_000;
 
-/** `actualnet agent`: the witness as a service. Tells systemd, if it is told to, when it is ready and that it makes progress. */
+/** `actualnet agent`: the agent as a service. Tells systemd, if it is told to, when it is ready and that it makes progress. */
 export async function runAgent(paths: HostPaths): Promise<void> {
   const done = new AbortController();
   const notify = (state: string) => void tellSystemd(state, done.signal);
@@ -18,12 +18,12 @@ export async function runAgent(paths: HostPaths): Promise<void> {
     notify('WATCHDOG=1');
   };
   const onReady = () => notify('READY=1');
-  const isIdle = await runWitness(paths, 'agent', { signal: untilTerminated(), onReady, onMoving });
+  const isIdle = await runAgentLoop(paths, 'agent', { signal: untilTerminated(), onReady, onMoving });
   done.abort();
   if (!isIdle) process.exit();
 }
 
 /** Node has no datagram sockets with names, so systemd's own tool is asked. */
 async function tellSystemd(state: string, signal: AbortSignal): Promise<void> {
-  if (process.env.NOTIFY_SOCKET) await runAbandonable('systemd-notify', [state], { limitMs: notifyLimitMs, signal });
+  if (process.env.NOTIFY_SOCKET) await runBounded('systemd-notify', [state], { limitMs: notifyLimitMs, signal });
 }

@@ -1,14 +1,14 @@
 import path from 'node:path';
-import type { WitnessState } from '../agent/run-states.ts';
+import type { AgentState } from '../agent/queue.ts';
 import type { CommandHost } from '../cli/host.ts';
-import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/config-files.ts';
 import { readKernelFile, writeFileForAll } from '../host/files.ts';
-import { fileHistory } from '../host/history.ts';
 import { listOwnHooks } from '../host/hook-files.ts';
-import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt-files.ts';
-import { fileMemory } from '../host/memory.ts';
-import { hasWitness } from '../host/one-witness.ts';
-import { tryReadRunState } from '../host/run-states.ts';
+import { findGuestDefinition, findLibvirtVersion, listKeptByLibvirt } from '../host/libvirt/files.ts';
+import { tryReadRunState } from '../host/libvirt/run-states.ts';
+import { hasAgent } from '../host/process/one-agent.ts';
+import { listUnreadConfigFiles, loadConfig, readConfigFiles } from '../host/state/config-files.ts';
+import { fileHistory } from '../host/state/history.ts';
+import { fileMemory } from '../host/state/memory.ts';
 import type { Uuid } from '../model/values.ts';
 import { asActualnetError, errorLine, printable } from '../report/error.ts';
 import { commandIo } from './command-io.ts';
@@ -65,7 +65,7 @@ export function commandHost(stdin: string, name: string): CommandHost {
     libvirtVersion: () => findLibvirtVersion(paths),
     runs: guest => tryReadRunState(paths, guest) !== undefined,
     findDefinition: name => findGuestDefinition(paths, name),
-    survivors: async graceMs => (await import('./survivors.ts')).survivors(paths, memory, graceMs),
+    whatRuns: async graceMs => (await import('./running.ts')).whatRuns(paths, memory, graceMs),
     configProblem: () =>
       loadConfig(paths).then(
         config => config.outdated,
@@ -74,9 +74,11 @@ export function commandHost(stdin: string, name: string): CommandHost {
     configFiles: () => ({ files: readConfigFiles(paths), unread: listUnreadConfigFiles(paths) }),
     async agent() {
       try {
-        return { witness: (await hasWitness(paths)) ? (memory.readWitness() as WitnessState | undefined) : undefined };
+        return {
+          agentState: (await hasAgent(paths)) ? (memory.readAgentState() as AgentState | undefined) : undefined,
+        };
       } catch (error) {
-        return { witness: undefined, unseen: asActualnetError(error).message };
+        return { agentState: undefined, unseen: asActualnetError(error).message };
       }
     },
     installedHooks: () => listOwnHooks(paths),

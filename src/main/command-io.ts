@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { CommandIo } from '../cli/io.ts';
 import { listDirectory } from '../host/files.ts';
-import { readStdin, writeAll } from '../host/streams.ts';
+import { readStdin, writeAll } from '../host/process/streams.ts';
 import { ActualnetError } from '../report/error.ts';
 import { parseXml } from '../xml/document.ts';
 

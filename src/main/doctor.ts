@@ -1,13 +1,13 @@
-import type { WitnessState } from '../agent/run-states.ts';
+import type { AgentState } from '../agent/queue.ts';
 import type { HostFacts } from '../doctor/facts.ts';
 import { foldRecord } from '../guest/record.ts';
-import { listUnreadConfigFiles, loadConfig } from '../host/config-files.ts';
 import { listMissingTools, readDaemons, readHookFacts, readSystemFacts, startOf, tryKernel } from '../host/doctor.ts';
-import { listUnfinished } from '../host/hotplugs.ts';
-import type { Memory } from '../host/memory.ts';
-import { hasWitness } from '../host/one-witness.ts';
+import { runningGuests } from '../host/libvirt/run-states.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { runningGuests } from '../host/run-states.ts';
+import { hasAgent } from '../host/process/one-agent.ts';
+import { listUnreadConfigFiles, loadConfig } from '../host/state/config-files.ts';
+import { listUnfinished } from '../host/state/hotplugs.ts';
+import type { Memory } from '../host/state/memory.ts';
 import { ledgerProblems, tryEntriesOf } from '../journal/ledgers.ts';
 import { describeChange, findDrift, needsOf } from '../kernel/registry.ts';
 import { asActualnetError } from '../report/error.ts';
@@ -23,8 +23,8 @@ export async function readFacts(paths: HostPaths, memory: Memory): Promise<HostF
     error => ({ config: undefined, problem: asActualnetError(error).message }),
   );
   const isRoot = process.getuid?.() === 0;
-  const followed = await hasWitness(paths).catch(() => false);
-  const witness = followed ? (memory.readWitness() as WitnessState | undefined) : undefined;
+  const followed = await hasAgent(paths).catch(() => false);
+  const agentState = followed ? (memory.readAgentState() as AgentState | undefined) : undefined;
   const running = records.filter(({ uuid, name }) => isRunning(uuid, name));
   return {
     ...readHookFacts(paths),
@@ -45,9 +45,9 @@ export async function readFacts(paths: HostPaths, memory: Memory): Promise<HostF
     config: loaded.config,
     unreadConfigFiles: listUnreadConfigFiles(paths),
     agent:
-      witness === undefined
+      agentState === undefined
         ? undefined
-        : { role: witness.role, pid: witness.pid, startedMs: startOf(paths.proc, String(witness.pid)) },
+        : { role: agentState.role, pid: agentState.pid, startedMs: startOf(paths.proc, String(agentState.pid)) },
     followedGuests: effects.guestsWithLedger().length,
     runningGuests: running.length,
     newestMs: Math.max(0, ...records.map(({ since }) => Date.parse(since) || 0)),
@@ -65,7 +65,7 @@ async function readPfs(effects: ReturnType<typeof ownEffects>): Promise<HostFact
   );
 }
 
-/** What the ledgers say is in force for guests that run, and the host does not show. */
+/** What the ledgers say is applied for guests that run, and the host does not show. */
 async function readDrift(effects: ReturnType<typeof ownEffects>): Promise<string[]> {
   const guests = effects.guestsWithLedger().filter(guest => !effects.isGone(guest));
   const entries = guests.flatMap(guest => tryEntriesOf(effects.guestLedger(guest)).entries);

@@ -1,16 +1,16 @@
 import { listUsers, type UserSources } from '../guest/users.ts';
 import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
-import { mayHaveHostDevice, readRunningGuests, readRunningPorts } from '../host/libvirt-files.ts';
-import { fileMemory, type Memory } from '../host/memory.ts';
+import { mayHaveHostDevice, readRunningGuests, readRunningPorts } from '../host/libvirt/files.ts';
+import { runningGuests } from '../host/libvirt/run-states.ts';
 import { remember } from '../host/once.ts';
 import type { HostPaths } from '../host/paths.ts';
-import type { Patience } from '../host/patience.ts';
-import { runningGuests } from '../host/run-states.ts';
+import type { Patience } from '../host/process/patience.ts';
+import { fileMemory, type Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
 import { sharedNameOf } from '../kernel/registry.ts';
 import type { Uuid } from '../model/values.ts';
 
-import { isGone } from './survivors.ts';
+import { isGone } from './running.ts';
 
 /** This host, with what is written about its guests. */
 export function ownEffects(
@@ -28,7 +28,7 @@ export function ownEffects(
     guests: {
       isGone: guest => isGoneGuest(guest),
       isKeptThrough: (dev, vf) => effects.sharedNames().includes(sharedNameOf({ kind: 'vf-mac', dev, vf })),
-      claimants() {
+      assignees() {
         const isRunning = runningGuests(paths);
         const isThere = remember((guest: Uuid | undefined) => guest !== undefined && !isGoneGuest(guest, isRunning));
         const users = listUsers(deviceSources(paths, memory), isThere);

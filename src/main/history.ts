@@ -1,4 +1,4 @@
-import type { History } from '../host/history.ts';
+import type { History } from '../host/state/history.ts';
 import type { Effects } from '../journal/effects.ts';
 import type { ChangeEntry } from '../report/history.ts';
 import type { Log } from '../report/log.ts';

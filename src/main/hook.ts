@@ -4,21 +4,21 @@ import { foldRecord } from '../guest/record.ts';
 import { listUsers } from '../guest/users.ts';
 import { type HookContext, type Invocation, type Outcome, runHook } from '../hook/dispatch.ts';
 import type { HookDriver } from '../hook/phases.ts';
-import { loadConfig } from '../host/config-files.ts';
 import { ownPrograms, type Programs, programsFor } from '../host/effects.ts';
-import { leaveGrantBehind } from '../host/grant-access.ts';
-import { fileHistory } from '../host/history.ts';
-import { beginHotplug } from '../host/hotplugs.ts';
-import { leaveWitnessBehind } from '../host/leave-witness.ts';
-import { readAccessRules } from '../host/libvirt-access.ts';
-import { definitionWrittenMs, findLibvirtVersion, readRunningNetworks } from '../host/libvirt-files.ts';
-import { fileLog } from '../host/log-file.ts';
-import { fileMemory, type Memory } from '../host/memory.ts';
+import { leaveGrantBehind } from '../host/kernel/grant-access.ts';
+import { readAccessRules } from '../host/libvirt/access.ts';
+import { definitionWrittenMs, findLibvirtVersion, readRunningNetworks } from '../host/libvirt/files.ts';
+import { tryReadRunState } from '../host/libvirt/run-states.ts';
 import { once } from '../host/once.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { Patience } from '../host/patience.ts';
-import { tryReadRunState } from '../host/run-states.ts';
-import { readStdin, writeAll } from '../host/streams.ts';
+import { leaveAgentBehind } from '../host/process/leave-agent.ts';
+import { Patience } from '../host/process/patience.ts';
+import { readStdin, writeAll } from '../host/process/streams.ts';
+import { loadConfig } from '../host/state/config-files.ts';
+import { fileHistory } from '../host/state/history.ts';
+import { beginHotplug } from '../host/state/hotplugs.ts';
+import { fileLog } from '../host/state/log-file.ts';
+import { fileMemory, type Memory } from '../host/state/memory.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
 import { deviceSources, ownEffects } from './effects.ts';
@@ -94,9 +94,9 @@ export function hookContext(
       const hotplug = await beginHotplug(paths, guest, 200).catch(() => undefined);
       return () => hotplug?.end(!hotplug.wasUnfinished);
     },
-    async beWitnessed() {
+    async ensureAgent() {
       const program = ownProgram();
-      if (program !== undefined) await leaveWitnessBehind(paths, program);
+      if (program !== undefined) await leaveAgentBehind(paths, program);
     },
   };
 }

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DeviceFollowing } from '../agent/follow-devices.ts';
+import type { DeviceHost } from '../agent/follow-devices.ts';
 import type { Planning } from '../guest/guest.ts';
 import { foldRecord } from '../guest/record.ts';
-import { beginHotplug, tryBeginHotplug } from '../host/hotplugs.ts';
 import {
   findGuestDefinition,
   readGuestDefinitions,
   readRunningGuests,
   readRunningPorts,
-} from '../host/libvirt-files.ts';
-import type { Memory } from '../host/memory.ts';
+} from '../host/libvirt/files.ts';
+import { hasEnded, readRunningGuest, tryReadRunState } from '../host/libvirt/run-states.ts';
+import { runVirsh } from '../host/libvirt/virsh.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { hasEnded, readRunningGuest, tryReadRunState } from '../host/run-states.ts';
-import { runVirsh } from '../host/virsh.ts';
+import { beginHotplug, tryBeginHotplug } from '../host/state/hotplugs.ts';
+import type { Memory } from '../host/state/memory.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import { readDomain } from '../model/domain.ts';
 import { type MacAddress, parseUuid } from '../model/values.ts';
@@ -21,10 +21,10 @@ import type { Log } from '../report/log.ts';
 import { guestByTaps } from './unreadable.ts';
 
 /** This host, for following its guests' devices. */
-export function deviceFollowing(
+export function deviceHost(
   paths: HostPaths,
-  { memory, planning, log }: { readonly memory: Memory } & Pick<DeviceFollowing, 'planning' | 'log'>,
-): DeviceFollowing {
+  { memory, planning, log }: { readonly memory: Memory } & Pick<DeviceHost, 'planning' | 'log'>,
+): DeviceHost {
   return {
     findGuest: name => readRunningGuest(paths, name),
     findByTaps: name => guestByTaps(paths, memory, name),
@@ -64,7 +64,7 @@ export function hotplugHost(
 ): HotplugHost {
   let fd: number | undefined;
   return {
-    following: deviceFollowing(paths, { memory, planning, log }),
+    following: deviceHost(paths, { memory, planning, log }),
     planning,
     nameOf(guest) {
       const uuid = parseUuid(guest);

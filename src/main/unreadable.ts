@@ -2,11 +2,11 @@ import path from 'node:path';
 import { create } from 'xmlbuilder2';
 import { foldRecord } from '../guest/record.ts';
 import { listDirectory, readKernelFile } from '../host/files.ts';
-import { readLink } from '../host/links.ts';
-import type { Memory } from '../host/memory.ts';
+import { readLink } from '../host/kernel/links.ts';
+import { findQemu } from '../host/libvirt/qemu-access.ts';
+import { statusUuid } from '../host/libvirt/run-states.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { findQemu } from '../host/qemu-access.ts';
-import { statusUuid } from '../host/run-states.ts';
+import type { Memory } from '../host/state/memory.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isLinkName } from '../model/values.ts';
@@ -21,7 +21,7 @@ export function guestByTaps(paths: HostPaths, memory: Memory, name: string): Dom
   const uuid = statusUuid(paths, name) ?? recordedUuid(memory, name);
   if (uuid === undefined) return undefined;
   const record = foldRecord(uuid, memory.readRecord(uuid));
-  const recorded = (record?.chosen ?? record?.foreseen)?.interfaces ?? [];
+  const recorded = (record?.actual ?? record?.predicted)?.interfaces ?? [];
   const taps = new Set([...recorded.flatMap(({ dev }) => dev ?? []), ...openTaps(paths, name)]);
   const interfaces = [...taps].filter(isLinkName).flatMap(dev => {
     const { master, isBridge } = readLink(paths.sys, dev) ?? {};

@@ -7,7 +7,7 @@ declare const builtFrom: { readonly version: string; readonly commit: string | n
 export async function version(verbose: boolean): Promise<string> {
   const line = `actualnet ${builtFrom.version}\n`;
   if (!verbose) return line;
-  const { findLibvirtVersion } = await import('../host/libvirt-files.ts');
+  const { findLibvirtVersion } = await import('../host/libvirt/files.ts');
   const { formatLibvirtVersion } = await import('../resolve/version.ts');
   const { thisHost } = await import('./this-host.ts');
   const rows: [string, string][] = [

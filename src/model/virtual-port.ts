@@ -16,7 +16,7 @@ export const virtualPortParameters = [
 ] as const;
 export type VirtualPortParameter = (typeof virtualPortParameters)[number];
 
-/** `<virtualport>`. `generated` names the parameters for which libvirt makes a random uuid that nobody can foresee. */
+/** `<virtualport>`. `generated` names the parameters for which libvirt makes a random uuid that nobody can predict. */
 export interface VirtualPort {
   readonly type?: VirtualPortType;
   readonly parameters: Readonly<Partial<Record<VirtualPortParameter, string>>>;

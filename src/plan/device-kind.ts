@@ -47,17 +47,17 @@ export function kindOfVf(device: Plugged, host: HostView): DeviceKind {
  * is seen later.
  */
 export function placeOfTap(
-  tap: { readonly dev: string | undefined; readonly isOwn: boolean; hasScript?: boolean; postponed?: boolean },
+  tap: { readonly dev: string | undefined; readonly isOwn: boolean; hasScript?: boolean; deferred?: boolean },
   { bridge }: { readonly bridge: string | undefined },
   { config, host }: { readonly config: Config; readonly host: HostView },
 ): { readonly bridge: string | undefined; readonly kind: DeviceKind } {
-  const { dev, isOwn, hasScript = false, postponed = false } = tap;
+  const { dev, isOwn, hasScript = false, deferred = false } = tap;
   const link = dev === undefined ? undefined : host.link(dev);
   const master = link?.master ?? undefined;
   if (master !== undefined)
     return { bridge: master, kind: host.link(master)?.isBridge ? 'bridge port' : 'foreign port' };
   if (isOwn && link === undefined && !config.taps.create) return { bridge, kind: 'unknown' };
-  if (isOwn && link !== undefined && !postponed) return { bridge: undefined, kind: 'loose tap' };
+  if (isOwn && link !== undefined && !deferred) return { bridge: undefined, kind: 'loose tap' };
   if (bridge !== undefined)
     return { bridge, kind: host.link(bridge)?.isBridge === false ? 'foreign port' : 'bridge port' };
   return { bridge, kind: hasScript && link === undefined ? 'unknown' : 'loose tap' };

@@ -1,5 +1,5 @@
 import type { Config, InterfaceSettings } from '../config/config.ts';
-import type { Wish } from '../config/wishes.ts';
+import type { GuestRequest } from '../config/requests.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import type { DeviceKind } from '../kernel/settable.ts';
 import { type CommandLine, type CommandLineObject, commandLineHostdevs, readQemuMac } from '../model/command-line.ts';
@@ -12,8 +12,8 @@ import type { Vlan } from '../model/vlan.ts';
 import { recordedActual } from '../resolve/actual.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { type Asked, askedOf, weigh } from './asked.ts';
+import { whyAtOnce } from './deferred-taps.ts';
 import { kindOfActual, kindOfVf, placeOfTap } from './device-kind.ts';
-import { whyAtOnce } from './postponed-taps.ts';
 import { judgeSettings, type Unsettable } from './settings.ts';
 
 /** A guest's connection as far as we act on it: the device on the host, where known, and what is asked for it. */
@@ -29,7 +29,7 @@ export interface GuestDevice {
   /** libvirt does not make this tap: `managed='no'`, or a command-line netdev. */
   readonly ownTap: { readonly multiQueue: boolean } | undefined;
   /** A tap that is made only just before QEMU opens it, and joined to its bridge when the CPUs run. */
-  readonly postponed: boolean;
+  readonly deferred: boolean;
   /** The libvirt network it comes from. */
   readonly network: string | undefined;
   /** Its bridge is not the kernel's: libvirt has Open vSwitch or another switch plug it in. */
@@ -42,7 +42,7 @@ export interface GuestDevice {
   readonly portByLibvirt: readonly ('isolated' | 'vlan')[];
   readonly macvtap: { readonly physdev: string; readonly passthrough: boolean } | undefined;
   readonly hostdev: HostdevUse | undefined;
-  /** Whether libvirt has chosen the device already; before, it is what we foresee. */
+  /** Whether libvirt has chosen the device already; before, it is what we predict. */
   readonly chosen: boolean;
   /** The VLAN that libvirt sets on a VF. */
   readonly vlan: number | undefined;
@@ -51,7 +51,7 @@ export interface GuestDevice {
   /** What is asked for and can be had. */
   readonly settings: InterfaceSettings;
   readonly unsettable: readonly Unsettable[];
-  /** A line for each wish of the guest's that does not count. */
+  /** A line for each request of the guest's that does not count. */
   readonly refused: readonly string[];
 }
 
@@ -69,9 +69,9 @@ export interface HostdevUse {
 export function guestDevices(
   domain: Domain,
   view: GuestView,
-  { config, wishes, host, incoming }: Pick<Context, 'config' | 'wishes' | 'host' | 'incoming'>,
+  { config, requests, host, incoming }: Pick<Context, 'config' | 'requests' | 'host' | 'incoming'>,
 ): GuestDevice[] {
-  const context: Context = { guest: domain.name, config, wishes, host, incoming };
+  const context: Context = { guest: domain.name, config, requests, host, incoming };
   const { commandLine } = domain;
   return [
     ...domain.interfaces.map(iface => ofInterface(iface, view, context)),
@@ -96,7 +96,7 @@ export function portDevice(
   const physdev = plug?.type === 'direct' ? plug.dev : undefined;
   const passthrough = plug?.type === 'direct' && plug.mode === 'passthrough';
   if (address === undefined && physdev === undefined) return undefined;
-  const context: Context = { guest: ownerName, config, wishes: [], host, incoming: false };
+  const context: Context = { guest: ownerName, config, requests: [], host, incoming: false };
   const asked = askedOf(context, {
     mac,
     network: network.name,
@@ -146,7 +146,7 @@ export function pluggedDevice(plug: NonNullable<NetworkPort['plug']>): GuestDevi
 interface Context {
   readonly guest: string;
   readonly config: Config;
-  readonly wishes: readonly Wish[];
+  readonly requests: readonly GuestRequest[];
   readonly host: HostView;
   /** It comes from a migration or a saved image. */
   readonly incoming: boolean;
@@ -158,7 +158,7 @@ const nothingKnown = {
   kind: 'unknown',
   dev: undefined,
   ownTap: undefined,
-  postponed: false,
+  deferred: false,
   network: undefined,
   otherSwitch: false,
   bridge: undefined,
@@ -205,7 +205,7 @@ function ofInterface(iface: Interface, view: GuestView, context: Context): Guest
             ? ('macvtap' as const)
             : ('other' as const),
     dev,
-    postponed: false,
+    deferred: false,
     network: network ?? undefined,
     otherSwitch: isPlain,
     ownTap: isOwnTap ? { multiQueue: (iface.queues ?? 1) > 1 } : undefined,
@@ -263,8 +263,8 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
     const device = { ...nothingKnown, name: `netdev '${id ?? backend}' of the command line`, mac, chosen: true };
     return judged(device, { asked, kind: 'backend', trust: undefined }, context);
   }
-  const postponed = whyAtOnce(netdev, commandLine, context.incoming) === undefined;
-  const { bridge, kind } = placeOfTap({ dev, isOwn: true, postponed }, asked, context);
+  const deferred = whyAtOnce(netdev, commandLine, context.incoming) === undefined;
+  const { bridge, kind } = placeOfTap({ dev, isOwn: true, deferred }, asked, context);
   const device = {
     ...nothingKnown,
     name: `tap '${dev}' of the command line`,
@@ -272,7 +272,7 @@ function ofNetdev(netdev: CommandLineObject, commandLine: CommandLine, context: 
     type: 'tap' as const,
     dev,
     ownTap: { multiQueue: Number(options.get('queues') ?? 1) > 1 },
-    postponed,
+    deferred,
     bridge,
     chosen: true,
   };

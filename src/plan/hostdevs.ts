@@ -4,8 +4,8 @@ import { type HostView, isOnVfio, isReadyForQemu, type PciDevice, type PfOfVf, p
 import type { Change } from '../kernel/registry.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { ActualnetError } from '../report/error.ts';
+import { type Blocker, type BlockerContext, isMeant, refusal } from './blocker.ts';
 import type { GuestDevice, HostdevUse } from './guest-devices.ts';
-import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
 import { vfOf } from './vfs.ts';
 
 /** What is looked at for a guest's host devices. */
@@ -15,7 +15,7 @@ interface Context {
   readonly host: HostView;
 }
 
-type HostdevContext = ObstacleContext & { readonly guest: string };
+type HostdevContext = BlockerContext & { readonly guest: string };
 
 /** The driver for devices that libvirt does not bind, where we are to do it. */
 export function bindDrivers({ devices, config, host }: Context): Change[] {
@@ -34,7 +34,7 @@ export function bindDrivers({ devices, config, host }: Context): Change[] {
 }
 
 /** What keeps a guest's host device from being given to it: libvirt or QEMU would fail on it, or somebody would lose it. */
-export function hostdevObstacles(device: GuestDevice, context: HostdevContext): Obstacle[] {
+export function hostdevBlockers(device: GuestDevice, context: HostdevContext): Blocker[] {
   const { hostdev } = device;
   if (hostdev === undefined || !context.host.hasPci) return [];
   const { address } = hostdev;
@@ -64,7 +64,7 @@ function twice(address: PciAddress, { devices }: Context): ActualnetError | unde
  */
 function inUse(device: GuestDevice, { address, group, vfs, ...found }: PciDevice, context: HostdevContext) {
   const { host, guest } = context;
-  const say = (why: string, remedy = 'stop that first', refuses = true): Obstacle => {
+  const say = (why: string, remedy = 'stop that first', refuses = true): Blocker => {
     const hint = `${remedy}, or give the guest another device`;
     return { device, error: new ActualnetError('DEVICE_IN_USE', `PCI device ${address} ${why}`, { hint }), refuses };
   };
@@ -80,7 +80,7 @@ function inUse(device: GuestDevice, { address, group, vfs, ...found }: PciDevice
   }
   const use = isOnVfio(found) ? undefined : findUse(address, host);
   if (use !== undefined) return say(`is in use by ${use.who}`, use.remedy, !isMeant(use, device, context));
-  const userOfVf = vfs.map(vf => findUse(vf, host)?.who ?? host.claimant(vf)).find(isOther);
+  const userOfVf = vfs.map(vf => findUse(vf, host)?.who ?? host.assignee(vf)).find(isOther);
   return userOfVf === undefined ? undefined : say(`has VFs, one of which is in use by ${userOfVf}`);
 }
 

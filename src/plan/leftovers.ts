@@ -2,28 +2,28 @@ import type { HostView } from '../kernel/host-view.ts';
 import { keyOf, type Subject } from '../kernel/registry.ts';
 import type { GuestDevice } from './guest-devices.ts';
 import { providedPfs } from './hostdevs.ts';
-import { provideParts } from './parts.ts';
 import { type PlanContext, planReachable } from './plan.ts';
+import { provisionLinks } from './provisioned-links.ts';
 import { vfOf } from './vfs.ts';
 
 /**
- * Whether something that is in force is there for one of a guest's present devices; if not, it has been left behind by one
+ * Whether something that is applied is there for one of a guest's present devices; if not, it has been left behind by one
  * that is gone. What a device's bridge stands on counts as its own, and so does what it was given under an earlier
- * configuration: `inForce` is all that is in force for the guest.
+ * configuration: `applied` is all that is applied for the guest.
  */
 export function wantedBy(
   context: PlanContext,
-  inForce: readonly { readonly subject: Subject }[],
+  applied: readonly { readonly subject: Subject }[],
 ): (subject: Subject) => boolean {
   const { devices, config, host } = context;
   const needed = devices.flatMap(({ bridge, macvtap }) =>
     [bridge, macvtap?.physdev].filter(name => name !== undefined),
   );
-  const parts = new Set(provideParts(needed, config).map(({ subject }) => keyOf(subject)));
+  const parts = new Set(provisionLinks(needed, config).map(({ subject }) => keyOf(subject)));
   const entries = new Set(planReachable(context).map(({ subject }) => keyOf(subject)));
   const ports = new Set(devices.flatMap(({ dev }) => dev ?? []));
   const vlans = new Set(
-    inForce.flatMap(({ subject }) => (subject.kind === 'vlan' && ports.has(subject.dev) ? subject.id : [])),
+    applied.flatMap(({ subject }) => (subject.kind === 'vlan' && ports.has(subject.dev) ? subject.id : [])),
   );
   const links = new Set([...needed, ...providedPfs(context), ...ports]);
   const addresses = new Set<string>(devices.flatMap(({ hostdev }) => hostdev?.address ?? []));
@@ -57,7 +57,7 @@ export function wantedBy(
 }
 
 /**
- * Whether something in force on the port of a device that came or changed is of a connection that the port no longer has:
+ * Whether something applied on the port of a device that came or changed is of a connection that the port no longer has:
  * `planned` is all that the present ones ask for. What libvirt sets there by itself it has set for the present one.
  */
 export function outdatedBy(

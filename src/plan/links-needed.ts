@@ -1,18 +1,18 @@
 import { type DeviceUse, findUseOfLink, openVswitch, removalOf, takenUses } from '../kernel/device-uses.ts';
 import type { HostView, LinkState } from '../kernel/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
+import { type Blocker, type BlockerContext, isMeant, refusal } from './blocker.ts';
 import type { GuestDevice } from './guest-devices.ts';
-import { isMeant, type Obstacle, type ObstacleContext, refusal } from './obstacle.ts';
 
 /** What keeps an interface from being plugged into its bridge, or a macvtap from being made upon its device. */
-export function linkObstacles(device: GuestDevice, context: ObstacleContext): Obstacle[] {
+export function linkBlockers(device: GuestDevice, context: BlockerContext): Blocker[] {
   const { bridge, macvtap, type, otherSwitch } = device;
   if (!context.host.hasLinks) return [];
-  if (macvtap !== undefined) return macvtapObstacles(device, macvtap, context);
-  return type === 'bridge' && bridge !== undefined && !otherSwitch ? bridgeObstacles(device, bridge, context) : [];
+  if (macvtap !== undefined) return macvtapBlockers(device, macvtap, context);
+  return type === 'bridge' && bridge !== undefined && !otherSwitch ? bridgeBlockers(device, bridge, context) : [];
 }
 
-function bridgeObstacles(device: GuestDevice, bridge: string, { config, host }: ObstacleContext): Obstacle[] {
+function bridgeBlockers(device: GuestDevice, bridge: string, { config, host }: BlockerContext): Blocker[] {
   const link = host.link(bridge);
   if (link?.isBridge || Object.hasOwn(config.provide.bridges, bridge)) return [];
   const [what, hint] =
@@ -24,11 +24,11 @@ function bridgeObstacles(device: GuestDevice, bridge: string, { config, host }: 
 
 const howToMake = "make it, or add it to 'provide' in the configuration";
 
-function macvtapObstacles(
+function macvtapBlockers(
   device: GuestDevice,
   { physdev, passthrough }: NonNullable<GuestDevice['macvtap']>,
-  context: ObstacleContext,
-): Obstacle[] {
+  context: BlockerContext,
+): Blocker[] {
   const { config, host } = context;
   const link = host.link(physdev);
   if (link === undefined) {
@@ -37,7 +37,7 @@ function macvtapObstacles(
     const what = `there is no device '${physdev}' for its macvtap`;
     return [refusal(device, new ActualnetError('DEVICE_MISSING', what, { hint: howToMake }))];
   }
-  const say = (why: string, hint: string | undefined, refuses = true): Obstacle => {
+  const say = (why: string, hint: string | undefined, refuses = true): Blocker => {
     const error = new ActualnetError('DEVICE_IN_USE', `'${physdev}', the device below its macvtap, ${why}`, { hint });
     return { device, error, refuses };
   };

@@ -8,7 +8,7 @@ import { ActualnetError } from '../report/error.ts';
 import { forwardingEntries, quietPort } from './forwarding.ts';
 import type { GuestDevice } from './guest-devices.ts';
 import { bindDrivers, bringUpPfs } from './hostdevs.ts';
-import { provideParts } from './parts.ts';
+import { provisionLinks } from './provisioned-links.ts';
 import { uplinksOf } from './uplinks.ts';
 import { asksForVf, guestsMayAskForVf, keepVf, setVf, vfOf } from './vfs.ts';
 
@@ -33,7 +33,7 @@ export function planPrepare(context: PlanContext): Change[] {
   const needed = devices.flatMap(({ bridge, macvtap }) =>
     [bridge, macvtap?.physdev].filter(name => name !== undefined),
   );
-  const parts = provideParts(needed, config);
+  const parts = provisionLinks(needed, config);
   const made = new Set(parts.flatMap(({ subject }) => (subject.kind === 'link' ? subject.dev : [])));
   return [
     ...parts,
@@ -42,7 +42,7 @@ export function planPrepare(context: PlanContext): Change[] {
     ...devices.flatMap(device => (device.chosen ? keepVf(device, { config, host, isAsked: asksForVf(device) }) : [])),
     ...bindDrivers(context),
     ...devices.flatMap(device =>
-      config.taps.create && !device.postponed ? makeTap(device, { config, host, made, joined: true }) : [],
+      config.taps.create && !device.deferred ? makeTap(device, { config, host, made, joined: true }) : [],
     ),
   ];
 }
@@ -90,8 +90,8 @@ function plugIn({ type, kind, ownTap, dev, bridge, name }: GuestDevice): Change[
 }
 
 /** Its bridge comes when the CPUs run. */
-function isWaiting({ postponed, dev }: GuestDevice, { host }: Pick<PlanContext, 'host'>): boolean {
-  return postponed && dev !== undefined && host.link(dev)?.master == null;
+function isWaiting({ deferred, dev }: GuestDevice, { host }: Pick<PlanContext, 'host'>): boolean {
+  return deferred && dev !== undefined && host.link(dev)?.master == null;
 }
 
 /** A tap that libvirt makes has its MTU from the definition or the bridge. */
@@ -149,10 +149,10 @@ export function planUnreachable({ devices, config }: PlanContext): Change[] {
  * `start` of a guest that comes from elsewhere: the taps that were left out at `prepare`, each with its changes, in the
  * order in which QEMU opens them. They are in no bridge yet.
  */
-export function planPostponedTaps({ devices, config, host }: PlanContext): Change[][] {
+export function planDeferredTaps({ devices, config, host }: PlanContext): Change[][] {
   if (!config.taps.create) return [];
   return devices
-    .filter(({ postponed }) => postponed)
+    .filter(({ deferred }) => deferred)
     .map(device => makeTap(device, { config, host, made: new Set(), joined: false }));
 }
 
@@ -160,8 +160,8 @@ export function planPostponedTaps({ devices, config, host }: PlanContext): Chang
 export function planJoin({ devices, config, host }: PlanContext): Change[] {
   if (!config.taps.create) return [];
   return devices.flatMap(device => {
-    const { dev, bridge, postponed, name } = device;
-    if (!postponed || dev === undefined || bridge === undefined || host.link(dev)?.master !== null) return [];
+    const { dev, bridge, deferred, name } = device;
+    if (!deferred || dev === undefined || bridge === undefined || host.link(dev)?.master !== null) return [];
     return [
       { subject: { kind: 'master', dev }, to: bridge, why: `${name} runs` } as const,
       ...portSettings(device, { config, host }),

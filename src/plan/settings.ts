@@ -105,7 +105,7 @@ interface Judged {
  * How far a guest is: before it has all its devices, some cannot be told apart yet; once its CPUs run, nothing is refused
  * any more.
  */
-export type Moment = 'foreseen' | 'starts' | 'runs';
+export type Moment = 'predicted' | 'starts' | 'runs';
 
 /** What keeps a guest from being started, by the configuration's policy. */
 export function settingRefusals(devices: readonly Judged[], config: Config, moment: Moment): ActualnetError[] {
@@ -130,7 +130,7 @@ function describeSetting(asked: InterfaceSettings, setting: InterfaceSetting): s
 
 function linesOf(devices: readonly Judged[], moment: Moment) {
   return devices.flatMap(({ name, kind, settings, unsettable: list }) => {
-    const untold = kind === 'unknown' && moment !== 'foreseen' ? listRefused(settings, () => refusals.ofUnknown) : [];
+    const untold = kind === 'unknown' && moment !== 'predicted' ? listRefused(settings, () => refusals.ofUnknown) : [];
     return [...list, ...untold].map(unsettable => {
       const { what, why, hint, code = 'ACTUAL_UNSUPPORTED' } = unsettable;
       const message = `${name} cannot have ${what}: ${why}`;
@@ -218,7 +218,7 @@ function alone({ vlan = [] }: InterfaceSettings, seen: Seen | undefined): Refusa
   const link = host.link(bridge);
   if ((link ?? config.provide.bridges[bridge])?.vlanFiltering) return undefined;
   const hint = `'ip link set ${bridge} type bridge vlan_filtering 1', if the kernel can`;
-  return refuse(`bridge '${bridge}' does not tell VLANs apart`, hint, 'VLAN_UNSUPPORTED');
+  return refuse(`bridge '${bridge}' is not VLAN-aware (vlan_filtering 0)`, hint, 'VLAN_UNSUPPORTED');
 }
 
 function oneVlan({ vlan = [] }: InterfaceSettings, seen: Seen | undefined): Refusal | undefined {

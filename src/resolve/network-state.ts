@@ -4,7 +4,7 @@ import type { NetworkPort, Plug } from '../model/network-port.ts';
 import { dropUndefined } from '../model/values.ts';
 import type { Actual } from './actual.ts';
 
-/** A port that is counted; a foreseen one has no uuid and no owner yet. */
+/** A port that is counted; a predicted one has no uuid and no owner yet. */
 export type CountedPort = Partial<NetworkPort>;
 
 /** A network and everything that is plugged into it. Counting connections means counting ports, as libvirt does. */

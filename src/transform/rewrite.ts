@@ -1,7 +1,7 @@
 import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
 import { fits } from '../config/match.ts';
-import { findPlace, findWish, type GuestPlace, readWishes, type Wish } from '../config/wishes.ts';
+import { findPlace, findRequest, type GuestPlace, type GuestRequest, readRequests } from '../config/requests.ts';
 import { commandLineHostdevs } from '../model/command-line.ts';
 import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';
@@ -51,8 +51,8 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
   const mayChoose = [...guestPlaces, 'bridge' as const].some(place => choices.has(place));
   if (context.rules.length === 0 && !mayChoose) return { document, changes: [], picks: [], refused: [] };
   const domain = readDomain(document, context.version);
-  const { wishes } = readWishes(domain, context.guests);
-  const ruling = { domain, wishes, ...context };
+  const { requests } = readRequests(domain, context.guests);
+  const ruling = { domain, requests, ...context };
   const picks = new Set<PciAddress>();
   const own = { ...ruling, picks, kept: keptAddresses(ruling) };
   const results = [
@@ -121,7 +121,7 @@ function findTwice({ interfaces, hostdevs, commandLine }: Domain): string[] {
   ];
 }
 
-type Ruling = RewriteContext & { readonly domain: Domain; readonly wishes: readonly Wish[] };
+type Ruling = RewriteContext & { readonly domain: Domain; readonly requests: readonly GuestRequest[] };
 type Context = Ruling & {
   /** What the guest has been given so far. */
   readonly picks: Set<PciAddress>;
@@ -152,7 +152,7 @@ function writtenRuleOf(iface: Interface, context: Ruling): Ruled | undefined {
 /** That rule; what the guest may choose of its connection goes before what the rule says of it, unless it is final. */
 function ruleOf(iface: Interface, context: Ruling): Ruled | undefined {
   const found = writtenRuleOf(iface, context);
-  const place = withoutFinal(placeOf(iface, context.wishes), found?.rule);
+  const place = withoutFinal(placeOf(iface, context.requests), found?.rule);
   if (Object.keys(place).length === 0) return found;
   // One connection in the place of the other; what is said of something else is followed beside it.
   const { network, portgroup, bridge, dev, mode, ...others } = found?.rule ?? { match: {} };
@@ -180,7 +180,7 @@ function withoutFinal(place: GuestPlace, rule: RewriteRule | undefined): GuestPl
 
 function refusedPlaces(iface: Interface, context: Ruling): string[] {
   const found = writtenRuleOf(iface, context);
-  const place = placeOf(iface, context.wishes);
+  const place = placeOf(iface, context.requests);
   const heeded = withoutFinal(place, found?.rule);
   return Object.keys(place)
     .filter(key => !(key in heeded))
@@ -191,10 +191,10 @@ function refusedPlaces(iface: Interface, context: Ruling): string[] {
 }
 
 /** The bridge of an ethernet interface is no matter of its document. */
-function placeOf({ mac, target, type }: Interface, wishes: readonly Wish[]): GuestPlace {
+function placeOf({ mac, target, type }: Interface, requests: readonly GuestRequest[]): GuestPlace {
   const which = { mac, tap: target.dev };
-  const bridge = type === 'ethernet' ? undefined : findWish(wishes, which)?.bridge;
-  return { ...findPlace(wishes, which), ...(bridge !== undefined && { bridge }) };
+  const bridge = type === 'ethernet' ? undefined : findRequest(requests, which)?.bridge;
+  return { ...findPlace(requests, which), ...(bridge !== undefined && { bridge }) };
 }
 
 function rewriteInterface(iface: Interface, context: Context): Rewritten {

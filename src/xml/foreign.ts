@@ -54,7 +54,7 @@ export function walkElements(text: string, { enters, passed, left }: Walk): bool
   return path.length === 0;
 }
 
-/** More wishes than any guest has interfaces. */
+/** More requests than any guest has interfaces. */
 export const maxOwnMetadata = 4096;
 const maxOwnTag = 16 * 1024;
 

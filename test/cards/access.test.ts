@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
-import type { PretendedPf } from './pretended-cards.ts';
+import type { PretendedPf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
 const card: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 2 };

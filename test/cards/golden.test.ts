@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
 import { domainXml } from '../helpers/documents.ts';
-import type { PretendedPf } from './pretended-cards.ts';
+import type { PretendedPf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
 const everything = `hostdevs: { restore: true, bind: true, refused: warn }

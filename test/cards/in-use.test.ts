@@ -216,7 +216,7 @@ describe('a card as a whole', () => {
   });
 });
 
-describe('a VF that libvirt has chosen otherwise than foreseen', () => {
+describe('a VF that libvirt has chosen otherwise than predicted', () => {
   const port = (inside: string) =>
     `<networkport><uuid>${guestUuid.replace('aa', 'cc')}</uuid><owner><name>g1</name><uuid>${guestUuid}</uuid></owner><mac address='${mac}'/>${inside}</networkport>`;
 

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fileMemory } from '../../src/host/memory.ts';
+import { fileMemory } from '../../src/host/state/memory.ts';
 import { readDomain } from '../../src/model/domain.ts';
 import { parseXml } from '../../src/xml/document.ts';
 import { CardWorld } from './world.ts';
@@ -65,7 +65,7 @@ describe('a guest that comes with VFs of another host', () => {
   test.each([
     "{ allow: [vfs], devices: ['ens*'] }",
     "{ rules: [{ match: { guest: 'g0*' }, allow: [vfs], devices: ['ens*'] }] }",
-  ])('by its own wish is promised what no other one is promised, also if both come at once: %s', async guests => {
+  ])('by its own request is promised what no other one is promised, also if both come at once: %s', async guests => {
     world.configure(`guests: ${guests}\n`);
     const all = await Promise.all(['01', '02'].map(last => arrive(wishing(last))));
     expect(new Set(all.flat())).toEqual(new Set(['0000:5e:01.0', '0000:5e:01.1']));
@@ -74,7 +74,7 @@ describe('a guest that comes with VFs of another host', () => {
   test.each([
     "{ allow: [vfs], devices: ['ens*'] }",
     "{ rules: [{ match: { guest: 'other' } }, { match: { uuid: '0b0e1f52*' }, allow: [vfs], devices: ['ens*'] }] }",
-  ])('by its own wish gets none whose link has an address of the host: %s', async guests => {
+  ])('by its own request gets none whose link has an address of the host: %s', async guests => {
     world.configure(`guests: ${guests}\n`);
     world.cards.links.configure('ens1f0v0', '192.0.2.7/24');
     expect(await arrive(wishing('01'))).toEqual(['0000:5e:01.1']);

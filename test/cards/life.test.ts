@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import type { PretendedPf } from './fake-cards.ts';
 import { CardLife, guestMac } from './life.ts';
-import type { PretendedPf } from './pretended-cards.ts';
 import { CardWorld } from './world.ts';
 
 const igb: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 4 };

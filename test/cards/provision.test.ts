@@ -5,7 +5,7 @@ import { vfsCommand } from '../../src/cli/vfs.ts';
 import type { HookContext } from '../../src/hook/dispatch.ts';
 import type { Effects } from '../../src/journal/effects.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
-import type { PretendedPf } from './pretended-cards.ts';
+import type { PretendedPf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
 const card = (vfs: number): PretendedPf => ({

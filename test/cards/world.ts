@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ownEffects } from '../../src/main/effects.ts';
 import { World } from '../helpers/world.ts';
-import { PretendedCards, type PretendedPf } from './pretended-cards.ts';
+import { PretendedCards, type PretendedPf } from './fake-cards.ts';
 
 /** A host with pretended cards. */
 export class CardWorld extends World {

@@ -83,7 +83,7 @@ describe.skipIf(missingSystem)(titled('the units, with systemd as the first proc
     expect(system!.file('out/before-libvirtd')).toMatch(/boot is failed\nactualnet-agent is active\n/);
   });
 
-  test('in the sandbox of the units everything can be removed that is in force', () => {
+  test('in the sandbox of the units everything can be removed that is applied', () => {
     enable();
     // recover in the place of the agent, and then of the boot unit's commands; files of cards are in /sys.
     const ledger = (subject: object, before: unknown, to: unknown) =>

@@ -16,7 +16,7 @@ import { execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import schema from '../../schemas/doctor.schema.json' with { type: 'json' };
 import { findingCodes } from '../../src/doctor/finding.ts';
-import { PretendedCards } from '../cards/pretended-cards.ts';
+import { PretendedCards } from '../cards/fake-cards.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
 import { projectDirectory } from '../helpers/host.ts';
 import { titled } from '../libvirt/expectations.ts';

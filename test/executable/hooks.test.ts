@@ -137,7 +137,7 @@ describe('a broken installation', () => {
     expect(host.hook('qemu', ['g1', 'migrate', 'begin', '-'], document)).toEqual({ status: 0, stdout: '', stderr: '' });
     expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], document)).toEqual({ status: 0, stdout: '', stderr: '' });
     expect(host.status()).toMatchObject([
-      { name: 'g1', foreseen: { interfaces: [{ error: { code: 'NETWORK_UNKNOWN' } }] } },
+      { name: 'g1', predicted: { interfaces: [{ error: { code: 'NETWORK_UNKNOWN' } }] } },
     ]);
     expect(host.hook('qemu', ['g1', 'release', 'end', '-'], '').status).toBe(0);
     expect(host.status()).toEqual([]);
@@ -233,7 +233,7 @@ describe('what a launcher opens', () => {
   });
 });
 
-describe('guests are listed although nobody can see whether there is a witness', () => {
+describe('guests are listed although nobody can see whether there is an agent', () => {
   test.each<[string, string, (file: string) => void]>([
     ['a pipe', 'locks', file => execFileSync('mkfifo', [file])],
     ['a file', 'locks', file => writeFileSync(file, '')],
@@ -250,7 +250,7 @@ describe('guests are listed although nobody can see whether there is a witness',
     expect(answer).toMatchObject({ status: 0, stderr: '' });
     expect(JSON.parse(answer.stdout)).toMatchObject({
       guests: [{ name: 'g1' }],
-      witness: null,
+      agent: null,
       unreadable: [expect.stringContaining(`'${file}'`)],
     });
     expect(host.cli(['status']).stdout).toContain(`not readable: `);
@@ -324,10 +324,10 @@ describe('names from outside', () => {
     ).replace('>g1<', `>${text}<`);
     expect(host.hook('qemu', [name, 'prepare', 'begin', '-'], document)).toEqual({ status: 0, stdout: '', stderr: '' });
     expect(host.status()).toMatchObject([
-      { name, foreseen: { interfaces: [{ actual: { type: 'bridge', bridge: 'br9' } }] } },
+      { name, predicted: { interfaces: [{ actual: { type: 'bridge', bridge: 'br9' } }] } },
     ]);
     host.hook('network', [name, 'stopped', 'end', '-'], network);
     host.hook('qemu', [name, 'prepare', 'begin', '-'], document);
-    expect(host.status()).toMatchObject([{ foreseen: { interfaces: [{ error: { code: 'NETWORK_UNKNOWN' } }] } }]);
+    expect(host.status()).toMatchObject([{ predicted: { interfaces: [{ error: { code: 'NETWORK_UNKNOWN' } }] } }]);
   });
 });

@@ -117,26 +117,26 @@ describe.skipIf(missingSystem)(titled('install.sh on a host that has Node and no
     expect(output).toMatch(/^install\.sh: dist was built for another kind of machine than \w+\n$/);
   });
 
-  test('while a guest runs with something in force nothing is removed, unless told', () => {
+  test('while a guest runs with something applied nothing is removed, unless told', () => {
     const output = play(`
       /opt/package/install.sh >/dev/null; ${start}
       ! ${uninstall}; ls ${hooks}/qemu.d; ${processes}; bridge fdb show br br0 | grep ${mac}
       echo forced; ${uninstall} --force; ${host} | diff /tmp/with-tap -; ${processes}; ${remains}`);
     const [refused = '', forced] = output.split('forced\n');
     expect(refused).toMatch(
-      /changes are in force for what runs: guest 'g1' \(hint: .*--force\) \[IN_FORCE\]\ninstall.sh: nothing was removed \(see --force\)\n50-actualnet\n/,
+      /changes are applied for what runs: guest 'g1' \(hint: .*--force\) \[IN_FORCE\]\ninstall.sh: nothing was removed \(see --force\)\n50-actualnet\n/,
     );
     expect(refused).toMatch(/hook.cjs witness\n52:54:00:00:00:01 dev vnet0 master br0 static\n$/);
     expect(forced).toBe("guest 'g1' is left to libvirt: undone and forgotten\nremoved\n/etc/actualnet/config.yaml\n");
   });
 
-  test('while a network runs that has something in force, likewise', () => {
+  test('while a network runs that has something applied, likewise', () => {
     const output = play(`
       /opt/package/install.sh >/dev/null; ${start}; ${crash}
       ${network('start')}; ${network('started')}; ip link show br-lab >/dev/null
       ! ${uninstall}; ls ${hooks}/qemu.d; ip link show br-lab >/dev/null
       ${network('stopped')}; ${uninstall}; ${host} | diff /tmp/before -; ${remains}`);
-    expect(output).toMatch(/in force for what runs: network 'lab' .*\n.*\n50-actualnet\n.*removed\n.*config.yaml\n$/s);
+    expect(output).toMatch(/applied for what runs: network 'lab' .*\n.*\n50-actualnet\n.*removed\n.*config.yaml\n$/s);
   });
 
   test('what a crash has left is taken back on the way, and the configuration stays unless it is purged', () => {
@@ -159,7 +159,7 @@ describe.skipIf(missingSystem)(titled('install.sh on a host that has Node and no
       /opt/package/install.sh >/dev/null; ${start}; ${network('start')}; ${crash}
       ip link add other type bridge; ip link add name left type veth peer name right; ip link set left master br-lab
       ! ${uninstall}; ls ${hooks}/qemu.d; echo forced; ! ${uninstall} --force; ${remains}`);
-    const named = 'still in force: make bridge br-lab: still used by left';
+    const named = 'still applied: make bridge br-lab: still used by left';
     const [refused = '', forced = ''] = output.split('forced\n');
     expect(refused).toMatch(new RegExp(`${named}\n.*nothing was removed.*\n50-actualnet\n$`, 's'));
     expect(forced).toMatch(
@@ -167,7 +167,7 @@ describe.skipIf(missingSystem)(titled('install.sh on a host that has Node and no
     );
   });
 
-  test('without the program and with something in force nothing is removed, and it says why', () => {
+  test('without the program and with something applied nothing is removed, and it says why', () => {
     const output = play(`
       /opt/package/install.sh >/dev/null; ${start}; rm /usr/local/libexec/actualnet/actualnet.cjs
       ! ${uninstall}; ls ${hooks}/qemu.d`);

@@ -28,8 +28,8 @@ describe('a guest life', () => {
   test('at prepare the record says what will be, at start what is, and after release nothing', () => {
     play('qemu-web1-prepare');
     const [prepared] = host.status();
-    expect(prepared).toMatchObject({ name: 'web1', phase: 'prepare', chosen: null, ports: [], findings: [] });
-    expect(prepared?.foreseen?.interfaces.map(({ alias, actual }) => [alias, actual])).toEqual([
+    expect(prepared).toMatchObject({ name: 'web1', phase: 'prepare', actual: null, ports: [], findings: [] });
+    expect(prepared?.predicted?.interfaces.map(({ alias, actual }) => [alias, actual])).toEqual([
       ['net0', { type: 'network', bridge: 'virbr7' }],
       [
         'ua-front',
@@ -57,7 +57,7 @@ describe('a guest life', () => {
     expect(host.status()).toEqual([]);
   });
 
-  test('start adds what libvirt chose, port by port, without a finding when it was foreseen', () => {
+  test('start adds what libvirt chose, port by port, without a finding when it was predicted', () => {
     play('qemu-web1-started');
     const [record] = host.status();
     expect(record).toMatchObject({ phase: 'started', findings: [] });
@@ -66,19 +66,19 @@ describe('a guest life', () => {
       ['prod', 'bridge'],
       ['vf', 'hostdev-pci'],
     ]);
-    expect(record?.chosen?.hostdevs).toEqual([
+    expect(record?.actual?.hostdevs).toEqual([
       { index: 0, type: 'pci', address: '0000:5e:02.0', alias: 'hostdev0', interface: 2 },
       { index: 1, type: 'pci', address: '0000:81:00.0', alias: 'hostdev1', interface: null },
     ]);
   });
 
-  test('another device than the foreseen one is a finding, at port-created and in the log', () => {
+  test('another device than the predicted one is a finding, at port-created and in the log', () => {
     play('network-prod-port-created');
     const call = calls.find(({ label }) => label.includes('vf-port-created'))!;
     const other = call.stdin.toString().replace(/(<plug.*?function=')0x0/s, '$10x1');
     expect(host.hook('network', call.words, other).status).toBe(0);
     expect(host.status()[0]?.findings).toEqual([
-      "interface 52:54:00:57:00:03: libvirt chose address '0000:5e:02.1', foreseen was '0000:5e:02.0'",
+      "interface 52:54:00:57:00:03: libvirt chose address '0000:5e:02.1', predicted was '0000:5e:02.0'",
     ]);
   });
 
@@ -86,7 +86,7 @@ describe('a guest life', () => {
     play('qemu-web1-start.xml');
     const status = JSON.parse(host.cli(['status', 'web1', '--format', 'json']).stdout);
     expect(ajv.getSchema(statusSchema.$id)?.(status), JSON.stringify(ajv.errors)).toBe(true);
-    expect(status.guests[0].chosen.interfaces).toHaveLength(4);
+    expect(status.guests[0].actual.interfaces).toHaveLength(4);
     const plan = host.cli(['plan', 'qemu', 'web1', 'prepare', '--format', 'json'], calls[4]!.stdin);
     expect(JSON.parse(plan.stdout)).toEqual({ version: 1, guest: 'web1', phase: 'prepare', actions: [] });
     expect(ajv.getSchema(planSchema.$id)?.(JSON.parse(plan.stdout))).toBe(true);
@@ -126,7 +126,7 @@ describe('calls that do not follow the order', () => {
     const second = calls[4]!.stdin.toString().replaceAll('2f0e5b9d0a01', '2f0e5b9d0a02').replaceAll('web1', 'web2');
     const address = () => {
       host.hook('qemu', ['web2', 'prepare', 'begin', '-'], second);
-      return host.status().find(({ name }) => name === 'web2')?.foreseen?.interfaces[2]?.actual;
+      return host.status().find(({ name }) => name === 'web2')?.predicted?.interfaces[2]?.actual;
     };
     expect(address()).toMatchObject({ address: '0000:5e:02.1' });
     const deleted = calls.find(({ label }) => label.includes('vf-port-deleted'))!;

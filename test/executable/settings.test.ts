@@ -74,10 +74,10 @@ describe('a guest that asks for what its interface cannot have', () => {
     configure(
       'interfaces: [{ match: {}, final: true, announce: 192.0.2.1 }]\nguests: { allow: [announce, keepForwardingTable] }',
     );
-    const wish = `<interface mac='${mac}' announce='192.0.2.9' keepForwardingTable='maybe' vlan='7'/>`;
+    const request = `<interface mac='${mac}' announce='192.0.2.9' keepForwardingTable='maybe' vlan='7'/>`;
     const asking = macvtap.replace(
       '<devices>',
-      `<metadata><interfaces xmlns='urn:actualnet:guest:1'>${wish}</interfaces></metadata><devices>`,
+      `<metadata><interfaces xmlns='urn:actualnet:guest:1'>${request}</interfaces></metadata><devices>`,
     );
     expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], asking)).toMatchObject({ status: 0 });
     const told = host.status()[0]?.findings ?? [];

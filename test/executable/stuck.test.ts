@@ -115,7 +115,7 @@ describe('an agent whose tools do not come back', () => {
     expect((await next).exitCode).toBe(0);
   });
 
-  test('tells the watchdog that it moves, even if the teller stands still', limit, async () => {
+  test('tells the watchdog that it moves, even if the stateReporter stands still', limit, async () => {
     tool('systemd-notify', `echo "$1" >>'${host.root}/notified'; exec sleep 1000`);
     const agent = startAgent({ NOTIFY_SOCKET: '/nowhere', WATCHDOG_USEC: '1000000' });
     await expect

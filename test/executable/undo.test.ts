@@ -24,7 +24,7 @@ test.each([[[]], [['--force']]])('a ledger that cannot be read keeps nothing els
   const { status, stdout } = host.cli(['undo', ...words]);
   expect(status).toBe(1);
   expect(stdout).toMatch(/^guest .* undone and forgotten$/m);
-  expect(stdout).toMatch(/^still in force: .*br9\.jsonl' is not a regular file$/m);
+  expect(stdout).toMatch(/^still applied: .*br9\.jsonl' is not a regular file$/m);
   expect(existsSync(inState('ledgers', `${guestUuid}.jsonl`))).toBe(false);
   expect(existsSync(inState('shared', 'br9.jsonl'))).toBe(true);
 });

@@ -69,7 +69,7 @@ describe('a guest whose every name is hostile', () => {
   });
 });
 
-test('a wish that does not count is told once', () => {
+test('a request that does not count is told once', () => {
   mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
   writeFileSync(
     path.join(host.root, 'etc/actualnet/config.yaml'),

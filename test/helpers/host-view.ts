@@ -37,7 +37,7 @@ export function hostView(links: readonly LinkState[], facts: Partial<HostView> =
     keptByLibvirt: () => false,
     unmanaged: () => false,
     driver: () => null,
-    claimant: () => undefined,
+    assignee: () => undefined,
     holders: () => [],
     holdersOfMacvtap: () => [],
     ...facts,

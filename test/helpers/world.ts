@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { actOnGuest, guestAtHand } from '../../src/guest/guest.ts';
+import { actOnGuest, guestContext } from '../../src/guest/guest.ts';
 import { foldRecord } from '../../src/guest/record.ts';
 import { recover } from '../../src/guest/recover.ts';
 import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch.ts';
@@ -9,7 +9,7 @@ import { type HostPaths, hostPaths } from '../../src/host/paths.ts';
 import type { Effects } from '../../src/journal/effects.ts';
 import { ownEffects } from '../../src/main/effects.ts';
 import { hookContext } from '../../src/main/hook.ts';
-import { survivors } from '../../src/main/survivors.ts';
+import { whatRuns } from '../../src/main/running.ts';
 import { readDomain } from '../../src/model/domain.ts';
 import { parseXml } from '../../src/xml/document.ts';
 
@@ -51,7 +51,7 @@ export class World {
 
   async recover(effects = this.effects()): Promise<string[]> {
     const { memory } = this.context();
-    const { done, problems } = await recover(survivors(this.paths, memory, 0), effects);
+    const { done, problems } = await recover(whatRuns(this.paths, memory, 0), effects);
     return [...done, ...problems];
   }
 
@@ -61,7 +61,7 @@ export class World {
     const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
     const domain = readDomain(parseXml(xml));
     const incoming = foldRecord(domain.uuid!, memory.readRecord(domain.uuid!))?.incoming === true;
-    return actOnGuest(to, guestAtHand(domain, planning, { incoming, halted: false }));
+    return actOnGuest(to, guestContext(domain, planning, { incoming, paused: false }));
   }
 
   /** The records that exist, added up. */

@@ -38,6 +38,6 @@ provide: { bridges: { br-lab: {} } }' >/etc/actualnet/config.yaml
     expect(printed).toMatch(/"role": ?"agent"/);
     expect(printed).toContain('no complaint');
     const log = system.run('cat /var/log/actualnet.log').output;
-    expect(log).not.toContain('the stand-in watches');
+    expect(log).not.toContain('the on-demand agent watches');
   }, 300_000);
 });

@@ -25,7 +25,7 @@ export function watchCalls(host: LibvirtHost): () => string[] {
       .map(({ driver, operation }) => `${driver} ${operation}`);
 }
 
-/** What was foreseen, what the hooks saw and what libvirt shows of a running guest are one and the same. */
+/** What was predicted, what the hooks saw and what libvirt shows of a running guest are one and the same. */
 export async function expectStatusOfRunning(
   host: LibvirtHost,
   guest: string,
@@ -34,8 +34,8 @@ export async function expectStatusOfRunning(
   const status = await host.status(guest);
   expect(status).toMatchObject({ ...expected, name: guest, findings: [] });
   const shown: ShownInterface[] = shownByLibvirt(await host.virsh('dumpxml', guest));
-  expect(shownByStatus(status.chosen, status.ports)).toEqual(shown);
-  expect(shownByStatus(status.foreseen, status.ports)).toEqual(shown);
+  expect(shownByStatus(status.actual, status.ports)).toEqual(shown);
+  expect(shownByStatus(status.predicted, status.ports)).toEqual(shown);
 }
 
 /** An error of ours in a call where it must not count would not show in the status, but on stderr or in the log. */

@@ -164,7 +164,7 @@ export class LibvirtHost {
     await this.migrateStanding(guest, destination, '--live', ...options);
   }
 
-  /** The same; its CPUs stand still all the while, unless the options say otherwise. */
+  /** The same; its CPUs are paused all the while, unless the options say otherwise. */
   async migrateStanding(guest: string, destination: LibvirtHost, ...options: readonly string[]): Promise<void> {
     await this.virsh('migrate', '--unsafe', ...options, guest, `qemu+tcp://${destination.address}/system`);
   }

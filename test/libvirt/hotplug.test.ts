@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { installMishaps, type MishapHost, mishaps, runWithMishap } from '../helpers/faults.ts';
 import { projectDirectory } from '../helpers/host.ts';
-import { installMishaps, type MishapHost, mishaps, runWithMishap } from '../helpers/mishaps.ts';
 import { guestXml, hostBridgeNetwork, interfaceXml, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
 import { settles, titled } from './expectations.ts';
 import type { LibvirtHost } from './host.ts';
@@ -97,7 +97,7 @@ describe.skipIf(missingPrerequisite)(
       await expect
         .poll(() => a.actualnet('', 'status', '--check', guest).catch(String), settles)
         .toBe('everything agrees');
-      const { chosen, ports } = await a.status(guest);
+      const { actual: chosen, ports } = await a.status(guest);
       expect(shownByStatus(chosen, ports)).toEqual(shownByLibvirt(await a.virsh('dumpxml', guest)));
     }
     const isOpen = async (mac: string, bridge: string) => {
@@ -178,7 +178,7 @@ describe.skipIf(missingPrerequisite)(
         if (needsTap) await a.run('ip', 'link', 'delete', 'owntap');
       });
 
-      test('while the CPUs stand still: closed until they run', async () => {
+      test('while the CPUs are paused: closed until they run', async () => {
         const { device, mac } = kinds[0]!;
         await a.virsh('suspend', guest);
         await attach(device);

@@ -47,7 +47,7 @@ interface LiveInterface {
   readonly source?: Readonly<Record<string, string>>;
 }
 
-/** From a view of `actualnet status`, foreseen or chosen, with the ports that the hooks saw libvirt make. */
+/** From a view of `actualnet status`, predicted or chosen, with the ports that the hooks saw libvirt make. */
 export function shownByStatus(view: GuestView | null, ports: GuestRecord['ports']): ShownInterface[] {
   return (view?.interfaces ?? []).map(({ alias, mac, network, portgroup, actual }) => {
     const device = actual as Readonly<Record<string, string>> | null;

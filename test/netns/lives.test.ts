@@ -125,7 +125,7 @@ describe.skipIf(!inNamespace)('a guest life leaves the host as it was', () => {
   });
 
   test('with everything at once, and what the guest asks for in its metadata', async () => {
-    const wishes = `<interfaces xmlns='urn:actualnet:guest:1'><interface mac='${mac(1)}' isolated='no'/></interfaces>`;
+    const requests = `<interfaces xmlns='urn:actualnet:guest:1'><interface mac='${mac(1)}' isolated='no'/></interfaces>`;
     const before = hostState();
     const all = [
       plainBridge(mac(1), 'br0', 'vnet0'),
@@ -136,7 +136,7 @@ describe.skipIf(!inNamespace)('a guest life leaves the host as it was', () => {
     await live(
       all,
       () => has(`${mac(1)} static on vnet0 of br0`, 'vnet0 tun', 'macvtap0 macvtap on eth7', 'eth7 veth'),
-      { tap: 'tapx0', metadata: wishes },
+      { tap: 'tapx0', metadata: requests },
     );
     expect(world.log()).toContain("does not let guests choose 'isolated'");
     expect(hostState()).toEqual(before);

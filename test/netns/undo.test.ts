@@ -44,7 +44,7 @@ const qemu = (operation: string) =>
   ).toEqual(quietly);
 const status = () => path.join(world.root, 'run/libvirt/qemu/g1.xml');
 
-/** The guest and the network run, and everything that they ask for is in force. Answers the host before, and without us. */
+/** The guest and the network run, and everything that they ask for is applied. Answers the host before, and without us. */
 function start(): { before: string[]; without: string[] } {
   makeHost();
   const before = hostState();
@@ -65,7 +65,7 @@ function start(): { before: string[]; without: string[] } {
   return { before, without };
 }
 
-describe.skipIf(!inNamespace)('what is in force is taken back', () => {
+describe.skipIf(!inNamespace)('what is applied is taken back', () => {
   beforeEach(() => {
     world = new World(config);
     hooks = path.join(world.root, 'hooks');
@@ -99,11 +99,11 @@ describe.skipIf(!inNamespace)('what is in force is taken back', () => {
 
   test('not under a guest that runs, unless told', () => {
     const { without } = start();
-    const inForce = hostState();
-    const refusal = expect.stringMatching(/^changes are in force for what runs: guest 'g1' \(hint: .*\) \[IN_FORCE\]/);
+    const applied = hostState();
+    const refusal = expect.stringMatching(/^changes are applied for what runs: guest 'g1' \(hint: .*\) \[IN_FORCE\]/);
     expect(actualnet('undo')).toMatchObject({ exitCode: 3, stdout: '', stderr: refusal });
     expect(install('--uninstall')).toMatchObject({ exitCode: 1, stdout: '', stderr: refusal });
-    expect(hostState()).toEqual(inForce);
+    expect(hostState()).toEqual(applied);
     expect(existsSync(path.join(hooks, 'qemu.d/50-actualnet'))).toBe(true);
     expect(install('--uninstall', '--force')).toMatchObject({ exitCode: 0, stderr: '' });
     // libvirt's tap is its own; the one that was made for the command line is gone, and the network's bridge.
@@ -119,7 +119,7 @@ describe.skipIf(!inNamespace)('what is in force is taken back', () => {
       "guest 'g1' is left to libvirt: undone and forgotten",
       "network 'lab' is left to libvirt: its shared parts are given up",
     ]);
-    expect(actualnet('undo')).toEqual({ exitCode: 0, stdout: 'nothing is in force', stderr: '' });
+    expect(actualnet('undo')).toEqual({ exitCode: 0, stdout: 'nothing is applied', stderr: '' });
     expect(hostState()).toEqual(without);
   });
 
@@ -127,7 +127,7 @@ describe.skipIf(!inNamespace)('what is in force is taken back', () => {
     start();
     ip('link', 'add', 'other', 'type', 'veth', 'peer', 'name', 'peer');
     ip('link', 'set', 'other', 'master', 'br-lab');
-    const named = expect.stringContaining('still in force: make bridge br-lab: still used by other');
+    const named = expect.stringContaining('still applied: make bridge br-lab: still used by other');
     expect(actualnet('undo', '--force')).toMatchObject({ exitCode: 1, stdout: named });
     expect(install('--uninstall')).toMatchObject({ exitCode: 1, stdout: named });
     expect(existsSync(path.join(hooks, 'qemu.d/50-actualnet'))).toBe(true);

@@ -77,8 +77,8 @@ describe.skipIf(!hasShared)('recorded starts', () => {
 
   test('there are many', () => expect(starts.length).toBeGreaterThan(60));
 
-  test.each(starts)('$label: what was foreseen is what libvirt did', ({ prepare, start, networks }) => {
-    const foreseen = viewOf(prepare, networks);
+  test.each(starts)('$label: what was predicted is what libvirt did', ({ prepare, start, networks }) => {
+    const predicted = viewOf(prepare, networks);
     const actual = viewOf(start, new Map());
     // libvirt shows a merged trustGuestRxFilters in the port only.
     const essence = ({ interfaces, hostdevs }: GuestView) => ({
@@ -89,7 +89,7 @@ describe.skipIf(!hasShared)('recorded starts', () => {
       })),
       hostdevs: hostdevs.map(({ alias, address, type, interface: owner }) => ({ alias, address, type, owner })),
     });
-    expect(essence(foreseen.view)).toEqual(essence(actual.view));
+    expect(essence(predicted.view)).toEqual(essence(actual.view));
   });
 
   test.each(starts)('$label: the started form shows the interfaces as libvirt does', ({ prepare, start, networks }) => {

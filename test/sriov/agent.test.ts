@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { WitnessState } from '../../src/agent/run-states.ts';
+import type { AgentState } from '../../src/agent/queue.ts';
 import { titled } from '../libvirt/expectations.ts';
 import { bareGuestXml } from './documents.ts';
 import { define, forgetAll } from './guests.ts';
@@ -26,31 +26,31 @@ describe.skipIf(missingMachine)(titled('the agent as a service of systemd', miss
   });
 
   const isOpen = async () => (await machine.run(`bridge fdb show br brs | grep -q '^${mac} .*static'`)).status === 0;
-  const witness = async (): Promise<WitnessState | null> =>
-    JSON.parse(await machine.sh('actualnet status --format json')).witness;
+  const agentState = async (): Promise<AgentState | null> =>
+    JSON.parse(await machine.sh('actualnet status --format json')).agent;
 
   test('is ready when it watches, follows a guest, comes back when it is killed, and ends when told to', async () => {
     await machine.sh(`systemctl enable --now ${unit}`);
     expect(await machine.sh(`systemctl is-active ${unit}`)).toBe('active');
     await machine.sh('virsh start served');
     await expect.poll(isOpen, patience).toBe(true);
-    const { role, pid, guests } = (await witness())!;
+    const { role, pid, guests } = (await agentState())!;
     expect({ role, guests: guests.map(({ guest, wanted }) => `${guest} ${wanted}`) }).toEqual({
       role: 'agent',
       guests: ['served open'],
     });
     await machine.sh(`kill -KILL ${pid}; virsh suspend served`);
     await expect.poll(isOpen, patience).toBe(false);
-    expect((await witness())!.pid).not.toBe(pid);
+    expect((await agentState())!.pid).not.toBe(pid);
     await machine.sh('virsh resume served');
     await expect.poll(isOpen, patience).toBe(true);
     await machine.sh(`systemctl stop ${unit}`);
     expect(await machine.sh(`systemctl show --property Result --value ${unit}`)).toBe('success');
-    expect(await witness()).toBe(null);
+    expect(await agentState()).toBe(null);
     // What it has opened stays: the guest runs.
     expect(await isOpen()).toBe(true);
     await machine.sh(`systemctl start ${unit}`);
-    await expect.poll(async () => (await witness())?.guests[0]?.done, patience).toBe('open');
+    await expect.poll(async () => (await agentState())?.guests[0]?.done, patience).toBe('open');
     await machine.sh('virsh destroy served');
     await expect.poll(isOpen, patience).toBe(false);
     expect(await hookLog(machine)).toEqual([]);
@@ -59,11 +59,11 @@ describe.skipIf(missingMachine)(titled('the agent as a service of systemd', miss
   test('without it, what hooks left behind goes on as the new version when they are installed again', async () => {
     await machine.sh(`systemctl disable --now ${unit}; virsh start served`);
     await expect.poll(isOpen, patience).toBe(true);
-    const { role, pid } = (await witness())!;
-    expect(role).toBe('stand-in');
+    const { role, pid } = (await agentState())!;
+    expect(role).toBe('on-demand agent');
     await machine.sh(`cd ${checkout} && ./install.sh`);
-    await expect.poll(async () => (await witness())?.role, patience).toBe('stand-in');
-    expect((await witness())!.pid).not.toBe(pid);
+    await expect.poll(async () => (await agentState())?.role, patience).toBe('on-demand agent');
+    expect((await agentState())!.pid).not.toBe(pid);
     expect((await machine.run(`kill -0 ${pid}`)).status).not.toBe(0);
     await machine.sh('virsh suspend served');
     await expect.poll(isOpen, patience).toBe(false);

@@ -119,7 +119,7 @@ describe.skipIf(missingMachine)(titled('what the host has for VFs', missingMachi
     expect(await fdb()).toEqual([
       expect.stringContaining(`${mac(1)} dev ${card} self permanent`),
       expect.stringContaining(`${mac(2)} dev ${card} master br9 static`),
-      // A bridge that tells VLANs apart has it in each of the port's.
+      // A bridge that is VLAN-aware has it in each of the port's.
       expect.stringContaining(`${mac(2)} dev ${card} vlan 1 master br9 static`),
       expect.stringContaining(`${mac(2)} dev ${card} vlan 52 master br9 static`),
     ]);

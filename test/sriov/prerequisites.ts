@@ -10,10 +10,10 @@ export const machineMemoryMib = 2560;
 export async function findMissingPrerequisite(): Promise<string | undefined> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'it needs Linux on x86-64';
   if (freemem() < machineMemoryMib * 1024 * 1024) return `it needs ${machineMemoryMib} MiB of free memory`;
-  return findImage() === undefined ? findBuildObstacle() : undefined;
+  return findImage() === undefined ? findBuildBlocker() : undefined;
 }
 
-async function findBuildObstacle(): Promise<string | undefined> {
+async function findBuildBlocker(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'it needs root to build the machine';
   for (const program of ['apt-get', 'unshare', 'chroot'])
     if (execaSync('sh', ['-c', `command -v ${program}`], { reject: false }).failed) return `there is no '${program}'`;

@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defaultConfig } from '../../../src/config/config.ts';
-import { loadConfig, readConfigFiles } from '../../../src/host/config-files.ts';
 import { hostPaths } from '../../../src/host/paths.ts';
+import { loadConfig, readConfigFiles } from '../../../src/host/state/config-files.ts';
 import { errorLine } from '../../../src/report/error.ts';
 
 let root: string;

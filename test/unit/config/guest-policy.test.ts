@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Config, parseConfig } from '../../../src/config/config.ts';
 import { overruledSettings } from '../../../src/config/guest-policy.ts';
-import { readWishes } from '../../../src/config/wishes.ts';
+import { readRequests } from '../../../src/config/requests.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import { askedOf, weigh } from '../../../src/plan/asked.ts';
 import { isPassive } from '../../../src/plan/plan.ts';
@@ -23,8 +23,8 @@ const metadata = (attributes: string) =>
 async function ask(guests: string, attributes: string) {
   const { guests: policy } = await config(`guests: { ${guests} }`);
   const xml = domainXml('').replace('<devices>', `${metadata(attributes)}<devices>`);
-  const { wishes, refusals } = readWishes(readDomain(parseXml(xml)), policy);
-  const { settings = {}, place = {} } = wishes[0] ?? {};
+  const { requests, refusals } = readRequests(readDomain(parseXml(xml)), policy);
+  const { settings = {}, place = {} } = requests[0] ?? {};
   return { granted: { ...settings, ...place }, refusals };
 }
 
@@ -175,7 +175,7 @@ describe('of several rules for guests', () => {
     const xml = domainXml('')
       .replace('<devices>', `${metadata("mtu='1400'")}<devices>`)
       .replace(/<uuid>.*<\/uuid>/, '');
-    expect(readWishes(readDomain(parseXml(xml)), guests).wishes).toEqual([{ mac, settings: {} }]);
+    expect(readRequests(readDomain(parseXml(xml)), guests).requests).toEqual([{ mac, settings: {} }]);
   });
 
   test('those that allow something keep a configuration from being passive', async () => {
@@ -188,9 +188,9 @@ describe('of several rules for guests', () => {
 async function settle(text: string, attributes: string) {
   const configured = await config(text);
   const domain = readDomain(parseXml(domainXml('').replace('<devices>', `${metadata(attributes)}<devices>`)));
-  const { wishes } = readWishes(domain, configured.guests);
+  const { requests } = readRequests(domain, configured.guests);
   const { isolated } = configured.bridges.br0 ?? {};
-  const asked = askedOf({ guest: domain.name, config: configured, wishes }, { mac, bridge: 'br0' });
+  const asked = askedOf({ guest: domain.name, config: configured, requests }, { mac, bridge: 'br0' });
   return weigh(isolated === undefined ? {} : { isolated }, asked);
 }
 

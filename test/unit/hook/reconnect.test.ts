@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { domainXml } from '../../helpers/documents.ts';
 import { World } from '../../helpers/world.ts';
-import { pretendedPort } from '../witness/pretended-port.ts';
+import { pretendedPort } from '../agent/fake-port.ts';
 
 const config = 'interfaces: [{ match: { network: A }, vlan: 42 }, { match: { network: B }, vlan: 43 }]';
 const mac = '52:54:00:00:00:01';
@@ -34,7 +34,7 @@ describe('devices that changed while nobody followed them, and then libvirt’s 
     await call('reconnect', live('B'));
     expect(port.port()).toEqual(['43 pvid untagged']);
     expect(world.log()).toContain("was bridge br0 of network 'A' and is bridge br0 of network 'B'");
-    expect(world.records()[0]).toMatchObject({ unset: [], chosen: { interfaces: [{ network: 'B' }] } });
+    expect(world.records()[0]).toMatchObject({ unset: [], actual: { interfaces: [{ network: 'B' }] } });
   });
 
   test('a connection that has become a plain one is a finding', async () => {

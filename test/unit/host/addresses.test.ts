@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readAddresses, readWaysOut } from '../../../src/host/addresses.ts';
+import { readAddresses, readWaysOut } from '../../../src/host/kernel/addresses.ts';
 
 // As `ip -j` and the kernel's files print them on a host with a card of each kind.
 const shown = {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { ownBatches } from '../../../src/host/commands.ts';
+import { ownBatches } from '../../../src/host/kernel/batches.ts';
 
 const empty = mkdtempSync(path.join(tmpdir(), 'actualnet-path-'));
 const before = process.env.PATH;

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fileHistory } from '../../../src/host/history.ts';
+import { fileHistory } from '../../../src/host/state/history.ts';
 import type { CallEntry } from '../../../src/report/history.ts';
 
 let directory: string;

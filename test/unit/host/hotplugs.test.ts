@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { beginHotplug, forgetUnfinished, listUnfinished, tryBeginHotplug } from '../../../src/host/hotplugs.ts';
 import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
+import { beginHotplug, forgetUnfinished, listUnfinished, tryBeginHotplug } from '../../../src/host/state/hotplugs.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 
 const guest = '0b0e1f52-0000-4000-8000-000000000001' as Uuid;

@@ -5,15 +5,15 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildSync } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { takeLocks } from '../../../src/host/lock.ts';
-import { Patience } from '../../../src/host/patience.ts';
+import { takeLocks } from '../../../src/host/process/lock.ts';
+import { Patience } from '../../../src/host/process/patience.ts';
 import { projectDirectory } from '../../helpers/host.ts';
 
 let bundle: string;
 beforeAll(() => {
   bundle = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'actualnet-bundle-')), 'lock.cjs');
   buildSync({
-    entryPoints: [path.join(projectDirectory, 'src/host/lock.ts')],
+    entryPoints: [path.join(projectDirectory, 'src/host/process/lock.ts')],
     outfile: bundle,
     bundle: true,
     platform: 'node',

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fileNameOf } from '../../../src/host/file-names.ts';
-import { findLibvirtVersion, findNetworkInLibvirtFiles } from '../../../src/host/libvirt-files.ts';
-import { fileMemory, type Memory } from '../../../src/host/memory.ts';
+import { findLibvirtVersion, findNetworkInLibvirtFiles } from '../../../src/host/libvirt/files.ts';
 import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
+import { fileNameOf } from '../../../src/host/state/file-names.ts';
+import { fileMemory, type Memory } from '../../../src/host/state/memory.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { formatLibvirtVersion } from '../../../src/resolve/version.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fileHistory } from '../../../src/host/history.ts';
+import { fileHistory } from '../../../src/host/state/history.ts';
 import { countEntries, countMetrics } from '../../../src/report/counts.ts';
 import type { CallEntry, ChangeEntry } from '../../../src/report/history.ts';
 import { metricsText } from '../../../src/report/metrics.ts';

@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runAbandonable } from '../../../src/host/abandonable.ts';
-import { ownBatches } from '../../../src/host/commands.ts';
-import { hintToRun, whyNotRun } from '../../../src/host/not-run.ts';
+import { ownBatches } from '../../../src/host/kernel/batches.ts';
+import { runBounded } from '../../../src/host/process/bounded.ts';
+import { hintToRun, whyNotRun } from '../../../src/host/process/not-run.ts';
 
 const path0 = process.env.PATH;
 let root: string;
@@ -43,7 +43,7 @@ describe('a program that could not be run', () => {
 
   // Wherever a machine has its shell, it is in one of the usual directories.
   test('is told of by whoever runs it', async () => {
-    const { complaint, status } = await runAbandonable('sh', ['-c', 'true'], { limitMs: 30_000 });
+    const { complaint, status } = await runBounded('sh', ['-c', 'true'], { limitMs: 30_000 });
     expect([status, complaint]).toEqual([null, expect.stringMatching(/^it is \/(usr\/)?bin\/sh, and PATH lacks/)]);
     await expect(ownBatches.runBatch('sh' as never, ['true'], { keepGoing: false })).rejects.toMatchObject({
       message: expect.stringMatching(/^'sh' could not be run: it is \/(usr\/)?bin\/sh, and PATH lacks that directory$/),

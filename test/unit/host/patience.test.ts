@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Patience } from '../../../src/host/patience.ts';
+import { Patience } from '../../../src/host/process/patience.ts';
 
 const never = () => new Promise<never>(() => undefined);
 

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runPciCommands } from '../../../src/host/kernel/pci-commands.ts';
 import { hostPaths } from '../../../src/host/paths.ts';
-import { runPciCommands } from '../../../src/host/pci-commands.ts';
 import type { PciCommand } from '../../../src/kernel/kind.ts';
 import { commandFor } from '../../../src/kernel/registry.ts';
 

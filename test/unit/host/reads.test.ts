@@ -2,9 +2,9 @@ import fs, { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { fileMemory } from '../../../src/host/memory.ts';
+import { runningGuests } from '../../../src/host/libvirt/run-states.ts';
 import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
-import { runningGuests } from '../../../src/host/run-states.ts';
+import { fileMemory } from '../../../src/host/state/memory.ts';
 import { carryOut } from '../../../src/journal/apply.ts';
 import type { Effects } from '../../../src/journal/effects.ts';
 import { releaseShared } from '../../../src/journal/undo.ts';
@@ -57,7 +57,7 @@ test.each([50, 200])('who has a device is read from each of %i guests once', asy
   const host = await ownEffects(paths, Date.now).view({});
   const files = await opened(() => {
     for (let vf = 0; vf < 8; vf++)
-      expect(host.claimant(`0000:5e:02.${vf}` as never)).toBe(vf < 5 ? `guest 'g${vf}'` : undefined);
+      expect(host.assignee(`0000:5e:02.${vf}` as never)).toBe(vf < 5 ? `guest 'g${vf}'` : undefined);
   });
   // Those that have one are looked at again: whether they are gone is for their records and status to say.
   expect(files.length).toBeLessThanOrEqual(2 * count + 4 * 5);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { runAgain } from '../../../src/host/run-again.ts';
+import { runAgain } from '../../../src/host/kernel/run-again.ts';
 import type { CommandFailure } from '../../../src/journal/effects.ts';
 import type { Command } from '../../../src/kernel/kind.ts';
 

@@ -2,14 +2,14 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, utimesSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
 import {
   hasEnded,
   readRunningGuest,
   runningGuests,
   runStateReader,
   tryReadRunState,
-} from '../../../src/host/run-states.ts';
+} from '../../../src/host/libvirt/run-states.ts';
+import { type HostPaths, hostPaths } from '../../../src/host/paths.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 
 let paths: HostPaths;

@@ -14,13 +14,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runAbandonable, startAbandonable } from '../../../src/host/abandonable.ts';
-import { batchesIn } from '../../../src/host/commands.ts';
-import { tryBeginHotplug } from '../../../src/host/hotplugs.ts';
-import { takeLocks } from '../../../src/host/lock.ts';
+import { batchesIn } from '../../../src/host/kernel/batches.ts';
+import { listenToEvents } from '../../../src/host/libvirt/events.ts';
 import { hostPaths } from '../../../src/host/paths.ts';
-import { keepSpares } from '../../../src/host/spares.ts';
-import { listenToEvents } from '../../../src/host/virsh-events.ts';
+import { runBounded, startBounded } from '../../../src/host/process/bounded.ts';
+import { takeLocks } from '../../../src/host/process/lock.ts';
+import { keepPrestarted } from '../../../src/host/process/prestarted.ts';
+import { tryBeginHotplug } from '../../../src/host/state/hotplugs.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { endProcessesOf } from '../../helpers/processes.ts';
 
@@ -61,17 +61,17 @@ const elapsed = async (act: () => Promise<unknown>) => {
 };
 
 describe.each(Object.entries(stuck))('a process that %s', (_, script) => {
-  test('is abandoned within its bound', async () => {
+  test('is timedOut within its bound', async () => {
     const file = put('tool', script);
-    expect(await elapsed(() => runAbandonable(file, [], { limitMs }))).toBeLessThan(soonMs);
-    expect(await runAbandonable(file, [], { limitMs })).toMatchObject({ abandoned: true, status: null });
+    expect(await elapsed(() => runBounded(file, [], { limitMs }))).toBeLessThan(soonMs);
+    expect(await runBounded(file, [], { limitMs })).toMatchObject({ timedOut: true, status: null });
   });
 
-  test('as a tool of a plan ends in an error, at once when it is abandoned before', async () => {
+  test('as a tool of a plan ends in an error, at once when it is timedOut before', async () => {
     put('bridge', script);
     const hasty = batchesIn((tool, words) => {
-      const child = startAbandonable(tool, words, { detached: false });
-      setTimeout(child.abandon, limitMs);
+      const child = startBounded(tool, words, { detached: false });
+      setTimeout(child.giveUp, limitMs);
       return child;
     });
     const said = "'bridge' did not end, and was left to itself";
@@ -98,18 +98,18 @@ describe.each(Object.entries(stuck))('a process that %s', (_, script) => {
     expect(await elapsed(() => started)).toBeLessThan(soonMs);
   });
 
-  test('as a spare is passed by or abandoned, and does not keep us from ending', () => {
+  test('as a spare is passed by or timedOut, and does not keep us from ending', () => {
     put('bridge', script);
     put('ip', script);
-    const spares = keepSpares();
-    const child = spares.start('bridge', ['-force', '-batch', '-']);
-    child.abandon();
-    spares.end();
+    const prestarted = keepPrestarted();
+    const child = prestarted.start('bridge', ['-force', '-batch', '-']);
+    child.giveUp();
+    prestarted.end();
     expect(child.isRunning()).toBe(false);
   });
 });
 
-describe('an abandoned process', () => {
+describe('an timedOut process', () => {
   test('holds no lock and no file of ours', async () => {
     const paths = hostPaths(root);
     const letGo = await takeLocks(path.join(paths.state, 'locks'), ['g1', 'br0']);
@@ -117,11 +117,11 @@ describe('an abandoned process', () => {
     const hotplug = (await tryBeginHotplug(paths, guest))!;
     const pidFile = path.join(root, 'pid');
     const file = put('tool', `sleep 300 & echo $! >${pidFile}.new; mv ${pidFile}.new ${pidFile}; wait`);
-    const child = startAbandonable(file, []);
+    const child = startBounded(file, []);
     while (!existsSync(pidFile)) await sleep(10);
-    const [pid] = (await runAbandonable('cat', [pidFile], { limitMs: soonMs })).stdout.trim().split('\n');
-    child.abandon();
-    expect((await child.ended).abandoned).toBe(true);
+    const [pid] = (await runBounded('cat', [pidFile], { limitMs: soonMs })).stdout.trim().split('\n');
+    child.giveUp();
+    expect((await child.ended).timedOut).toBe(true);
     const open = readdirSync(`/proc/${pid}/fd`).map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`));
     expect(open.filter(name => name.startsWith(root))).toEqual([]);
     letGo();
@@ -138,10 +138,10 @@ describe('an abandoned process', () => {
     const paths = hostPaths(root);
     const guest = '0b0e1f52-0000-4000-8000-0000000000aa' as Uuid;
     const hotplug = (await tryBeginHotplug(paths, guest))!;
-    const child = startAbandonable('sleep', ['300'], { inherited: [hotplug.fd] });
+    const child = startBounded('sleep', ['300'], { inherited: [hotplug.fd] });
     closeSync(hotplug.fd);
     expect(await tryBeginHotplug(paths, guest)).toBeUndefined();
-    child.abandon();
+    child.giveUp();
     await expect
       .poll(async () => (await tryBeginHotplug(paths, guest))?.end(true) ?? 'free', { timeout: soonMs })
       .toBe('free');
@@ -153,14 +153,14 @@ describe('an abandoned process', () => {
     ['with more words than the kernel takes', 'true', Array<string>(3000).fill('x'.repeat(1000)), /E2BIG/],
     ['with a word that cannot be one', 'true', ['\0'], /null bytes/],
   ])('one %s is told, not thrown', async (_, file, words, complaint) => {
-    const ended = await runAbandonable(file, words, { limitMs: soonMs });
-    expect(ended).toMatchObject({ abandoned: false, status: null, complaint: expect.stringMatching(complaint) });
+    const ended = await runBounded(file, words, { limitMs: soonMs });
+    expect(ended).toMatchObject({ timedOut: false, status: null, complaint: expect.stringMatching(complaint) });
   });
 
   test('that prints without end is ended', async () => {
-    const ended = await runAbandonable('yes', ['x'.repeat(1000)], { limitMs: soonMs });
+    const ended = await runBounded('yes', ['x'.repeat(1000)], { limitMs: soonMs });
     expect(ended).toMatchObject({
-      abandoned: false,
+      timedOut: false,
       status: null,
       complaint: expect.stringContaining('it printed more'),
     });
@@ -179,10 +179,10 @@ test.skipIf(!canFreeze)(
     try {
       const file = put('tool', `echo $$ >${group}/tasks; echo FROZEN >${group}/freezer.state; exec sleep 300`);
       const state = () => readFileSync(path.join(group, 'freezer.state'), 'utf8').trim();
-      const child = startAbandonable(file, []);
+      const child = startBounded(file, []);
       await expect.poll(state, { timeout: soonMs }).toBe('FROZEN');
-      child.abandon();
-      expect(await child.ended).toMatchObject({ abandoned: true });
+      child.giveUp();
+      expect(await child.ended).toMatchObject({ timedOut: true });
       expect(readdirSync('/proc')).toContain(readFileSync(path.join(group, 'tasks'), 'utf8').trim());
     } finally {
       writeFileSync(path.join(group, 'freezer.state'), 'THAWED');

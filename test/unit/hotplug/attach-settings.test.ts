@@ -3,7 +3,7 @@ import { parseConfig } from '../../../src/config/config.ts';
 import { attach } from '../../../src/hotplug/attach.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
-import { pretendedGuest, status } from './pretended-guest.ts';
+import { pretendedGuest, status } from './fake-guest.ts';
 
 const mac = '52:54:00:00:00:31';
 const bridged = `<interface type='bridge'><mac address='${mac}'/><source bridge='br0'/></interface>`;
@@ -59,9 +59,9 @@ describe('a device that is to be attached', () => {
 
   test.each([
     { state: 'running', reason: 'booted', ends: 'opened, since its CPUs run' },
-    { state: 'paused', reason: 'user', ends: 'its CPUs stand still, so it stays closed' },
+    { state: 'paused', reason: 'user', ends: 'its CPUs are paused, so it stays closed' },
     { state: 'paused', reason: 'ioerror', ends: 'opened, since it is to stay open while QEMU has stopped its CPUs' },
-    { state: 'paused', reason: 'watchdog', ends: 'its CPUs stand still, so it stays closed' },
+    { state: 'paused', reason: 'watchdog', ends: 'its CPUs are paused, so it stays closed' },
   ])('to a guest that is $state ($reason): $ends', async ({ ends, ...runState }) => {
     const text = 'reachability: { ioError: open }\nbridges: { br0: { keepForwardingTable: true } }';
     expect((await dryRun(bridged, text, runState)).said.at(-1)).toBe(ends);

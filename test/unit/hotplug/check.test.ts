@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Uuid } from '../../../src/model/values.ts';
-import { mac, onBridge, pretendedPort } from '../witness/pretended-port.ts';
+import { mac, onBridge, pretendedPort } from '../agent/fake-port.ts';
 
 const rules = `bridges: { br0: { uplinkVlans: true } }
 interfaces:
@@ -24,7 +24,7 @@ describe('a running guest is checked', () => {
     expect(await checked(() => undefined)).toEqual([]);
     expect(
       await checked(guest => {
-        guest.state.halted = true;
+        guest.state.paused = true;
       }),
     ).toEqual([]);
   });
@@ -47,15 +47,15 @@ describe('a running guest is checked', () => {
       [`not as it should be: vnet1 vlan 42 pvid untagged (vlan 42 of interface ${mac})`],
     ],
     [
-      'what is in force has been lost, and nothing asks for it any more',
+      'what is applied has been lost, and nothing asks for it any more',
       guest => {
         guest.join('vnet1');
         guest.ask('bridges: { br0: {} }');
       },
       [
-        'in force, and not so any more: vnet1 isolated on',
-        'in force, and not so any more: vnet1 without vlan 1',
-        'in force, and not so any more: vnet1 vlan 42 pvid untagged',
+        'applied, and not so any more: vnet1 isolated on',
+        'applied, and not so any more: vnet1 without vlan 1',
+        'applied, and not so any more: vnet1 vlan 42 pvid untagged',
       ],
     ],
     [
@@ -110,15 +110,17 @@ describe('a running guest is checked', () => {
     const guest = await pretendedPort(keeps);
     guest.set(onBridge({ network: 'C' }));
     await guest.follow();
-    Object.assign(guest.state, { halted: true, reason: 'ioerror' });
+    Object.assign(guest.state, { paused: true, reason: 'ioerror' });
     const found = await guest.check();
-    expect(found.filter(line => line.includes('is open although its CPUs stand still'))).toHaveLength(told);
+    expect(found.filter(line => line.includes('is open although its CPUs are paused'))).toHaveLength(told);
   });
 
   test('what cannot be planned is told', async () => {
     const guest = await pretendedPort(rules);
     guest.set(onBridge({ network: 'A' }).replaceAll("bridge='br0'", "bridge='br9'"));
     await guest.follow();
-    expect(await guest.check()).toContainEqual(expect.stringContaining("bridge 'br9' does not tell VLANs apart"));
+    expect(await guest.check()).toContainEqual(
+      expect.stringContaining("bridge 'br9' is not VLAN-aware (vlan_filtering 0)"),
+    );
   });
 });

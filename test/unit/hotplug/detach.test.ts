@@ -4,7 +4,7 @@ import { detach } from '../../../src/hotplug/detach.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { ActualnetError, asActualnetError } from '../../../src/report/error.ts';
 import { parseXml } from '../../../src/xml/document.ts';
-import { definition, pretendedGuest, status } from './pretended-guest.ts';
+import { definition, pretendedGuest, status } from './fake-guest.ts';
 
 const mac = '52:54:00:00:00:01';
 const pci = (place: string) => {

@@ -36,7 +36,7 @@ function hostWith(readings: number) {
   return { host, said, ends };
 }
 
-test('what failed first is what is told, and what is not settled is left to the witness', async () => {
+test('what failed first is what is told, and what is not settled is left to the agent', async () => {
   const { host, said, ends } = hostWith(2);
   const failing = holding('g', host, async () => {
     throw new ActualnetError('STILL_ATTACHED', 'not let go');

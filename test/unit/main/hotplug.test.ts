@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { CommandHost } from '../../../src/cli/host.ts';
 import { command as verify } from '../../../src/cli/verify.ts';
-import { fileMemory } from '../../../src/host/memory.ts';
+import { fileMemory } from '../../../src/host/state/memory.ts';
 import { hotplugHost } from '../../../src/main/hotplug.ts';
 import { domainXml, guestUuid } from '../../helpers/documents.ts';
 import { World } from '../../helpers/world.ts';

@@ -56,7 +56,7 @@ function status(): string {
     },
   };
   statusCommand(
-    { guest: undefined, format: 'table', memory, effects: world.effects(), witness: undefined, problem: undefined },
+    { guest: undefined, format: 'table', memory, effects: world.effects(), agentState: undefined, problem: undefined },
     io as never,
   );
   return text;

@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { type Config, defaultConfig, parseConfig } from '../../../src/config/config.ts';
-import { readWishes } from '../../../src/config/wishes.ts';
+import { readRequests } from '../../../src/config/requests.ts';
 import type { HostView, LinkState } from '../../../src/kernel/host-view.ts';
 import { commandFor, describeChange, type Subject } from '../../../src/kernel/registry.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';
 import { announcementsOf } from '../../../src/plan/announcements.ts';
 import { guestDevices } from '../../../src/plan/guest-devices.ts';
 import { wantedBy } from '../../../src/plan/leftovers.ts';
-import { planNetworkStart, provideParts } from '../../../src/plan/parts.ts';
 import {
   hostSideMac,
   isPassive,
@@ -17,6 +16,7 @@ import {
   planUnreachable,
   verifyLibvirtTables,
 } from '../../../src/plan/plan.ts';
+import { planNetworkStart, provisionLinks } from '../../../src/plan/provisioned-links.ts';
 import { settingRefusals } from '../../../src/plan/settings.ts';
 import { domain, network, resolve, running } from '../../helpers/documents.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
@@ -40,10 +40,10 @@ async function context(
 ) {
   const { domain: guest, view } = resolve(devices, networks, '11.0.0');
   const asked = await config(text);
-  const { wishes } = readWishes(guest, asked.guests);
+  const { requests } = readRequests(guest, asked.guests);
   const seen = hostView(links, facts);
   return {
-    devices: guestDevices(guest, view, { config: asked, wishes, host: seen, incoming: false }),
+    devices: guestDevices(guest, view, { config: asked, requests, host: seen, incoming: false }),
     config: asked,
     host: seen,
   };
@@ -223,7 +223,7 @@ describe('taps', () => {
     const devices = guestDevices(
       { ...guest, commandLine },
       { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] },
-      { config: asked, wishes: [], host: host([]), incoming: false },
+      { config: asked, requests: [], host: host([]), incoming: false },
     );
     const changes = planPrepare({ devices, config: asked, host: host([]) });
     expect(changes.filter(({ subject }) => subject.kind === 'link').map(({ subject }) => subject.dev)).toEqual(made);
@@ -244,7 +244,7 @@ describe('taps', () => {
     const devices = guestDevices(
       { ...guest, commandLine },
       { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] },
-      { config: asked, wishes: [], host: host([]), incoming: false },
+      { config: asked, requests: [], host: host([]), incoming: false },
     );
     const plan = () => planPrepare({ devices, config: asked, host: host([]) });
     if (expected === undefined) expect(plan).toThrow(`'${mac}'`);
@@ -280,7 +280,7 @@ describe('parts to provide', () => {
     { name: 'against it', vlans: 'q2: { link: q1, id: 6 }, q1: { link: eth0, id: 5 }' },
   ])('a VLAN on a VLAN on a link: $name', async ({ vlans }) => {
     const asked = await config(`provide: { bridges: { br7: { ports: [q2] } }, vlans: { ${vlans} } }`);
-    const made = commands(provideParts(['br7'], asked));
+    const made = commands(provisionLinks(['br7'], asked));
     expect(made.slice(0, 5)).toEqual([
       'link add link eth0 name q1 type vlan id 5',
       'link set dev q1 up',
@@ -292,14 +292,14 @@ describe('parts to provide', () => {
 
   test('a VLAN on a bridge, and on a PF with its VFs', async () => {
     const onBridge = await config('provide: { bridges: { br7: }, vlans: { v: { link: br7, id: 5 } } }');
-    expect(commands(provideParts(['v'], onBridge))[0]).toContain('link add name br7 type bridge');
+    expect(commands(provisionLinks(['v'], onBridge))[0]).toContain('link add name br7 type bridge');
     const onPf = await config('provide: { vfs: { pf0: { count: 2 } }, vlans: { v: { link: pf0, id: 5 } } }');
-    expect(commands(provideParts(['v'], onPf))[0]).toBe('link set dev pf0 up');
+    expect(commands(provisionLinks(['v'], onPf))[0]).toBe('link set dev pf0 up');
   });
 
   test('a circle, which no configuration has, ends', () => {
     const vlans = { a: { link: 'b', id: 1 }, b: { link: 'a', id: 1 } };
-    expect(provideParts(['a'], { ...defaultConfig, provide: { bridges: {}, vlans, vfs: {} } })).toHaveLength(4);
+    expect(provisionLinks(['a'], { ...defaultConfig, provide: { bridges: {}, vlans, vfs: {} } })).toHaveLength(4);
   });
 
   test('are nothing for a network that needs none of them', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type InterfaceSetting, interfaceSettings, parseConfig } from '../../../src/config/config.ts';
-import { readWishes } from '../../../src/config/wishes.ts';
+import { readRequests } from '../../../src/config/requests.ts';
 import type { HostView, PciDevice } from '../../../src/kernel/host-view.ts';
 import { type Change, describeChange } from '../../../src/kernel/registry.ts';
 import { deviceKinds } from '../../../src/kernel/settable.ts';
@@ -15,7 +15,7 @@ const mac = '52:54:00:00:00:01';
 const vfPlace = "<address type='pci' domain='0' bus='0x5e' slot='0x02' function='0'/>";
 const cardPlace = "<address type='pci' domain='0' bus='0x5f' slot='0x00' function='0'/>";
 
-/** A bridge that tells VLANs apart with an uplink, one that does not, an Open vSwitch bridge, a card with VFs. */
+/** A bridge that is VLAN-aware with an uplink, one that does not, an Open vSwitch bridge, a card with VFs. */
 const links = [
   link('br0', { isBridge: true, lowers: ['up0', 'tap0', 'own0'], vlanFiltering: true }),
   link('br1', { isBridge: true, lowers: ['tap1'] }),
@@ -129,10 +129,10 @@ async function look(xml: string, text: string, host: HostView = hostView(links, 
   const result = await parseConfig([{ file: 'test', text }]);
   if ('mistakes' in result) throw new Error(result.mistakes.join('\n'));
   const { config } = result;
-  const { wishes } = readWishes(guest, config.guests);
-  const devices = guestDevices(guest, view, { config, wishes, host, incoming: false });
+  const { requests } = readRequests(guest, config.guests);
+  const devices = guestDevices(guest, view, { config, requests, host, incoming: false });
   const context = { devices, config, host };
-  const lines = (moment: 'foreseen' | 'starts' | 'runs') => ({
+  const lines = (moment: 'predicted' | 'starts' | 'runs') => ({
     refused: settingRefusals(devices, config, moment).map(({ message }) => message),
     found: settingFindings(devices, config, moment),
   });
@@ -201,7 +201,7 @@ describe('what a setting comes to', () => {
       name: 'a VLAN on a bridge that does not tell them apart',
       xml: bridged('br1', 'tap1'),
       rule: 'vlan: 7',
-      refused: [/cannot have vlan 7: bridge 'br1' does not tell VLANs apart/],
+      refused: [/cannot have vlan 7: bridge 'br1' is not VLAN-aware \(vlan_filtering 0\)/],
     },
     ...[
       { name: 'another VLAN than', tags: [9], rule: 'vlan: 7' },
@@ -262,7 +262,7 @@ describe('what a setting comes to', () => {
   test("a bridge's own settings count where the guest is connected to it", async () => {
     const text = 'bridges: { ovs0: { isolated: true }, br0: { isolated: true } }';
     const foreign = await look(bridged('ovs0', 'tap3', "<virtualport type='openvswitch'/>"), text);
-    expect(foreign.lines('foreseen').refused).toHaveLength(1);
+    expect(foreign.lines('predicted').refused).toHaveLength(1);
     const tap = await look(iface('ethernet', "<target dev='own0' managed='no'/>"), text);
     expect(tap.changes().map(describeChange)).toEqual(['own0 isolated on']);
   });
@@ -274,14 +274,14 @@ describe('what a setting comes to', () => {
     { policy: '{ refusedSecurity: warn, refused: fail }', refused: 1, found: 1 },
   ])('by the policy $policy', async ({ policy, ...expected }) => {
     const text = `settings: ${policy}\ninterfaces: [{ match: {}, isolated: true, mtu: 1400 }]`;
-    const { refused, found } = (await look(direct('up0', 'bridge'), text)).lines('foreseen');
+    const { refused, found } = (await look(direct('up0', 'bridge'), text)).lines('predicted');
     expect({ refused: refused.length, found: found.length }).toEqual(expected);
   });
 
   test('what is not chosen yet is looked at again when it is', async () => {
     const text = 'interfaces: [{ match: {}, isolated: true }]';
     const scripted = await look(iface('ethernet', "<target dev='later0'/><script path='/bin/true'/>"), text);
-    expect(scripted.lines('foreseen')).toEqual({ refused: [], found: [] });
+    expect(scripted.lines('predicted')).toEqual({ refused: [], found: [] });
   });
 
   test.each([
@@ -291,7 +291,7 @@ describe('what a setting comes to', () => {
     const gpu =
       "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0x60' slot='0' function='0'/></source></hostdev>";
     const { lines } = await look(gpu, `interfaces: [{ match: ${match}, isolated: true }]`);
-    expect(lines('foreseen').refused).toHaveLength(refused);
+    expect(lines('predicted').refused).toHaveLength(refused);
   });
 
   test.each([
@@ -306,8 +306,8 @@ describe('what a setting comes to', () => {
     const result = await parseConfig([{ file: 'test', text: 'interfaces: [{ match: {}, isolated: true }]' }]);
     if ('mistakes' in result) throw new Error();
     const view = { domain: { name: 'g1', uuid: null }, interfaces: [], hostdevs: [] };
-    const context = { config: result.config, wishes: [], host: hostView(links), incoming: false };
+    const context = { config: result.config, requests: [], host: hostView(links), incoming: false };
     const devices = guestDevices(guest, view, context);
-    expect(settingRefusals(devices, result.config, 'foreseen')).toHaveLength(refused);
+    expect(settingRefusals(devices, result.config, 'predicted')).toHaveLength(refused);
   });
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/config.ts';
-import { readLink } from '../../../src/host/links.ts';
+import { readLink } from '../../../src/host/kernel/links.ts';
 import type { LinkState } from '../../../src/kernel/host-view.ts';
 import { pfsBelow, uplinksOf } from '../../../src/plan/uplinks.ts';
 import { hostView, link } from '../../helpers/host-view.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { readWishes } from '../../../src/config/wishes.ts';
-import { outlineStatus, parseLibvirtFile, readDevices } from '../../../src/host/status-file.ts';
+import { readRequests } from '../../../src/config/requests.ts';
+import { outlineStatus, parseLibvirtFile, readDevices } from '../../../src/host/libvirt/status-file.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { maxOwnMetadata } from '../../../src/xml/foreign.ts';
@@ -45,10 +45,10 @@ describe('foreign metadata', () => {
     expect(document.text).toBe(xml);
     const read = readDomain(document);
     expect(read.interfaces).toMatchObject([{ mac, target: { dev: 'vnet0' } }]);
-    // Whoever fills the list of his own wishes has no more of them.
+    // Whoever fills the list of his own requests has no more of them.
     const isOwnFull = /<interfaces?\/>/.test(text);
     if (!isOwnFull)
-      expect(readWishes(read, everything)).toEqual({ wishes: [{ mac, settings: { mtu: 1400 } }], refusals: [] });
+      expect(readRequests(read, everything)).toEqual({ requests: [{ mac, settings: { mtu: 1400 } }], refusals: [] });
     const content = Buffer.from(status(wrap(text + own)));
     const outline = outlineStatus(content);
     expect(outline).toMatchObject({ uuid: guestUuid, devices: device, isWhole: true });
@@ -62,7 +62,7 @@ describe('foreign metadata', () => {
   test('of which the start tag is too long is left out as a whole', () => {
     const read = readDomain(parseXml(domain(`<metadata ${many("b='' ")}>${own}</metadata>`)));
     expect(read.interfaces).toHaveLength(1);
-    expect(readWishes(read, everything).wishes).toEqual([]);
+    expect(readRequests(read, everything).requests).toEqual([]);
   });
 
   test.each([
@@ -89,7 +89,7 @@ describe('foreign metadata', () => {
         const before = process.cpuUsage();
         outlineStatus(content);
         parseLibvirtFile(content);
-        readWishes(readDomain(parseXml(whole)), everything);
+        readRequests(readDomain(parseXml(whole)), everything);
         const { user, system } = process.cpuUsage(before);
         return (user + system) / 1000;
       });
@@ -104,20 +104,20 @@ describe('foreign metadata', () => {
   });
 });
 
-describe('wishes beyond all bounds', () => {
+describe('requests beyond all bounds', () => {
   const wishesIn = (content: string) =>
-    readWishes(
+    readRequests(
       readDomain(parseXml(domain(wrap(`<interfaces xmlns='urn:actualnet:guest:1'>${content}</interfaces>`)))),
       everything,
     );
   const macOf = (number: number) => `52:54:00:01:${(number >> 8).toString(16)}:${(number & 255).toString(16)}`;
 
   test('the first ones count, and how many are not read is told', () => {
-    const { wishes, refusals } = wishesIn(
+    const { requests, refusals } = wishesIn(
       Array.from({ length: 6000 }, (_, number) => `<interface mac='${macOf(number)}' mtu='1400'/>`).join(''),
     );
     // The list itself is one of ours.
-    expect(wishes).toHaveLength(maxOwnMetadata - 1);
+    expect(requests).toHaveLength(maxOwnMetadata - 1);
     expect(refusals).toEqual([expect.stringMatching(/: 1905 elements in <interfaces> are not read/)]);
   });
 
