@@ -9,6 +9,8 @@ export interface HookFile {
   readonly writable: boolean;
   /** First hexadecimal digits of its SHA-256. */
   readonly checksum: string;
+  /** Whether SELinux would let libvirt run it, in the policy's words; undefined where it does not say otherwise. */
+  readonly wrongLabel?: string;
   /** When it was last changed or made executable, milliseconds since 1970. */
   readonly changedMs: number;
   /** For a launcher of ours: what it runs. */
@@ -22,6 +24,8 @@ export interface HookProgram {
   readonly missing: readonly string[];
   readonly build: string;
   readonly builtMs: number;
+  /** What that Node.js says of itself; undefined if it cannot be asked. */
+  readonly nodeVersion: string | undefined;
 }
 
 /** A daemon of libvirt's that calls hooks. */
@@ -38,8 +42,17 @@ export interface ManagerFile {
   readonly text: string;
 }
 
+/** VFs of one IOMMU group can only be given away together, and only if nobody else is in it. */
+export interface SharedGroup {
+  readonly vf: string;
+  readonly group: number;
+  readonly other: string;
+}
+
 /** What is asked of a host; undefined stands for what could not be asked. */
 export interface HostFacts {
+  /** What could not be looked at, and why. */
+  readonly notAsked: readonly string[];
   readonly isRoot: boolean;
   readonly nowMs: number;
   readonly hooksDirectory: string;
@@ -47,15 +60,19 @@ export interface HostFacts {
   /** Directories of hooks that others than root may write in. */
   readonly writableDirectories: readonly string[];
   readonly daemons: readonly Daemon[];
+  /** The newest call of each driver in our history, milliseconds since 1970. */
+  readonly lastCallMs: Readonly<Partial<Record<HookFile['driver'], number>>>;
   /** Programs that were not found in PATH. */
   readonly missingTools: readonly string[];
-  readonly nodeVersion: string;
   /** Tried in a network namespace that goes away again. */
   readonly kernel: Readonly<Record<'vlanFiltering' | 'macvtap' | 'isolation', boolean | undefined>>;
   readonly iommuGroups: number;
   readonly hasVfio: boolean;
   /** PFs by the name of their link. */
   readonly pfs: Readonly<Record<string, { readonly vfs: number; readonly up: boolean }>>;
+  readonly sharedGroups: readonly SharedGroup[];
+  /** What libvirt would not let QEMU open of what defined guests need: which, and the line that is missing. */
+  readonly missingAccess: readonly { readonly what: string; readonly line: string }[];
   /** Whether a guest or network that libvirt has defined asks for host devices, or for macvtaps. */
   readonly usesHostDevices: boolean;
   readonly usesMacvtap: boolean;
@@ -63,7 +80,6 @@ export interface HostFacts {
   readonly managerFiles: readonly ManagerFile[];
   /** libvirtd's AppArmor profile and its mode. */
   readonly appArmor: { readonly file: string; readonly mode: string; readonly text: string } | undefined;
-  readonly selinux: 'enforcing' | 'permissive' | undefined;
   readonly bridgeNetfilter: readonly string[];
   readonly stateDirectory: string;
   /** Why the directory of our state, or a file in it, cannot be used. */
@@ -78,6 +94,8 @@ export interface HostFacts {
   readonly drift: readonly string[];
   readonly configProblem: string | undefined;
   readonly config: Config | undefined;
+  /** Nothing is asked for at all. */
+  readonly isPassive: boolean;
   readonly unreadConfigFiles: readonly string[];
   readonly agent: { readonly role: string; readonly pid: number; readonly startedMs: number } | undefined;
   readonly followedGuests: number;

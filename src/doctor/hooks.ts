@@ -60,7 +60,7 @@ function examineFiles({ hooks, writableDirectories }: HostFacts): Finding[] {
   ];
 }
 
-function examineFile({ file, executable, writable, own }: HookFile): Finding[] {
+function examineFile({ file, executable, writable, own, wrongLabel }: HookFile): Finding[] {
   const findings: Finding[] = [];
   if (copies.test(file)) {
     if (executable)
@@ -86,6 +86,13 @@ function examineFile({ file, executable, writable, own }: HookFile): Finding[] {
       why: 'every start of a guest is refused',
       fix: './install.sh, or install the package again',
     });
+  if (own !== undefined && executable && wrongLabel !== undefined)
+    findings.push({
+      code: 'SELINUX_LABEL',
+      what: `${file} is not labelled as SELinux's policy has it: ${wrongLabel}`,
+      why: 'libvirt may not be allowed to execute it, and refuses to start guests then',
+      fix: `restorecon -v ${quoted(file)}`,
+    });
   if (writable)
     findings.push({
       code: 'HOOK_WRITABLE',
@@ -97,9 +104,10 @@ function examineFile({ file, executable, writable, own }: HookFile): Finding[] {
 }
 
 /**
- * libvirt looks for hooks of a driver when its daemon starts, and from then on only if it has found one (libvirt, src/util/virhook.c).
+ * libvirt looks for hooks of a driver when its daemon starts or is told to reload, and from then on only if it has found one
+ * (libvirt, src/util/virhook.c). An upgrade changes a hook that is seen: a call since the daemon's start is proof of that.
  */
-function examineDaemons({ hooks, daemons }: HostFacts): Finding[] {
+function examineDaemons({ hooks, daemons, lastCallMs }: HostFacts): Finding[] {
   const serves = { qemu: ['libvirtd', 'virtqemud'], network: ['libvirtd', 'virtnetworkd'] };
   const unseen = new Map<string, Set<string>>();
   for (const driver of drivers) {
@@ -107,13 +115,13 @@ function examineDaemons({ hooks, daemons }: HostFacts): Finding[] {
     if (!own.some(hook => hook.own !== undefined)) continue;
     const firstMs = Math.min(...own.map(({ changedMs }) => changedMs));
     for (const { name, startedMs } of daemons)
-      if (serves[driver].includes(name) && startedMs < firstMs)
+      if (serves[driver].includes(name) && startedMs < firstMs && (lastCallMs[driver] ?? 0) < startedMs)
         unseen.set(name, (unseen.get(name) ?? new Set()).add(driver));
   }
   return [...unseen].map(([name, of]) => ({
     code: 'HOOK_UNSEEN',
     what: `${name} runs since before the first ${[...of].join(' and ')} hook was there`,
-    why: 'libvirt looks for hooks only when its daemon starts: it calls none until then',
+    why: 'libvirt looks for hooks when its daemon starts or reloads: it calls none until then. After a reload the next call shows it',
     fix: `systemctl restart ${name}`,
   }));
 }

@@ -35,11 +35,23 @@ function examineTools(facts: HostFacts): Finding[] {
     if (why === undefined) return [];
     return [{ code: 'TOOL_MISSING', what: `there is no '${tool}'`, why, fix: `apt-get install ${packages[tool]}` }];
   });
-  const [major = 0, minor = 0] = facts.nodeVersion.replace('v', '').split('.').map(Number);
-  if (major > 20 || (major === 20 && minor >= 19)) return missing;
-  const what = `Node.js is ${facts.nodeVersion}, and 20.19 is needed`;
-  const fix = 'install a newer Node.js, or the package actualnet-with-node';
-  return [...missing, { code: 'NODE_OLD', what, why: 'hooks may fail, and guests would not start', fix }];
+  const old = new Map(facts.hooks.flatMap(({ own }) => (own && isOld(own.nodeVersion) ? [[own.node, own]] : [])));
+  return [
+    ...missing,
+    ...[...old.values()].map(
+      ({ node, nodeVersion }): Finding => ({
+        code: 'NODE_OLD',
+        what: `hooks run ${node}, which is Node.js ${nodeVersion}, and 20.19 is needed`,
+        why: 'hooks may fail, and guests would not start',
+        fix: 'install a newer Node.js and run actualnet install again, or the package actualnet-with-node',
+      }),
+    ),
+  ];
+}
+
+function isOld(version: string | undefined): boolean {
+  const [major, minor] = (version ?? 'v99').replace('v', '').split('.').map(Number) as [number, number | undefined];
+  return major < 20 || (major === 20 && (minor ?? 0) < 19);
 }
 
 function examineKernel({ kernel, config, usesMacvtap }: HostFacts): Finding[] {
@@ -85,7 +97,7 @@ function examineKernel({ kernel, config, usesMacvtap }: HostFacts): Finding[] {
   ];
 }
 
-function examineCards({ config, pfs, usesHostDevices, iommuGroups, hasVfio }: HostFacts): Finding[] {
+function examineCards({ config, pfs, usesHostDevices, iommuGroups, hasVfio, sharedGroups }: HostFacts): Finding[] {
   const provided = Object.entries(config?.provide.vfs ?? {});
   const findings: Finding[] = [];
   const wanted = usesHostDevices || provided.length > 0;
@@ -102,6 +114,13 @@ function examineCards({ config, pfs, usesHostDevices, iommuGroups, hasVfio }: Ho
       what: 'the kernel module vfio-pci is not loaded',
       why: 'a device is bound to it when its guest starts; a kernel without it refuses that',
       fix: 'modprobe vfio-pci && echo vfio-pci >/etc/modules-load.d/vfio-pci.conf',
+    });
+  for (const { vf, group, other } of wanted ? sharedGroups.slice(0, 5) : [])
+    findings.push({
+      code: 'GROUP_SHARED',
+      what: `VF ${vf} is in IOMMU group ${group} together with ${other}`,
+      why: 'the group has one user: a guest gets the VF only if nobody else uses the other device',
+      fix: 'plug the card into a slot whose port separates its functions (ACS), or give both to one guest',
     });
   for (const [dev, { count }] of provided) {
     const pf = pfs[dev];
@@ -130,8 +149,13 @@ function examineCards({ config, pfs, usesHostDevices, iommuGroups, hasVfio }: Ho
   return findings;
 }
 
-function examineSecurity({ appArmor, hooks, bridgeNetfilter }: HostFacts): Finding[] {
-  const findings: Finding[] = [];
+function examineSecurity({ appArmor, hooks, bridgeNetfilter, missingAccess }: HostFacts): Finding[] {
+  const findings: Finding[] = missingAccess.map(({ what, line }) => ({
+    code: 'QEMU_CONF',
+    what,
+    why: 'what is given to QEMU behind libvirt fails to open, and the guest does not start',
+    fix: `put '${line}' into /etc/libvirt/qemu.conf, then systemctl restart libvirtd (or virtqemud)`,
+  }));
   const outside = hooks.filter(({ own }) => own !== undefined);
   // The profile lets libvirtd execute what is in the hooks directory, and what the launchers run is not confined any more.
   if (appArmor?.mode === 'enforce' && outside.length > 0 && !appArmor.text.includes('/etc/libvirt/hooks/'))

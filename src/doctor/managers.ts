@@ -21,17 +21,22 @@ export function examineManagers(facts: HostFacts): Finding[] {
       why: 'it may take a tap down, or out of its bridge, when its connections change',
       fix: `printf '${unmanagedLine}\\n' >/etc/NetworkManager/conf.d/actualnet.conf && nmcli general reload`,
     });
-  if (runningManagers.includes('systemd-networkd'))
-    for (const { file, text } of filesOf('systemd-networkd')) {
-      const link = guestLinks.find(each => networkdMatches(text, each));
-      if (link !== undefined)
-        findings.push({
-          code: 'MANAGER_UNDOES',
-          what: `${file} makes systemd-networkd manage links like ${link}`,
-          why: "it sets addresses and bridges of guests' links anew at each reload",
-          fix: `printf '[Match]\\nName=vnet* macvtap* tap*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/00-actualnet.network && networkctl reload`,
-        });
-    }
+  if (runningManagers.includes('systemd-networkd')) {
+    const files = inNetworkdOrder(filesOf('systemd-networkd'));
+    const taken = new Map(
+      guestLinks.flatMap(link => {
+        const first = files.find(({ text }) => networkdMatches(text, link));
+        return first === undefined || isLeftAlone(first.text) ? [] : [[first.file, link] as const];
+      }),
+    );
+    for (const [file, link] of taken)
+      findings.push({
+        code: 'MANAGER_UNDOES',
+        what: `${file} makes systemd-networkd manage links like ${link}`,
+        why: "it sets addresses and bridges of guests' links anew at each reload",
+        fix: `printf '[Match]\\nName=vnet* macvtap* tap*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/00-actualnet.network && networkctl reload`,
+      });
+  }
   for (const { file, text } of filesOf('ifupdown')) {
     const link = /^\s*(?:auto|allow-hotplug|iface)\s+((?:vnet|macvtap)\d+)/m.exec(text)?.[1];
     if (link !== undefined)
@@ -49,12 +54,23 @@ function namesIn(line: string): string[] {
   return [...line.matchAll(/interface-name:=?([^;,\s]+)/g)].map(([, pattern]) => pattern!);
 }
 
-/** A `[Match]` that fits a link and leaves it to be managed; the first file that fits counts, and ours comes first. */
+/** By name, wherever they lie; of one name that in /etc hides the other (systemd.network(5)). */
+function inNetworkdOrder(files: readonly ManagerFile[]): ManagerFile[] {
+  const nameOf = ({ file }: ManagerFile) => file.slice(file.lastIndexOf('/') + 1);
+  const byName = new Map<string, ManagerFile>();
+  for (const file of files) if (!byName.has(nameOf(file))) byName.set(nameOf(file), file);
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
+}
+
+/** Whether the `[Match]` of a file fits a link. Of all files the first that fits counts. */
 function networkdMatches(text: string, link: string): boolean {
   const match = /^\[Match\]\s*\n((?:(?!\[)[^\n]*\n?)*)/m.exec(text)?.[1] ?? '';
   const names = /^\s*Name\s*=\s*(.*)$/m.exec(match)?.[1];
-  if (names === undefined || /^\s*Unmanaged\s*=\s*(yes|true|1)/m.test(text)) return false;
-  return names.split(/\s+/).some(pattern => !pattern.startsWith('!') && matches(pattern, link));
+  return names?.split(/\s+/).some(pattern => !pattern.startsWith('!') && matches(pattern, link)) === true;
+}
+
+function isLeftAlone(text: string): boolean {
+  return /^\s*Unmanaged\s*=\s*(yes|true|1)/m.test(text);
 }
 
 function matches(pattern: string, link: string): boolean {

@@ -58,11 +58,11 @@ function examineConfig({ configProblem, unreadConfigFiles }: HostFacts): Finding
 }
 
 function examineAgent(facts: HostFacts): Finding[] {
-  const { agent, agentEnabled, hooks, runningGuests, configProblem, config } = facts;
+  const { agent, agentEnabled, hooks, runningGuests, configProblem } = facts;
   const builtMs = Math.max(0, ...hooks.flatMap(({ own }) => (own === undefined ? [] : own.builtMs)));
   if (agent === undefined) {
     // Without a configuration there is nothing to follow.
-    const asksForNothing = config === undefined || configProblem !== undefined || facts.followedGuests === 0;
+    const asksForNothing = facts.isPassive || configProblem !== undefined || facts.followedGuests === 0;
     if (runningGuests === 0 || asksForNothing) return enabled(facts);
     const what = `nobody follows the ${runningGuests} guests that run`;
     const why = 'their addresses are not opened and closed with their CPUs';

@@ -24,24 +24,32 @@ const attemptLimitMs = 5000;
 type HookFacts = Pick<HostFacts, 'hooks' | 'hooksDirectory' | 'writableDirectories'>;
 
 /** The files that libvirt would call, in its order: the main script, then drop-ins by name. */
-export function readHookFacts(paths: HostPaths): HookFacts {
+export async function readHookFacts(paths: HostPaths): Promise<HookFacts> {
   const directories = [paths.hooks, ...['qemu.d', 'network.d'].map(name => path.join(paths.hooks, name))];
+  const enforcing = readKernelFile(paths.sys, 'fs/selinux/enforce').trim() === '1';
+  const files = (['qemu', 'network'] as const).flatMap(driver => {
+    const directory = path.join(paths.hooks, `${driver}.d`);
+    const names = [path.join(paths.hooks, driver), ...tryList(directory).map(name => path.join(directory, name))];
+    return names.map(file => readHook(driver, file, { paths, enforcing }));
+  });
   return {
     hooksDirectory: paths.hooks,
-    hooks: (['qemu', 'network'] as const).flatMap(driver => {
-      const directory = path.join(paths.hooks, `${driver}.d`);
-      const files = [path.join(paths.hooks, driver), ...tryList(directory).map(name => path.join(directory, name))];
-      return files.flatMap(file => readHook(driver, file, paths) ?? []);
-    }),
+    hooks: (await Promise.all(files)).filter(hook => hook !== undefined),
     writableDirectories: directories.filter(directory => isWritable(tryStat(directory))),
   };
 }
 
-function readHook(driver: HookFile['driver'], file: string, paths: HostPaths): HookFile | undefined {
+async function readHook(
+  driver: HookFile['driver'],
+  file: string,
+  { paths, enforcing }: { readonly paths: HostPaths; readonly enforcing: boolean },
+): Promise<HookFile | undefined> {
   const status = tryStat(file);
   if (status === undefined || !status.isFile()) return undefined;
   const content = tryRead(file);
   const own = ownLauncher(content.toString());
+  const described = own && describeOwn(own, paths);
+  const label = described && enforcing ? await wrongLabel(file) : undefined;
   return {
     driver,
     file,
@@ -49,7 +57,8 @@ function readHook(driver: HookFile['driver'], file: string, paths: HostPaths): H
     writable: isWritable(status),
     checksum: createHash('sha256').update(content).digest('hex').slice(0, 16),
     changedMs: status.ctimeMs,
-    ...(own !== undefined && { own: describeOwn(own, paths) }),
+    ...(described && { own: { ...described, nodeVersion: await versionOf(described.node) } }),
+    ...(label !== undefined && { wrongLabel: label }),
   };
 }
 
@@ -60,7 +69,21 @@ function ownLauncher(text: string): { node: string; program: string } | undefine
   return program === undefined || node === undefined ? undefined : { node, program };
 }
 
-function describeOwn({ node, program }: { node: string; program: string }, { root }: HostPaths): HookProgram {
+/** The policy itself says what it expects: labels differ between distributions. */
+async function wrongLabel(file: string): Promise<string | undefined> {
+  const { stdout } = await runBounded('matchpathcon', ['-V', file], { limitMs: attemptLimitMs });
+  return /has context .*/.exec(stdout)?.[0];
+}
+
+async function versionOf(node: string): Promise<string | undefined> {
+  const { stdout, status } = await runBounded(node, ['--version'], { limitMs: attemptLimitMs });
+  return status === 0 ? /^v\d+\.\d+/.exec(stdout)?.[0] : undefined;
+}
+
+function describeOwn(
+  { node, program }: { node: string; program: string },
+  { root }: HostPaths,
+): Omit<HookProgram, 'nodeVersion'> {
   const inRoot = (file: string) => (file.startsWith(root) ? file : path.join(root, file));
   const missing = [node, program].filter(file => file.startsWith('/') && !exists(file) && !exists(inRoot(file)));
   const place = exists(program) ? program : inRoot(program);
@@ -118,7 +141,6 @@ type SystemFacts = Pick<
   | 'runningManagers'
   | 'managerFiles'
   | 'appArmor'
-  | 'selinux'
   | 'bridgeNetfilter'
   | 'room'
   | 'agentEnabled'
@@ -134,7 +156,6 @@ export function readSystemFacts(paths: HostPaths): SystemFacts {
       .filter(name => name.endsWith('.xml'))
       .map(name => tryRead(path.join(directory, name)).toString()),
   );
-  const enforcing = readKernelFile(sys, 'fs/selinux/enforce').trim();
   return {
     usesHostDevices: definitions.some(text => /<(hostdev|interface type='hostdev'|forward mode='hostdev')/.test(text)),
     usesMacvtap: definitions.some(text =>
@@ -145,8 +166,7 @@ export function readSystemFacts(paths: HostPaths): SystemFacts {
     runningManagers: readManagers(proc),
     managerFiles: readManagerFiles(root),
     appArmor: readAppArmor(root, sys),
-    selinux: enforcing === '1' ? 'enforcing' : enforcing === '0' ? 'permissive' : undefined,
-    bridgeNetfilter: ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables'].filter(
+    bridgeNetfilter: ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables', 'bridge-nf-call-arptables'].filter(
       name => readKernelFile(proc, 'sys/net/bridge', name).trim() === '1',
     ),
     room: [paths.state, path.dirname(paths.log)].flatMap(readRoom),

@@ -2,10 +2,10 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
-const card: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 2 };
+const card: FakePf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 2 };
 const fine = { status: 0, stdout: '', stderr: '' };
 const defaults = ['null', 'full', 'zero', 'random', 'urandom', 'ptmx', 'kvm', 'userfaultfd'];
 const listed = (...more: string[]) =>
@@ -14,7 +14,7 @@ const listed = (...more: string[]) =>
 let world: CardWorld;
 afterEach(() => world.destroy());
 
-function begin(qemuConf: string, facts: Partial<PretendedPf> = {}): CardWorld {
+function begin(qemuConf: string, facts: Partial<FakePf> = {}): CardWorld {
   world = new CardWorld('', [{ ...card, ...facts }]);
   mkdirSync(path.dirname(world.paths.libvirtQemuConfig), { recursive: true });
   writeFileSync(world.paths.libvirtQemuConfig, qemuConf);
@@ -45,7 +45,7 @@ describe('a node that libvirt does not let QEMU at is told before QEMU fails on 
     name: string;
     conf?: string;
     xml: string;
-    facts?: Partial<PretendedPf>;
+    facts?: Partial<FakePf>;
     unified?: boolean;
     missing: (group: number) => string[];
   }>([

@@ -11,7 +11,7 @@ import {
 import path from 'node:path';
 import type { Programs } from '../../src/host/effects.ts';
 import type { CommandFailure } from '../../src/journal/effects.ts';
-import { PretendedLinks } from './fake-links.ts';
+import { FakeLinks } from './fake-links.ts';
 
 /** What a VF's PF holds for it, in the words of `ip -j link show`. */
 export interface HeldVf {
@@ -27,7 +27,7 @@ export interface HeldVf {
   queryRss: boolean;
 }
 
-export interface PretendedPf {
+export interface FakePf {
   readonly dev: string;
   /** Its PCI address; the VFs follow from `.1` on of the slot behind. */
   readonly address: string;
@@ -67,22 +67,22 @@ const fresh = (): HeldVf => ({
  * SR-IOV cards that are only files: a sysfs tree with the names and links that real kernels print, and `ip` as far as it
  * sets and shows VFs. Every command is kept. What libvirt does to a VF can be done too.
  */
-export class PretendedCards {
+export class FakeCards {
   readonly commands: string[] = [];
   /** A driver that is there and takes nothing: then the device is left without one, reserved for it. */
   refusesToBind: string | undefined;
   /** Lines with that in them are answered with these errors, one after the other, before they are carried out. */
   readonly putsOff = new Map<string, string[]>();
-  readonly links: PretendedLinks;
+  readonly links: FakeLinks;
   readonly #root: string;
-  readonly #pfs: readonly PretendedPf[];
+  readonly #pfs: readonly FakePf[];
   readonly #held = new Map<string, HeldVf>();
   #index = 100;
 
-  constructor(root: string, pfs: readonly PretendedPf[]) {
+  constructor(root: string, pfs: readonly FakePf[]) {
     this.#root = root;
     this.#pfs = pfs;
-    this.links = new PretendedLinks(root);
+    this.links = new FakeLinks(root);
     for (const driver of ['vfio-pci', ...pfs.map(({ vfDriver }) => vfDriver)])
       mkdirSync(this.#sys('bus/pci/drivers', driver), { recursive: true });
     for (const pf of pfs) this.#makePf(pf);
@@ -241,7 +241,7 @@ export class PretendedCards {
     });
   }
 
-  #makePf(pf: PretendedPf): void {
+  #makePf(pf: FakePf): void {
     const { dev, address, driver, vfs } = pf;
     this.#makeDevice(address, driver, pf);
     writeFileSync(this.#device(address, 'sriov_totalvfs'), '8\n');
@@ -253,7 +253,7 @@ export class PretendedCards {
     this.#makeVfs(pf, vfs);
   }
 
-  #makeVfs(pf: PretendedPf, vfs: number): void {
+  #makeVfs(pf: FakePf, vfs: number): void {
     for (let number = 0; number < vfs; number++) {
       const vf = this.addressOf(pf.dev, number);
       this.#held.set(`${pf.dev} ${number}`, fresh());
@@ -272,7 +272,7 @@ export class PretendedCards {
     }
   }
 
-  #makeDevice(address: string, driver: string | null, { sharedGroup, numaNode }: PretendedPf): void {
+  #makeDevice(address: string, driver: string | null, { sharedGroup, numaNode }: FakePf): void {
     mkdirSync(this.#device(address), { recursive: true });
     writeFileSync(this.#device(address, 'class'), '0x020000\n');
     writeFileSync(this.#device(address, 'numa_node'), `${numaNode ?? -1}\n`);
@@ -393,7 +393,7 @@ export class PretendedCards {
     return undefined;
   }
 
-  #setVfs(pf: PretendedPf, count: number): void {
+  #setVfs(pf: FakePf, count: number): void {
     for (let number = 0; existsSync(this.#device(pf.address, `virtfn${number}`)); number++) {
       const vf = this.addressOf(pf.dev, number);
       this.bind(vf, null, '(null)');
@@ -434,7 +434,7 @@ export class PretendedCards {
     return [{ ifindex: 2, ifname: dev, flags: ['UP'], vfinfo_list: list, altnames: [] }];
   }
 
-  #pf(dev: string): PretendedPf {
+  #pf(dev: string): FakePf {
     const pf = this.#pfs.find(each => each.dev === dev || each.second?.dev === dev);
     if (pf === undefined) throw new Error(`there is no PF '${dev}'`);
     return pf;

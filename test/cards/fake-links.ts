@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import path from 'node:path';
 
 /** The links of a host as files: what stands upon which, addresses, and the way out. */
-export class PretendedLinks {
+export class FakeLinks {
   readonly #root: string;
   readonly #addresses = new Map<string, string>();
 

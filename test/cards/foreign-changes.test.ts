@@ -3,10 +3,10 @@ import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
-const plainCard: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 3 };
+const plainCard: FakePf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 3 };
 const mac = '52:54:00:00:00:01';
 const otherUuid = '0b0e1f52-0000-4000-8000-0000000000bb';
 const settings = (...words: string[]) => `interfaces: [{ match: { pf: ens1f0 }, ${words.join(', ')} }]\n`;
@@ -14,7 +14,7 @@ const settings = (...words: string[]) => `interfaces: [{ match: { pf: ens1f0 }, 
 let world: CardWorld;
 afterEach(() => world.destroy());
 
-function begin(config: string, card: Partial<PretendedPf> = {}): CardWorld {
+function begin(config: string, card: Partial<FakePf> = {}): CardWorld {
   world = new CardWorld(config, [{ ...plainCard, ...card }]);
   return world;
 }
@@ -337,7 +337,7 @@ function hasNeighbour(node: string, guest: string): void {
 }
 
 describe('a guest is refused at prepare', () => {
-  test.each<{ name: string; card?: Partial<PretendedPf>; before?: () => void; xml: () => string; line: RegExp }>([
+  test.each<{ name: string; card?: Partial<FakePf>; before?: () => void; xml: () => string; line: RegExp }>([
     {
       name: 'a device that is not there',
       xml: () => asInterface(0).replace("slot='0x01'", "slot='0x1f'"),
@@ -454,7 +454,7 @@ describe('a guest is refused at prepare', () => {
     expect(world.cards.state()).toEqual(state);
   });
 
-  test.each<{ name: string; card?: Partial<PretendedPf>; present?: () => void; xml: () => string }>([
+  test.each<{ name: string; card?: Partial<FakePf>; present?: () => void; xml: () => string }>([
     {
       name: 'a group that it has already',
       card: { sharedGroup: true, vfs: 2 },

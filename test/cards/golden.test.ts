@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
 import { domainXml } from '../helpers/documents.ts';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
 const everything = `hostdevs: { restore: true, bind: true, refused: warn }
@@ -16,7 +16,7 @@ interfaces:
     vlanQos: 5
     vlanProto: 802.1ad
 `;
-const base: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 3 };
+const base: FakePf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 3 };
 const mac = '52:54:00:00:00:01';
 
 let world: CardWorld;
@@ -37,7 +37,7 @@ function guest(): string {
 }
 
 describe('every command of a guest’s life, in order', () => {
-  test.each<{ name: string; card: Partial<PretendedPf> }>([
+  test.each<{ name: string; card: Partial<FakePf> }>([
     { name: 'a card that takes everything', card: {} },
     {
       name: 'a card without link state, 802.1ad and RSS queries',

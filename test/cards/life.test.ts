@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardLife, guestMac } from './life.ts';
 import { CardWorld } from './world.ts';
 
-const igb: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 4 };
+const igb: FakePf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 4 };
 const restoring = 'hostdevs: { restore: true, bind: true }\n';
 const asking = `${restoring}interfaces:
   - match: { pf: ens1f0 }

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { failing, KillSwitch, killable } from '../helpers/crash.ts';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardLife } from './life.ts';
 import { CardWorld } from './world.ts';
 
-const card: PretendedPf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 4 };
+const card: FakePf = { dev: 'ens1f0', address: '0000:5e:00.0', driver: 'igb', vfDriver: 'igbvf', vfs: 4 };
 const config = `hostdevs: { restore: true, bind: true }
 interfaces:
   - match: { pf: ens1f0 }

@@ -5,10 +5,10 @@ import { vfsCommand } from '../../src/cli/vfs.ts';
 import type { HookContext } from '../../src/hook/dispatch.ts';
 import type { Effects } from '../../src/journal/effects.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
-const card = (vfs: number): PretendedPf => ({
+const card = (vfs: number): FakePf => ({
   dev: 'ens1f0',
   address: '0000:5e:00.0',
   driver: 'igb',

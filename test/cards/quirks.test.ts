@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
 import { domainXml } from '../helpers/documents.ts';
-import type { PretendedPf } from './fake-cards.ts';
+import type { FakePf } from './fake-cards.ts';
 import { CardWorld } from './world.ts';
 
-const card: PretendedPf = {
+const card: FakePf = {
   dev: 'ens1f0',
   address: '0000:5e:00.0',
   driver: 'mlx4_core',
@@ -17,7 +17,7 @@ const macOf = (vf: number) => `52:54:00:00:00:0${vf}`;
 let world: CardWorld;
 afterEach(() => world.destroy());
 
-const begin = (config: string, cards: readonly Partial<PretendedPf>[]) => {
+const begin = (config: string, cards: readonly Partial<FakePf>[]) => {
   world = new CardWorld(
     config,
     cards.map(facts => ({ ...card, ...facts })),

@@ -2,15 +2,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ownEffects } from '../../src/main/effects.ts';
 import { World } from '../helpers/world.ts';
-import { PretendedCards, type PretendedPf } from './fake-cards.ts';
+import { FakeCards, type FakePf } from './fake-cards.ts';
 
 /** A host with pretended cards. */
 export class CardWorld extends World {
-  readonly cards: PretendedCards;
+  readonly cards: FakeCards;
 
-  constructor(config: string, pfs: readonly PretendedPf[]) {
+  constructor(config: string, pfs: readonly FakePf[]) {
     super(config);
-    this.cards = new PretendedCards(this.root, pfs);
+    this.cards = new FakeCards(this.root, pfs);
   }
 
   /** libvirt has put the state of a VF aside. */

@@ -16,7 +16,7 @@ import { execaSync } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import schema from '../../schemas/doctor.schema.json' with { type: 'json' };
 import { findingCodes } from '../../src/doctor/finding.ts';
-import { PretendedCards } from '../cards/fake-cards.ts';
+import { FakeCards } from '../cards/fake-cards.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
 import { projectDirectory } from '../helpers/host.ts';
 import { titled } from '../libvirt/expectations.ts';
@@ -55,6 +55,8 @@ function examine() {
   return findings;
 }
 
+/** `unshare` is what kernel features are tried with: all of them succeed. */
+const standIns = ['ip', 'bridge', 'virsh', 'arping', 'udevadm', 'unshare', 'networkctl'];
 const hook = (driver: string) => `etc/libvirt/hooks/${driver}.d/50-actualnet`;
 const launcher = (driver: string) =>
   readFileSync(path.join(projectDirectory, 'hooks', driver), 'utf8')
@@ -62,14 +64,17 @@ const launcher = (driver: string) =>
     .replace(/^program=$/m, `program='${path.join(projectDirectory, 'dist/hook.cjs')}'`);
 
 /** A host in which all is well: libvirtd runs since after the hooks were installed. */
-beforeEach(() => {
-  root = mkdtempSync(path.join(tmpdir(), 'actualnet-doctor-'));
+function healthyHost() {
   for (const directory of ['var/log', 'bin', 'run', 'sys/class/net', 'sys/bus/pci/devices'])
     mkdirSync(at(directory), { recursive: true });
-  for (const tool of ['ip', 'bridge', 'virsh', 'arping', 'udevadm']) write(`bin/${tool}`, '#!/bin/sh\n', 0o755);
+  for (const tool of standIns) write(`bin/${tool}`, '#!/bin/sh\n', 0o755);
   write('proc/stat', `cpu 0\nbtime ${bootSeconds}\n`);
   for (const driver of ['qemu', 'network']) write(hook(driver), launcher(driver), 0o755);
   runs(100, 'libvirtd', Date.now() + 5000);
+}
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'actualnet-doctor-'));
+  healthyHost();
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -95,7 +100,7 @@ const provideVfs = () => {
 function card(vfs: number) {
   for (const tree of ['sys/bus', 'sys/class/net', 'sys/devices', 'sys/kernel/iommu_groups'])
     rmSync(at(tree), { recursive: true, force: true });
-  return new PretendedCards(root, [{ dev: 'ens1f0', address: '0000:3b:00.0', driver: 'ice', vfDriver: 'iavf', vfs }]);
+  return new FakeCards(root, [{ dev: 'ens1f0', address: '0000:3b:00.0', driver: 'ice', vfDriver: 'iavf', vfs }]);
 }
 
 interface Fault {
@@ -250,7 +255,6 @@ const faults: readonly Fault[] = [
       runs(200, 'systemd-network', Date.now());
       write('etc/systemd/network/50-all.network', '[Match]\nName=*\n[Network]\nDHCP=yes\n');
     },
-    mend: () => write('etc/systemd/network/50-all.network', '[Match]\nName=en*\n[Network]\nDHCP=yes\n'),
   },
   {
     name: "ifupdown with a guest's tap",
@@ -321,13 +325,153 @@ const faults: readonly Fault[] = [
     },
     mend: () => rmSync(at('run/actualnet/guests'), { recursive: true }),
   },
+  {
+    name: 'a Node.js that is too old',
+    code: 'NODE_OLD',
+    plant: () => {
+      write('opt/node', '#!/bin/sh\necho v18.19.0\n', 0o755);
+      for (const driver of ['qemu', 'network'])
+        write(hook(driver), launcher(driver).replace(/^node=.*$/m, `node='${at('opt/node')}'`), 0o755);
+    },
+    mend: () => write('opt/node', '#!/bin/sh\necho v20.19.0\n', 0o755),
+  },
+  {
+    name: 'a kernel whose bridges filter no VLANs, and VLANs that are asked for',
+    code: 'KERNEL_VLAN_FILTERING',
+    plant: () => {
+      config('interfaces: [{ match: { guest: web }, vlan: 7 }]');
+      refuses('vlan_filtering');
+    },
+    mend: () => showTools(),
+  },
+  {
+    name: 'a kernel without macvtap, and a guest that has one',
+    code: 'KERNEL_MACVTAP',
+    plant: () => {
+      write('etc/libvirt/qemu/g1.xml', domainXml("<interface type='direct'><source dev='eth0'/></interface>"));
+      refuses('macvtap');
+    },
+    mend: () => showTools(),
+  },
+  {
+    name: 'a kernel that isolates no ports, and isolation that is asked for',
+    code: 'KERNEL_ISOLATION',
+    plant: () => {
+      config('bridges: { br0: { isolated: true } }');
+      refuses('isolated');
+    },
+    mend: () => showTools(),
+  },
+  {
+    name: 'a VF in a group with another device',
+    code: 'GROUP_SHARED',
+    plant: () => {
+      provideVfs();
+      const facts = { dev: 'ens1f0', address: '0000:3b:00.0', driver: 'ice', vfDriver: 'iavf', vfs: 2 };
+      for (const tree of ['sys/bus', 'sys/kernel/iommu_groups']) rmSync(at(tree), { recursive: true, force: true });
+      config('provide: { vfs: { ens1f0: { count: 2 } } }');
+      new FakeCards(root, [{ ...facts, sharedGroup: true }]);
+    },
+    mend: () => {
+      rmSync(root, { recursive: true });
+      healthyHost();
+    },
+  },
+  {
+    name: 'a tap of the command line that libvirt lets nobody open',
+    code: 'QEMU_CONF',
+    plant: () => {
+      const tap = "<qemu:arg value='-netdev'/><qemu:arg value='tap,id=n0,ifname=t0,script=no,downscript=no'/>";
+      const namespace = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'";
+      const guest = domainXml('').replace('<domain ', `<domain ${namespace} `);
+      write(
+        'etc/libvirt/qemu/g1.xml',
+        guest.replace('</domain>', `<qemu:commandline>${tap}</qemu:commandline></domain>`),
+      );
+      write('etc/libvirt/qemu.conf', 'user = "root"\n');
+    },
+    mend: () => write('etc/libvirt/qemu.conf', 'cgroup_device_acl = [ "/dev/null", "/dev/net/tun" ]\n'),
+  },
+  {
+    name: "a hook with another label than SELinux's policy has for it",
+    code: 'SELINUX_LABEL',
+    plant: () => {
+      write('sys/fs/selinux/enforce', '1\n');
+      const says = 'has context unconfined_u:object_r:user_tmp_t:s0, should be system_u:object_r:bin_t:s0';
+      write('bin/matchpathcon', `#!/bin/sh\n[ -e ${at('labelled')} ] || echo "$2 ${says}"\n`, 0o755);
+      write('bin/restorecon', `#!/bin/sh\n: >${at('labelled')}\n`, 0o755);
+    },
+  },
+  {
+    name: 'an attach that has not finished',
+    code: 'UNFINISHED',
+    plant: () => {
+      privately('run/actualnet/hotplug');
+      write(`run/actualnet/hotplug/${guestUuid}`, '', 0o600);
+    },
+    mend: () => rmSync(at('run/actualnet/hotplug'), { recursive: true }),
+  },
+  {
+    name: 'a port that is no longer as it was set',
+    code: 'DRIFT',
+    plant: () => {
+      privately('run/actualnet/guests', 'run/actualnet/ledgers');
+      record('started', Date.now());
+      runningGuest();
+      const intend = { subject: { kind: 'mtu', dev: 'tap0' }, before: 1500, to: 9000, index: 7 };
+      const line = { at: new Date().toISOString(), intend };
+      write(`run/actualnet/ledgers/${guestUuid}.jsonl`, `${JSON.stringify(line)}\n`, 0o600);
+      tap({ mtu: 1500 });
+    },
+    mend: () => tap({ mtu: 9000 }),
+  },
+  {
+    name: 'nobody who follows guests that are to be followed',
+    code: 'AGENT_MISSING',
+    plant: () => {
+      config('bridges: { br0: { keepForwardingTable: true } }');
+      privately('run/actualnet/guests', 'run/actualnet/ledgers');
+      record('started', Date.now());
+      runningGuest();
+      const intend = { subject: { kind: 'mtu', dev: 'tap0' }, before: 1500, to: 9000, index: 7 };
+      const line = { at: new Date().toISOString(), intend };
+      write(`run/actualnet/ledgers/${guestUuid}.jsonl`, `${JSON.stringify(line)}\n`, 0o600);
+      tap({ mtu: 9000 });
+    },
+    mend: () => {
+      rmSync(at('run'), { recursive: true });
+      mkdirSync(at('run'));
+    },
+  },
+  {
+    name: 'frames of bridges in the filter for ARP',
+    code: 'BRIDGE_NETFILTER',
+    plant: () => write('proc/sys/net/bridge/bridge-nf-call-arptables', '1\n'),
+    mend: () => write('proc/sys/net/bridge/bridge-nf-call-arptables', '0\n'),
+  },
 ];
+
+/** A kernel that refuses whatever has that word. */
+function refuses(word: string) {
+  write(
+    'bin/unshare',
+    `#!/bin/sh\nwhile read -r line; do case $line in *${word}*) echo no >&2; exit 1;; esac; done\n`,
+    0o755,
+  );
+}
+function runningGuest() {
+  write('run/libvirt/qemu/web1.xml', `<domstatus state='running' pid='1'>${domainXml('')}</domstatus>`);
+}
+function tap({ mtu }: { readonly mtu: number }) {
+  const facts = { ifindex: 7, flags: '0x1003', mtu, address: 'fe:54:00:00:00:01', uevent: '' };
+  for (const [name, value] of Object.entries(facts)) write(`sys/class/net/tap0/${name}`, `${value}\n`);
+}
 
 function hideTools(...names: string[]) {
   for (const name of names) rmSync(at('bin', name));
 }
 function showTools() {
-  for (const tool of ['ip', 'bridge', 'virsh', 'arping', 'udevadm']) write(`bin/${tool}`, '#!/bin/sh\n', 0o755);
+  for (const tool of standIns) write(`bin/${tool}`, '#!/bin/sh\n', 0o755);
 }
 
 describe.skipIf(missing)(titled('doctor', missing), () => {
@@ -355,9 +499,72 @@ describe.skipIf(missing)(titled('doctor', missing), () => {
       // The command itself, on this host: ours is the one in this checkout.
       const script = `actualnet() { ${JSON.stringify(process.execPath)} ${JSON.stringify(path.join(projectDirectory, 'dist/actualnet.cjs'))} "$@"; }`;
       for (const { fix } of findings)
-        execaSync('/bin/sh', ['-ec', `${script}\n${fix}`], { env: env(':/usr/bin:/bin'), extendEnv: false });
+        execaSync('/bin/sh', ['-ec', `${script}\n${fix.replaceAll(/(?<= |>)\/etc\//g, at('etc/'))}`], {
+          env: env(':/usr/bin:/bin'),
+          extendEnv: false,
+        });
     } else mend();
     expect(examine()).toEqual([]);
+  });
+
+  test('nothing is made on the host that is looked at', () => {
+    const tree = () => readdirSync(root, { recursive: true, encoding: 'utf8' }).sort();
+    const before = tree();
+    for (const words of [[], ['--hooks'], ['--format', 'json']]) doctor(...words);
+    expect(tree()).toEqual(before);
+    config('bridges: { br0: { isolated: true } }');
+    const configured = tree();
+    doctor();
+    expect(tree()).toEqual(configured);
+  });
+
+  test('of files of systemd-networkd the first that fits counts, by name, wherever it lies', () => {
+    runs(200, 'systemd-network', Date.now());
+    write('usr/lib/systemd/network/80-all.network', '[Match]\nName=*\n[Network]\nDHCP=yes\n');
+    expect(examine().map(({ code }) => code)).toEqual(['MANAGER_UNDOES']);
+    write('etc/systemd/network/10-guests.network', '[Match]\nName=vnet* macvtap* tap*\n[Link]\nUnmanaged=yes\n');
+    expect(examine()).toEqual([]);
+    write('usr/lib/systemd/network/05-vnet.network', '[Match]\nName=vnet0\n');
+    expect(examine().map(({ what }) => what)).toEqual([expect.stringContaining('05-vnet.network')]);
+    // One of that name in /etc hides it.
+    write('etc/systemd/network/05-vnet.network', '[Match]\nName=none\n');
+    expect(examine()).toEqual([]);
+  });
+
+  test('a hook that was renewed under a daemon which calls it is seen', () => {
+    const startedMs = Date.now() - 86_400_000;
+    runs(100, 'libvirtd', startedMs);
+    const call = (driver: string, atMs: number) =>
+      `${JSON.stringify({ at: new Date(atMs).toISOString(), kind: 'call', by: 'hook', operation: 'x', driver, object: 'o', status: 0, durationMs: 1 })}\n`;
+    write('var/log/actualnet-history.jsonl', call('qemu', startedMs + 1000), 0o600);
+    expect(examine().map(({ what }) => what)).toEqual([expect.stringContaining('network hook')]);
+    write('var/log/actualnet-history.jsonl', call('qemu', startedMs + 1000) + call('network', startedMs + 1000), 0o600);
+    expect(examine()).toEqual([]);
+    // A call before the daemon began is no proof.
+    write('var/log/actualnet-history.jsonl', call('qemu', startedMs - 1000) + call('network', startedMs - 1000), 0o600);
+    expect(examine().map(({ code }) => code)).toEqual(['HOOK_UNSEEN']);
+  });
+
+  test("somebody else's hooks are named, and no fault", () => {
+    write('etc/libvirt/hooks/qemu.d/10-other', '#!/bin/sh\n', 0o755);
+    const { exitCode, stdout } = doctor();
+    expect({ exitCode, stdout }).toEqual({
+      exitCode: 0,
+      stdout: `this host is in order; libvirt also calls ${at('etc/libvirt/hooks/qemu.d/10-other')}`,
+    });
+  });
+
+  test('without root it says what it could not look at, and finds no host in order', () => {
+    chmodSync(root, 0o755);
+    privately();
+    const program = path.join(projectDirectory, 'dist/actualnet.cjs');
+    const words = ['--reuid=65534', '--clear-groups', process.execPath, program, 'doctor'];
+    const options = { env: env(), extendEnv: false, reject: false } as const;
+    const { exitCode, stdout } = execaSync('/usr/bin/setpriv', words, options);
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^not looked at: what is remembered/m);
+    expect(stdout).toMatch(/^nothing wrong was found$/m);
+    expect(stdout).not.toMatch(/in order|STATE_UNUSABLE/);
   });
 
   test('a host that means ill ends in lines, soon', () => {

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openPrivateFile, readFileIfAny, readKernelFile } from '../files.ts';
+import { exists, openPrivateFile, readFileIfAny, readKernelFile } from '../files.ts';
 import type { HostPaths } from '../paths.ts';
 
 /** The service, or what a hook leaves behind where there is none. */
@@ -47,6 +47,8 @@ export async function becomeAgent(
 
 /** Whether there is an agent now. */
 export async function hasAgent(paths: HostPaths): Promise<boolean> {
+  // Whoever only looks makes nothing.
+  if (!exists(lockFile(paths))) return false;
   const { tryLock } = (await import('fs-native-extensions')).default;
   const fd = openPrivateFile(lockFile(paths));
   try {

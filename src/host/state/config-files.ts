@@ -47,6 +47,15 @@ export async function loadConfig(paths: HostPaths): Promise<Config> {
   }
 }
 
+/** The same by the files alone, for somebody who only looks: nothing is kept. */
+export async function readConfig(paths: HostPaths): Promise<Config> {
+  const names = listConfigFiles(paths);
+  if (names.length === 0) return defaultConfig;
+  const result = await parseConfig(readAll(names));
+  if ('mistakes' in result) throw configError(result.mistakes);
+  return result.config;
+}
+
 interface GoodConfig {
   /** When it was first read. */
   readonly accepted: string;
