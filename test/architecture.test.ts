@@ -22,8 +22,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   doctor: ['report', 'type config'],
   hotplug: ['witness', 'apply', 'plan', 'transform', 'resolve', 'model', 'xml', 'report'],
   hook: ['apply', 'plan', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  replay: ['type hook', 'type apply', 'type plan', 'config', 'resolve', 'model', 'xml', 'report'],
   cli: [
     'type hook',
+    'type replay',
     'doctor',
     'hotplug',
     'witness',
@@ -39,6 +41,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   main: [
     'cli',
+    'replay',
     'type doctor',
     'hook',
     'hotplug',

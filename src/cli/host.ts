@@ -10,6 +10,7 @@ import type { History } from '../host/history.ts';
 import type { Memory } from '../host/memory.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import type { Uuid } from '../model/values.ts';
+import type { ReplayedCall } from '../replay/played.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { WitnessState } from '../witness/witness.ts';
 import type { XmlDocument } from '../xml/document.ts';
@@ -70,6 +71,8 @@ export interface CommandHost {
   readonly answerHook: (call: readonly string[]) => Promise<ExitStatus>;
   /** Runs the installer that belongs to this program, with its words. */
   readonly runInstaller: (words: readonly string[]) => Promise<ExitStatus>;
+  /** Plays recorded calls again, with another configuration if one is given. Throws `FILE` where there are none. */
+  readonly replayCalls: (directory: string, config: string | undefined) => AsyncIterable<ReplayedCall>;
   /** Runs until the agent is ended. */
   readonly runAgent: () => Promise<void>;
 }

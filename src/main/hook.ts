@@ -21,8 +21,10 @@ import { tryReadRunState } from '../host/run-states.ts';
 import { readStdin, writeAll } from '../host/streams.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
+import { errorLine } from '../report/error.ts';
 import { deviceSources, ownEffects } from './effects.ts';
 import { type Actor, listening, withHistory } from './history.ts';
+import type { Recording } from './recorder.ts';
 import { thisHost } from './this-host.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
@@ -42,7 +44,10 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
       context.memory.appendRecord(uuid, line);
     },
   };
-  const outcome = await runHook(invocation, { ...context, log, memory });
+  const given = { invocation, context: { ...context, log, memory } };
+  const recording = await record(paths, given);
+  const outcome = await runHook(recording?.invocation ?? invocation, recording?.context ?? given.context);
+  recording?.end(outcome, said);
   const refused = /\[([A-Z_]+)\]\n$/.exec(outcome.stderr)?.[1];
   fileHistory(paths, Date.now).append([
     {
@@ -60,6 +65,18 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
     },
   ]);
   return outcome;
+}
+
+/** Calls are kept for whoever looks for a mistake where the administrator asks for it, and nothing of that is loaded otherwise. */
+async function record(paths: HostPaths, given: Pick<Recording, 'invocation' | 'context'>) {
+  const directory = process.env.ACTUALNET_RECORD;
+  if (!directory) return undefined;
+  try {
+    return await (await import('./recorder.ts')).beginRecording(directory, { paths, ...given });
+  } catch (error) {
+    given.context.log.warn(`the call cannot be recorded: ${errorLine(error)}`);
+    return undefined;
+  }
 }
 
 /** What a hook may look at and write to; one with `patience` waits as long as the configuration says, and no longer. */
