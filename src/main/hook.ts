@@ -45,7 +45,8 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
     },
   };
   const given = { invocation, context: { ...context, log, memory } };
-  const recording = await record(paths, given);
+  const records = process.env.ACTUALNET_RECORD;
+  const recording = records ? await record(records, paths, given) : undefined;
   const outcome = await runHook(recording?.invocation ?? invocation, recording?.context ?? given.context);
   recording?.end(outcome, said);
   const refused = /\[([A-Z_]+)\]\n$/.exec(outcome.stderr)?.[1];
@@ -67,10 +68,8 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
   return outcome;
 }
 
-/** Calls are kept for whoever looks for a mistake where the administrator asks for it, and nothing of that is loaded otherwise. */
-async function record(paths: HostPaths, given: Pick<Recording, 'invocation' | 'context'>) {
-  const directory = process.env.ACTUALNET_RECORD;
-  if (!directory) return undefined;
+/** Keeps the call for whoever looks for a mistake; nothing of that is loaded otherwise. */
+async function record(directory: string, paths: HostPaths, given: Pick<Recording, 'invocation' | 'context'>) {
   try {
     return await (await import('./recorder.ts')).beginRecording(directory, { paths, ...given });
   } catch (error) {

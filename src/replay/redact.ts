@@ -177,8 +177,9 @@ function redactArgument(option: string, word: string): string {
   return parts
     .map((part, index) => {
       const [key = ''] = part.split('=', 1);
-      if (key === part) return index === 0 && !isRead ? mark : /^[\w-]*$/.test(part) && isRead ? part : mark;
-      return kept.includes(key) ? part : `${/^[\w-]*$/.test(key) ? key : mark}=${mark}`;
+      if (kept.includes(key) || (isRead && index === 0 && key === part)) return part;
+      // Of other options nobody knows whether what stands before an equals sign is a name.
+      return isRead && key !== part && /^[a-z][\w.-]*$/.test(key) ? `${key}=${mark}` : mark;
     })
     .join(',');
 }
