@@ -22,7 +22,7 @@ import { asActualnetError, errorLine } from '../report/error.ts';
 declare const builtFrom: { readonly version: string; readonly commit: string | null };
 
 /** So long a call may be kept waiting for what it could read to be copied. */
-const collectLimitMs = 100;
+const collectLimitMs = 250;
 const maxFilesBytes = 4 * 1024 * 1024;
 const maxLinks = 256;
 

@@ -63,7 +63,7 @@ async function replay(call: RecordedCall, config: string | undefined) {
     const stdout = answered.stdout === '' ? '' : redactDocument(answered.stdout).text;
     const outcome = { ...answered, stdout, stderr: plain(answered.stderr) };
     const { changes, said, recollection } = pretended;
-    const unasked = config === undefined ? [] : [...recollection.unasked];
+    const unasked = [...recollection.unasked];
     const differences = compareReplay(call, { outcome, said: said.map(plain), changes, unasked });
     const result: 'same' | 'differs' = differences.length === 0 ? 'same' : 'differs';
     return { result, plan: changes, answer: outcome, said: said.map(plain), differences };
