@@ -86,13 +86,16 @@ export class PretendedHost {
   ): readonly CommandFailure[] {
     const failures: CommandFailure[] = [];
     for (const [place, line] of lines.entries()) {
-      const outcomes = this.#outcomes.get(`${tool} ${line}`) ?? [];
-      const message = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
+      const outcomes = this.#outcomes.get(`${tool} ${line}`);
+      const message = outcomes !== undefined && outcomes.length > 1 ? outcomes.shift() : outcomes?.[0];
       const { what = line, why = '' } = notes?.[place] ?? {};
       const isStopped = !keepGoing && failures.length > 0;
       const result = isStopped ? 'not reached' : (message ?? 'done');
       this.changes.push({ what, why, command: `${tool} ${line}`, result });
       if (message !== undefined && !isStopped) failures.push({ place, message });
+      const [, address, driver = null] = /^(?:un)?bind (\S+)(?: (?!override )(\S+))?/.exec(line) ?? [];
+      if (tool === 'pci' && address !== undefined && outcomes === undefined && !isStopped)
+        this.recollection.bind(address, driver);
     }
     const threw = this.#call.runs.find(run => run.tool === tool && sameLines(run.lines, lines))?.threw;
     if (threw !== undefined) throw new ActualnetError('ACTION_FAILED', threw);

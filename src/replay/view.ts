@@ -1,4 +1,4 @@
-import type { HostView, Needs } from '../plan/host-view.ts';
+import type { HostView, Needs, PciDevice } from '../plan/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Answers } from './recorded.ts';
 
@@ -10,7 +10,9 @@ export function notingView(view: HostView, needs: Needs, answers: Answers): Host
       if ((name !== 'fdb' && name !== 'vlans') || tables.includes(name)) note(answers, name, member);
       return [name, member];
     }
-    return [name, (...words: unknown[]) => note(answers, [name, ...words].join(' '), member(...words))];
+    // Whoever hands a member to a list's methods gives it more than it takes.
+    const question = (words: readonly unknown[]) => [name, ...words.slice(0, member.length)].join(' ');
+    return [name, (...words: unknown[]) => note(answers, question(words), member(...words))];
   });
   return Object.fromEntries(members) as HostView;
 }
@@ -28,6 +30,7 @@ const maxQuestions = 1_000_000;
 export class Recollection {
   readonly unasked = new Set<string>();
   readonly #views: readonly Answers[];
+  readonly #drivers = new Map<string, string | null>();
   #questions = 0;
   #looks = 0;
 
@@ -45,7 +48,11 @@ export class Recollection {
       link: dev => find(`link ${dev}`, undefined),
       fdb: needs.fdb ? find('fdb', []) : [],
       vlans: needs.vlans ? find('vlans', []) : [],
-      pci: address => find(`pci ${address}`, undefined),
+      pci: address => {
+        const device = find<PciDevice | undefined>(`pci ${address}`, undefined);
+        const driver = this.#drivers.get(address);
+        return device === undefined || driver === undefined ? device : { ...device, driver, netdevs: [] };
+      },
       pfs: () => find('pfs', []),
       hasPci: find('hasPci', false),
       hasLinks: find('hasLinks', false),
@@ -59,6 +66,11 @@ export class Recollection {
       holders: address => find(`holders ${address}`, []),
       holdersOfMacvtap: dev => find(`holdersOfMacvtap ${dev}`, []),
     };
+  }
+
+  /** A device has another driver from now on, which it had not then: whether it has is looked at within the same call. */
+  bind(address: string, driver: string | null): void {
+    this.#drivers.set(address, driver);
   }
 
   answer(places: readonly Answers[], question: string, otherwise: unknown): unknown {

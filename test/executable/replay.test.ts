@@ -210,6 +210,22 @@ describe('a life that was recorded', () => {
   });
 });
 
+test.each(['qemu', 'network'] as const)('a file asks for it, too, of the %s hook', driver => {
+  mkdirSync(path.join(host.root, 'etc/actualnet'), { recursive: true });
+  writeFileSync(path.join(host.root, 'etc/actualnet/record'), `${directory}\n`);
+  const call = life.find(each => each.driver === driver)!;
+  host.hook(driver, call.words, call.stdin);
+  expect(recorded()).toHaveLength(1);
+  // What the environment says counts first, and a file of another kind keeps nobody waiting.
+  host.env.ACTUALNET_RECORD = path.join(directory, 'nosuch');
+  host.hook(driver, call.words, call.stdin);
+  delete host.env.ACTUALNET_RECORD;
+  rmSync(path.join(host.root, 'etc/actualnet/record'));
+  execFileSync('mkfifo', [path.join(host.root, 'etc/actualnet/record')]);
+  host.hook(driver, call.words, call.stdin);
+  expect(recorded()).toHaveLength(1);
+});
+
 describe('calls are not recorded', () => {
   const prepare = () => host.hook('qemu', ['g1', 'prepare', 'begin', '-'], domainXml(''));
   const log = () => readFileSync(path.join(host.root, 'var/log/actualnet.log'), 'utf8');
@@ -266,7 +282,7 @@ describe('a directory from somebody else', () => {
     call: { driver: 'qemu', object: 'g1', operation: 'prepare', subOperation: 'begin', extra: '-' },
     document: domainXml(''),
     facts: {},
-    views: [{}],
+    views: [{ hasPci: { is: false }, hasLinks: { is: false } }],
     files: {},
     runs: [],
     answer: { status: 0, stdout: '', stderr: '', said: [] },
@@ -278,7 +294,11 @@ describe('a directory from somebody else', () => {
 
   test('is read, if it is what it says', () => {
     putCall({});
-    expect(replay().status).toBe(0);
+    expect(replay()).toMatchObject({ status: 0, calls: [{ result: 'same', differences: [] }] });
+    // What it did not ask then is told of: nobody knows the answer.
+    putCall({ views: [{ hasPci: { is: false } }] });
+    const differences = [{ what: 'host', before: null, now: "asked for 'hasLinks'" }];
+    expect(replay()).toMatchObject({ status: 3, calls: [{ result: 'differs', differences }] });
   });
 
   test.each<[string, RegExp, () => void]>([
@@ -352,7 +372,7 @@ describe('a directory from somebody else', () => {
     putCall({ files: { 'etc/actualnet/config.yaml': { text: 'bridges: { br1: { isolated: true } }\n', mtimeMs: 0 } } });
     configure('a mistake\n');
     const before = execFileSync('find', [host.root, '-printf', '%p %T@\n']).toString();
-    expect(replay().status).toBe(0);
+    expect(replay().calls).toMatchObject([{ object: 'g1', answer: { status: 0 } }]);
     expect(execFileSync('find', [host.root, '-printf', '%p %T@\n']).toString()).toBe(before);
   });
 });
