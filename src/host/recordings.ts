@@ -47,7 +47,12 @@ export function keepRecording(
     fs.rmSync(temporary, { force: true });
     throw error;
   }
-  const kept = fs.readdirSync(directory).filter(entry => namePattern.test(entry));
+  const entries = fs.readdirSync(directory);
+  // What a call has left that was ended while it wrote.
+  const isTorn = (entry: string) => entry.startsWith('.') && namePattern.test(entry.slice(1));
+  for (const entry of entries.filter(isTorn))
+    if (atMs - Number(entry.slice(1, 16)) > 600_000) fs.rmSync(path.join(directory, entry), { force: true });
+  const kept = entries.filter(entry => namePattern.test(entry));
   let bytes = 0;
   for (const [place, entry] of kept.sort().reverse().entries()) {
     const file = path.join(directory, entry);

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { HookContext, Invocation, Outcome } from '../hook/dispatch.ts';
+import { readConfigFiles } from '../host/config-files.ts';
 import { listDirectory } from '../host/files.ts';
 import { mayHaveHostDevice } from '../host/libvirt-files.ts';
 import type { HostPaths } from '../host/paths.ts';
@@ -128,7 +129,6 @@ function wantedFiles(paths: HostPaths): WantedFiles[] {
   const isXml = (name: string) => name.endsWith('.xml');
   const isOurs = (name: string) => !/(^|\/)(locks|hotplugs?)\/|witness\.json$|\.tmp$/.test(name);
   return [
-    { directory: paths.config, depth: 1, fits: name => name.endsWith('.yaml') },
     { directory: paths.lasting, depth: 0, fits: name => name.endsWith('good-config.json') },
     { directory: paths.libvirtNetworkStatus, depth: 2, fits: isXml },
     { directory: paths.libvirtNetworkConfig, depth: 0, fits: isXml },
@@ -146,6 +146,12 @@ function* collect(
   }: { readonly goesOn: () => boolean; readonly left: (line: string) => void; readonly removed: Set<string> },
 ): Generator<[string, RecordedFile]> {
   let bytes = 0;
+  // Links are followed here, as they are where it is read.
+  try {
+    for (const { file, text } of readConfigFiles(paths)) yield [path.relative(paths.root, file), { text, mtimeMs: 0 }];
+  } catch (error) {
+    left(`the configuration: ${asActualnetError(error).message}`);
+  }
   for (const found of findFiles(paths.root, wantedFiles(paths), { left, goesOn })) {
     const redacted = redactFile(paths, found);
     if (redacted === undefined) {

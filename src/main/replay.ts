@@ -18,11 +18,14 @@ import { deviceUsers } from './hook.ts';
 export async function* replayCalls(directory: string, config: string | undefined): AsyncGenerator<ReplayedCall> {
   const files = listRecordings(directory);
   if (files.length === 0) throw new ActualnetError('FILE', `there is no recorded call in '${directory}'`);
+  let bytesLeft: number = recordedLimits.bytesInAll;
   for (const file of files.slice(0, recordedLimits.calls)) {
     const name = path.basename(file);
     let call: RecordedCall;
     try {
-      call = readRecordedCall(readRecording(file, recordedLimits.bytes));
+      const text = readRecording(file, Math.min(bytesLeft, recordedLimits.bytes));
+      bytesLeft -= text.length;
+      call = readRecordedCall(text);
     } catch (error) {
       yield { file: name, result: 'unreadable', why: asActualnetError(error).message };
       continue;

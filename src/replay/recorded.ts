@@ -50,7 +50,13 @@ export interface RecordedCall {
 export const documentNotKept = 'the document is not kept';
 
 /** So much is read of what a stranger has sent. */
-export const recordedLimits = { bytes: 16 * 1024 * 1024, calls: 2000, depth: 24, files: 5000 } as const;
+export const recordedLimits = {
+  bytes: 16 * 1024 * 1024,
+  bytesInAll: 512 * 1024 * 1024,
+  calls: 2000,
+  depth: 24,
+  files: 5000,
+} as const;
 
 /** Places below the root that a recorded file may have; nothing else is written anywhere. */
 const places = ['etc/actualnet/', 'etc/libvirt/qemu/networks/', 'run/actualnet/', 'run/libvirt/', 'var/lib/actualnet/'];

@@ -24,7 +24,7 @@ export function note<T>(answers: Answers, question: string, is: T): T {
 }
 
 /** More questions than any call asks. */
-const maxQuestions = 1_000_000;
+const maxQuestions = 200_000;
 
 /** Finds answers that were noted; questions that were not asked then are noted, and answered with nothing. */
 export class Recollection {

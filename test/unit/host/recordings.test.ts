@@ -51,6 +51,16 @@ describe('what is kept', () => {
     expect(fs.readdirSync(directory)).toHaveLength(most);
   });
 
+  test('is without what a call has left that was ended midway, once nobody can be writing it', () => {
+    const torn = `.${'1'.padStart(15, '0')}-17-qemu-g1-prepare.json`;
+    for (const name of [torn, '.mine.json']) fs.writeFileSync(path.join(directory, name), '{');
+    keep(600_001);
+    expect(fs.readdirSync(directory)).toContain(torn);
+    expect(listRecordings(directory)).toHaveLength(1);
+    keep(600_002);
+    expect(fs.readdirSync(directory).filter(name => name.startsWith('.'))).toEqual(['.mine.json']);
+  });
+
   test('is nothing at all if it cannot be written whole', () => {
     vi.spyOn(fs, 'writeFileSync').mockImplementation(file => {
       fs.closeSync(fs.openSync(file as string, 'wx'));
