@@ -36,7 +36,8 @@ export function keepRecording(
   directory: string,
   { atMs, words, text }: { readonly atMs: number; readonly words: readonly string[]; readonly text: string },
 ): void {
-  if (Buffer.byteLength(text) > recordingLimits.bytesOfCall) return;
+  if (Buffer.byteLength(text) > recordingLimits.bytesOfCall)
+    throw new ActualnetError('FILE', `a call larger than ${recordingLimits.bytesOfCall} bytes is not recorded`);
   const what = words.map(word => fileNameOf(word).slice(0, 60)).join('-');
   const name = `${String(atMs).padStart(15, '0')}-${process.pid}-${what}.json`;
   const temporary = path.join(directory, `.${name}`);
@@ -149,9 +150,14 @@ export function readRecording(file: string, maxBytes: number): string {
 export function layOut(root: string, files: Iterable<readonly [name: string, text: string, mtimeMs: number]>): void {
   for (const [name, text, mtimeMs] of files) {
     const file = path.join(root, name);
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    fs.writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
     const seconds = Math.max(0, Math.min(mtimeMs, 8.64e15)) / 1000;
-    fs.utimesSync(file, seconds, seconds);
+    try {
+      fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+      fs.writeFileSync(file, text, { flag: 'wx', mode: 0o600 });
+      fs.utimesSync(file, seconds, seconds);
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      throw new ActualnetError('FILE', `its file '${name}' cannot be written: ${code ?? message}`, { cause });
+    }
   }
 }

@@ -95,7 +95,7 @@ export async function beginRecording(
 /** A call too large to be kept goes without the files of others. */
 function textOf(call: RecordedCall): string {
   const text = JSON.stringify(call);
-  if (text.length < recordingLimits.bytesOfCall) return text;
+  if (Buffer.byteLength(text) <= recordingLimits.bytesOfCall) return text;
   return JSON.stringify({ ...call, files: {}, missing: [...call.missing, 'files: they are too large together'] });
 }
 

@@ -10,7 +10,7 @@ import { type ReplayedCall, recordedCallOf } from '../replay/played.ts';
 import { type RecordedCall, readRecordedCall, recordedLimits } from '../replay/recorded.ts';
 import { redactDocument } from '../replay/redact.ts';
 import { compareReplay, isReplayable, PretendedHost } from '../replay/replaying.ts';
-import { ActualnetError, asActualnetError, errorLine } from '../report/error.ts';
+import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { ownEffects } from './effects.ts';
 import { deviceUsers } from './hook.ts';
 
@@ -71,7 +71,7 @@ async function replay(call: RecordedCall, config: string | undefined) {
     const result: 'same' | 'differs' = differences.length === 0 ? 'same' : 'differs';
     return { result, plan: changes, answer: outcome, said: said.map(plain), differences };
   } catch (error) {
-    return { result: 'unreadable' as const, why: errorLine(error) };
+    return { result: 'unreadable' as const, why: asActualnetError(error).message };
   } finally {
     fs.rmSync(root, { recursive: true, force: true });
   }

@@ -2,6 +2,9 @@ import type { HostView, Needs, PciDevice } from '../plan/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Answers } from './recorded.ts';
 
+/** Members that take a PF and a VF's number; the others take one word or none. */
+const ofTwo: ReadonlySet<string> = new Set<keyof HostView>(['vf', 'keptByLibvirt']);
+
 /** The same view; what is asked of it and what it answers is noted. */
 export function notingView(view: HostView, needs: Needs, answers: Answers): HostView {
   const tables: readonly string[] = [...(needs.fdb ? ['fdb'] : []), ...(needs.vlans ? ['vlans'] : [])];
@@ -11,7 +14,7 @@ export function notingView(view: HostView, needs: Needs, answers: Answers): Host
       return [name, member];
     }
     // Whoever hands a member to a list's methods gives it more than it takes.
-    const question = (words: readonly unknown[]) => [name, ...words.slice(0, member.length)].join(' ');
+    const question = (words: readonly unknown[]) => [name, ...words.slice(0, ofTwo.has(name) ? 2 : 1)].join(' ');
     return [name, (...words: unknown[]) => note(answers, question(words), member(...words))];
   });
   return Object.fromEntries(members) as HostView;

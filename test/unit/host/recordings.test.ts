@@ -47,7 +47,7 @@ describe('what is kept', () => {
     const most = recordingLimits.bytesInAll / recordingLimits.bytesOfCall;
     for (let atMs = 0; atMs < most + 3; atMs++) keep(atMs, large);
     expect(fs.readdirSync(directory)).toHaveLength(most);
-    keep(100, `${large}x`);
+    expect(() => keep(100, `${large}x`)).toThrow(/larger than 8388608 bytes is not recorded/);
     expect(fs.readdirSync(directory)).toHaveLength(most);
   });
 
