@@ -2,13 +2,10 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { runHook } from '../../src/hook/dispatch.ts';
-import { beginRecording } from '../../src/main/recorder.ts';
-import { replayCalls } from '../../src/main/replay.ts';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
-import type { ReplayedCall } from '../../src/replay/played.ts';
 import type { RecordedCall } from '../../src/replay/recorded.ts';
 import { domainXml } from '../helpers/documents.ts';
+import { recordCall, replayAll } from '../helpers/recording.ts';
 import { CardWorld } from './world.ts';
 
 const config = `hostdevs: { restore: true, bind: true }
@@ -38,26 +35,8 @@ function vf(number: number): string {
   return `<source><address type='pci' ${words.map(([key, value]) => `${key}='${value}'`).join(' ')}/></source>`;
 }
 
-async function call(operation: string, xml: string) {
-  const readStdin = () => Buffer.from(xml);
-  const invocation = { driver: 'qemu', object: 'g1', operation, subOperation: 'begin', extra: '-', readStdin } as const;
-  const said: string[] = [];
-  const given = world.context();
-  const log = { info: () => undefined, warn: (line: string) => void said.push(line) };
-  const context = { ...given, log };
-  // Each call has a moment of its own, by which it is found.
-  world.nowMs += 10;
-  const recording = await beginRecording(directory, { paths: world.paths, invocation, context });
-  const outcome = await runHook(recording!.invocation, recording!.context);
-  recording!.end(outcome, said);
-  return outcome;
-}
-
-async function replay(other?: string): Promise<ReplayedCall[]> {
-  const calls: ReplayedCall[] = [];
-  for await (const each of replayCalls(directory, other)) calls.push(each);
-  return calls;
-}
+const call = (operation: string, xml: string) => recordCall(world, directory, { words: ['g1', operation], xml });
+const replay = (other?: string) => replayAll(directory, other);
 
 test('a life with VFs, one of them picked on arrival, is answered again with the cards gone', async () => {
   const guest = domainXml(
