@@ -203,6 +203,24 @@ describe('a life that was recorded', () => {
     });
   });
 
+  test('with a configuration that is a mistake is recorded as any other, and refused as it was', () => {
+    configure('interfaces: 7\n');
+    const refused = host.hook('qemu', ['g1', 'prepare', 'begin', '-'], domainXml(''));
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('[CONFIG]') });
+    const { status, calls } = replay();
+    expect({ status, calls }).toMatchObject({ status: 0, calls: [{ result: 'same', answer: { status: 1 } }] });
+    expect(calls[0]?.answer?.stderr).toContain('/etc/actualnet/config.yaml:1');
+    // One that was good before goes on counting, and says since when.
+    configure('taps: { create: true }\n');
+    host.hook('qemu', ['g1', 'prepare', 'begin', '-'], domainXml(''));
+    configure('interfaces: 7\n');
+    expect(host.hook('qemu', ['g1', 'prepare', 'begin', '-'], domainXml('')).status).toBe(0);
+    const again = replay();
+    expect(again.calls.map(({ result, differences }) => ({ result, differences }))).toEqual(
+      again.calls.map(() => ({ result: 'same', differences: [] })),
+    );
+  });
+
   test('with a recorded configuration that somebody changed differs, too', () => {
     playLife();
     const name = recorded().find(each => each.endsWith('qemu-web1-start.json'))!;
