@@ -39,8 +39,11 @@ const secrets = ['Hidden-display', 'Hidden-disk', 'Hidden-metadata', 'Hidden-arg
 
 let host: TestHost;
 let directory: string;
+let temporary: string;
 beforeEach(() => {
   host = new TestHost();
+  temporary = mkdtempSync(path.join(tmpdir(), 'actualnet-temporary-'));
+  host.env.TMPDIR = temporary;
   directory = mkdtempSync(path.join(tmpdir(), 'actualnet-recorded-'));
   chmodSync(directory, 0o700);
   pretendHost();
@@ -48,7 +51,7 @@ beforeEach(() => {
 afterEach(() => {
   endProcessesOf(`ACTUALNET_ROOT=${host.root}`);
   host.remove();
-  rmSync(directory, { recursive: true, force: true });
+  for (const each of [directory, temporary]) rmSync(each, { recursive: true, force: true });
 });
 
 /** Links as files, and tools that take everything. */
@@ -158,7 +161,7 @@ describe('a life that was recorded', () => {
     const { stdout } = host.cli(['replay', directory]);
     expect(stdout).toContain('switch vnet5 isolated on');
     expect(stdout).toContain(`${life.length + 2} of ${life.length + 2} calls are answered as then`);
-    expect(readdirSync(tmpdir()).filter(name => name.startsWith('actualnet-replay-'))).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   test('has none of the secrets that were in documents and files', () => {
@@ -377,12 +380,11 @@ describe('a directory from somebody else', () => {
     ],
   ])('with %s is told of in one line', (_, why, plant) => {
     plant();
-    const before = readdirSync(tmpdir()).filter(name => name.startsWith('actualnet-replay-'));
     const { status, calls, stderr } = replay();
     expect(status).toBe(1);
     expect(calls).toMatchObject([{ file: 'a.json', result: 'unreadable', why: expect.stringMatching(why) }]);
     expect(stderr).toBe('1 of 1 calls cannot be read [FILE]\n');
-    expect(readdirSync(tmpdir()).filter(name => name.startsWith('actualnet-replay-'))).toEqual(before);
+    expect(readdirSync(temporary)).toEqual([]);
   });
 
   test('in which links stand upon each other in every way ends soon', () => {
