@@ -52,11 +52,15 @@ const plainWidths = {
   },
 };
 /** Parts that most calls never need, each a file of its own beside the hook's. */
-const lazyParts = { 'merge-files': 'src/config/merge-files.ts', 'run-agent': 'src/main/run-agent.ts' };
+const lazyParts = {
+  'merge-files': 'src/config/merge-files.ts',
+  'run-agent': 'src/main/run-agent.ts',
+  recorder: 'src/main/recorder.ts',
+};
 const lazily = {
   name: 'lazily',
   setup: ({ onResolve }) =>
-    onResolve({ filter: /^[.][/](merge-files|run-agent)[.]ts$/ }, ({ path: wanted, kind }) =>
+    onResolve({ filter: /^[.][/](merge-files|run-agent|recorder)[.]ts$/ }, ({ path: wanted, kind }) =>
       kind === 'dynamic-import' ? { path: `./lazy-${path.basename(wanted, '.ts')}.cjs`, external: true } : undefined,
     ),
 };
@@ -87,6 +91,7 @@ async function bundleHook() {
     await build({
       ...commonOptions(),
       plugins: [nativeLocks],
+      define: { builtFrom: JSON.stringify(builtFrom()) },
       entryPoints: [entry],
       format: 'cjs',
       outfile: path.join(fresh, `lazy-${name}.cjs`),
@@ -132,7 +137,7 @@ async function bundleCommandLine() {
     define: {
       // Where yargs looks for its texts; it is told its language.
       'import.meta.url': '__bundleUrl',
-      builtFrom: JSON.stringify({ version: packageVersion(), commit: headCommit() }),
+      builtFrom: JSON.stringify(builtFrom()),
     },
     banner: bundleUrl,
     write: false,
@@ -143,6 +148,10 @@ async function bundleCommandLine() {
 /** The day of the last commit, or none outside a checkout. */
 function headDate() {
   return headCommit() === null ? '' : execFileSync('git', ['log', '-1', '--format=%cs'], { encoding: 'utf8' }).trim();
+}
+
+function builtFrom() {
+  return { version: packageVersion(), commit: headCommit() };
 }
 
 function packageVersion() {

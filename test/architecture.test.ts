@@ -35,8 +35,10 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   doctor: ['report', 'type config'],
   hotplug: ['agent', 'guest', 'journal', 'plan', 'kernel', 'transform', 'resolve', 'model', 'xml', 'report'],
   hook: ['guest', 'journal', 'plan', 'kernel', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],
+  replay: ['type hook', 'type journal', 'type plan', 'type kernel', 'config', 'resolve', 'model', 'xml', 'report'],
   cli: [
     'type hook',
+    'type replay',
     'doctor',
     'hotplug',
     'agent',
@@ -54,6 +56,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   main: [
     'cli',
+    'replay',
     'type doctor',
     'hook',
     'hotplug',

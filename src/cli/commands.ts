@@ -68,6 +68,11 @@ export const commands = {
     summary: 'a document rewritten as the configuration asks for on this host',
     load: () => import('./transform.ts').then(({ command }) => command),
   },
+  replay: {
+    group: 'compute',
+    summary: 'recorded hook calls, answered again: what each does now, and where that differs',
+    load: () => import('./replay.ts').then(({ command }) => command),
+  },
   check: {
     group: 'compute',
     summary: 'every mistake in the configuration',

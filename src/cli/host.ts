@@ -11,6 +11,7 @@ import type { Memory } from '../host/state/memory.ts';
 import type { HotplugHost } from '../hotplug/host.ts';
 import type { Effects } from '../journal/effects.ts';
 import type { Uuid } from '../model/values.ts';
+import type { ReplayedCall } from '../replay/played.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument } from '../xml/document.ts';
 import type { ExitStatus } from './command.ts';
@@ -70,6 +71,8 @@ export interface CommandHost {
   readonly answerHook: (call: readonly string[]) => Promise<ExitStatus>;
   /** Runs the installer that belongs to this program, with its words. */
   readonly runInstaller: (words: readonly string[]) => Promise<ExitStatus>;
+  /** Plays recorded calls again, with another configuration if one is given. Throws `FILE` where there are none. */
+  readonly replayCalls: (directory: string, config: string | undefined) => AsyncIterable<ReplayedCall>;
   /** Runs until the agent is ended. */
   readonly runAgent: () => Promise<void>;
 }

@@ -103,6 +103,10 @@ export function commandHost(stdin: string, name: string): CommandHost {
       const { runInstaller } = await import('./installer.ts');
       return runInstaller(process.argv[1] ?? '', words);
     },
+    async *replayCalls(directory, config) {
+      const { replayCalls } = await import('./replay.ts');
+      yield* replayCalls(path.resolve(directory), config);
+    },
     async runAgent() {
       const { runAgent } = await import('./agent.ts');
       await runAgent(paths);

@@ -21,8 +21,10 @@ import { fileLog } from '../host/state/log-file.ts';
 import { fileMemory, type Memory } from '../host/state/memory.ts';
 import type { Uuid } from '../model/values.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
+import { errorLine } from '../report/error.ts';
 import { deviceSources, ownEffects } from './effects.ts';
 import { type Actor, listening, withHistory } from './history.ts';
+import type { Recording } from './recorder.ts';
 import { thisHost } from './this-host.ts';
 
 /** Joins the hook to this host: `argv` is DRIVER OBJECT OPERATION SUB-OPERATION EXTRA. */
@@ -42,7 +44,11 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
       context.memory.appendRecord(uuid, line);
     },
   };
-  const outcome = await runHook(invocation, { ...context, log, memory });
+  const given = { invocation, context: { ...context, log, memory } };
+  const records = process.env.ACTUALNET_RECORD;
+  const recording = records ? await record(records, paths, given) : undefined;
+  const outcome = await runHook(recording?.invocation ?? invocation, recording?.context ?? given.context);
+  recording?.end(outcome, said);
   const refused = /\[([A-Z_]+)\]\n$/.exec(outcome.stderr)?.[1];
   fileHistory(paths, Date.now).append([
     {
@@ -60,6 +66,16 @@ export async function answerHook(argv: readonly string[]): Promise<Outcome> {
     },
   ]);
   return outcome;
+}
+
+/** Keeps the call for whoever looks for a mistake; nothing of that is loaded otherwise. */
+async function record(directory: string, paths: HostPaths, given: Pick<Recording, 'invocation' | 'context'>) {
+  try {
+    return await (await import('./recorder.ts')).beginRecording(directory, { paths, ...given });
+  } catch (error) {
+    given.context.log.warn(`the call cannot be recorded: ${errorLine(error)}`);
+    return undefined;
+  }
 }
 
 /** What a hook may look at and write to; one with `patience` waits as long as the configuration says, and no longer. */

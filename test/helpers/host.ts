@@ -17,7 +17,7 @@ export interface HookAnswer {
 export class TestHost {
   readonly root = mkdtempSync(path.join(tmpdir(), 'actualnet-test-'));
   /** As libvirt gives it to a hook, apart from the private root. */
-  readonly env = { LC_ALL: 'C', PATH: process.env.PATH ?? '', ACTUALNET_ROOT: this.root };
+  readonly env: Record<string, string> = { LC_ALL: 'C', PATH: process.env.PATH ?? '', ACTUALNET_ROOT: this.root };
 
   constructor() {
     mkdirSync(path.join(this.root, 'var/log'), { recursive: true });
