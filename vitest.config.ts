@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/netns/**', 'test/libvirt/**', 'test/sriov/**'],
+    exclude: ['test/{netns,libvirt,packages,sriov}/**'],
     testTimeout: 60_000,
     fileParallelism: true,
     maxWorkers: 2,

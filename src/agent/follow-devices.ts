@@ -1,5 +1,5 @@
+import { guestContext, type Planning } from '../guest/context.ts';
 import { actOnDevices } from '../guest/devices.ts';
-import { guestContext, type Planning } from '../guest/guest.ts';
 import type { GuestRecord } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
@@ -85,7 +85,7 @@ async function followTaps(
   const record = host.findRecord(domain.uuid);
   const known = (record?.actual ?? record?.predicted)?.interfaces.map(({ dev }) => dev) ?? [];
   const fresh = domain.interfaces.filter(({ target }) => !known.includes(target.dev)).map(({ mac }) => mac ?? '');
-  const guest = guestContext(domain, await host.planning(), { incoming: record?.incoming ?? false, paused });
+  const guest = await guestContext(domain, await host.planning(), { incoming: record?.incoming ?? false, paused });
   const now = { ports: record?.ports ?? [], fresh: new Set(fresh), isFirst: false, takesBack: false };
   const { told, unset } = isPassive(guest.config) ? { told: [], unset: [] } : await actOnDevices(guest, now);
   for (const line of told) host.log.warn(`${domain.owner}: ${line}`);
@@ -118,7 +118,7 @@ async function follow(
   const record = host.findRecord(domain.uuid);
   if (record !== undefined && !settledPhases.includes(record.phase)) return true;
   const { incoming = false, ports = [], actual = null, unset: before = [] } = record ?? {};
-  const guest = guestContext(domain, await host.planning(), { incoming, paused });
+  const guest = await guestContext(domain, await host.planning(), { incoming, paused });
   const { news, findings, fresh } = compareDevices(actual, guest.view);
   // Of one that started before there was anybody to record it, no port is known either: it may be about to get a device.
   const takesBack = isHeld && (record !== undefined || host.isOwn);

@@ -1,13 +1,5 @@
-import {
-  actOnGuest,
-  closeAtOnce,
-  closeReach,
-  findAnnouncements,
-  type GuestContext,
-  guestContext,
-  type Planning,
-  planGuest,
-} from '../guest/guest.ts';
+import { type GuestContext, guestContext, type Planning } from '../guest/context.ts';
+import { actOnGuest, closeAtOnce, closeReach, findAnnouncements, planGuest } from '../guest/phases.ts';
 import type { Effects } from '../journal/effects.ts';
 import { tryEntriesOf } from '../journal/ledgers.ts';
 import type { Domain } from '../model/domain.ts';
@@ -82,14 +74,14 @@ async function open(act: Act): Promise<void> {
     throw new ActualnetError('GUEST_UNKNOWN', `libvirt has no status of guest '${name}' yet`);
   // Whoever asks for nothing any more does not want to be cut off: what is applied stays until the guest stops.
   if (isPassive(given.config)) return;
-  const guest = guestContext(domain, given, { incoming: host.isIncoming(domain.uuid), paused: false });
+  const guest = await guestContext(domain, given, { incoming: host.isIncoming(domain.uuid), paused: false });
   const problems = await actOnGuest('reachable', guest);
   const doneMs = effects.now();
   // Of a guest that has ended meanwhile there is nothing left to open.
   if (problems.length > 0 && host.hasEnded(name)) return;
   tell(problems, act);
-  await announceGuest(guest, host);
-  note(guest.uuid, await macsOf(guest), doneMs);
+  announceGuest(guest, host);
+  note(guest.uuid, macsOf(guest), doneMs);
 }
 
 /** Closing needs no configuration, but for what libvirt has made and the configuration tells us to look after: macvtaps. */
@@ -120,7 +112,7 @@ async function close(act: Act): Promise<void> {
   const problems = await actOnGuest('unreachable', guest);
   const doneMs = closedMs ?? effects.now();
   tell(problems, act);
-  note(uuid, [...new Set([...macs, ...(await macsOf(guest))])], doneMs);
+  note(uuid, [...new Set([...macs, ...macsOf(guest)])], doneMs);
 }
 
 function tell(problems: readonly string[], { name, wanted, host }: Act): void {
@@ -160,8 +152,8 @@ function timed(effects: Effects): { effects: Effects; touched: () => number | un
 }
 
 /** Whoever waits for the next event of the guest does not wait for this. */
-async function announceGuest(guest: GuestContext, { announce, log }: FollowHost): Promise<void> {
-  const announcements = await findAnnouncements(guest);
+function announceGuest(guest: GuestContext, { announce, log }: FollowHost): void {
+  const announcements = findAnnouncements(guest);
   if (announcements.length === 0) return;
   const warn = (problem: string) => log.warn(`${guest.domain.owner}: ${problem}`);
   void announce(guest.domain.name, announcements).then(
@@ -183,8 +175,8 @@ function macsInForce(guest: Uuid, effects: Effects): string[] {
 }
 
 /** The MACs whose reachability is ours: those with an entry or a macvtap that we look after. */
-async function macsOf(guest: GuestContext): Promise<string[]> {
-  const changes = planGuest('reachable', guest, await guest.effects.view({}));
+function macsOf(guest: GuestContext): string[] {
+  const changes = planGuest('reachable', guest);
   const macs = changes.flatMap(({ subject }) => {
     if (subject.kind === 'fdb') return subject.mac;
     return guest.domain.interfaces.find(({ target }) => target.dev === subject.dev)?.mac ?? [];

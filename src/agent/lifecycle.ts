@@ -1,4 +1,4 @@
-import { type GuestState, type ReachPolicy, reachOfState } from '../plan/reach.ts';
+import { type GuestState, type ReachPolicy, reachOfState } from '../guest/liveness.ts';
 
 /** What a change of the run state asks for. `nothing` leaves things as they are. */
 export type Reach = 'open' | 'close' | 'gone' | 'nothing';

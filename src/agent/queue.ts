@@ -1,6 +1,6 @@
+import { type ReachPolicy, reachOfState } from '../guest/liveness.ts';
 import type { RunState } from '../host/libvirt/run-states.ts';
 import type { AgentRole } from '../host/process/one-agent.ts';
-import { type ReachPolicy, reachOfState } from '../plan/reach.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { type LifecycleEvent, type Reach, reachOf } from './lifecycle.ts';

@@ -1,4 +1,4 @@
-import { guestContext, type Planning } from '../guest/guest.ts';
+import { guestContext, type Planning } from '../guest/context.ts';
 import { foldRecord, type GuestRecord } from '../guest/record.ts';
 import { refusedSettings, startFindings } from '../guest/refusals.ts';
 import { type Rewriting, rewriteForHost } from '../guest/rewrite.ts';
@@ -53,12 +53,12 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
   try {
     const { changes } = await rewriteForHost(document, options, { usersBeside: options.usersBeside });
     const hint = `'actualnet transform ${file}' has it as it should be, for 'virsh define'`;
-    const guest = guestContext(readDomain(document), options);
+    const guest = await guestContext(readDomain(document), options);
     const refused = await refusedSettings(guest);
     return [
       ...changes.map(change => `its definition is not rewritten: ${change} (hint: ${hint})`),
       ...refused.map(error => `the next start would be refused: ${errorLine(error)}`),
-      ...(await startFindings(guest, 'predicted')).map(line => `at the next start: ${line}`),
+      ...startFindings(guest, 'predicted').map(line => `at the next start: ${line}`),
     ];
   } catch (error) {
     return [`its definition '${file}' cannot be rewritten: ${errorLine(error)}`];

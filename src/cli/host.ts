@@ -1,7 +1,7 @@
 import type { AgentState } from '../agent/queue.ts';
 import type { ConfigFile } from '../config/config.ts';
 import type { HostFacts } from '../doctor/facts.ts';
-import type { Planning } from '../guest/guest.ts';
+import type { Planning } from '../guest/context.ts';
 import type { StartHost } from '../guest/predict.ts';
 import type { Running } from '../guest/recover.ts';
 import type { Rewriting } from '../guest/rewrite.ts';

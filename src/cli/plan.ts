@@ -1,11 +1,5 @@
-import {
-  type GuestContext,
-  guestContext,
-  type PlannedPhase,
-  type Planning,
-  planGuest,
-  plannedPhases,
-} from '../guest/guest.ts';
+import { type GuestContext, guestContext, type Planning } from '../guest/context.ts';
+import { type PlannedPhase, planGuest, plannedPhases } from '../guest/phases.ts';
 import { predictStart, type StartHost } from '../guest/predict.ts';
 import { requestFindings, startFindings, startRefusals } from '../guest/refusals.ts';
 import { observeInTurn } from '../journal/in-turn.ts';
@@ -87,18 +81,18 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
   const { effects, accessRules, findNetwork, findLibvirtNetwork } = options;
   const operation = options.operation as PlannedPhase;
   const incoming = domain.uuid !== undefined && options.isIncoming(domain.uuid);
-  const guest = guestContext(domain, options, { incoming });
-  const viewByLibvirt = () => guestContext(domain, { ...options, findNetwork: findLibvirtNetwork }).view;
+  const guest = await guestContext(domain, options, { incoming });
+  const byLibvirt = () => guestContext(domain, { ...options, findNetwork: findLibvirtNetwork }, { incoming });
   const predicted =
     operation === 'prepare'
-      ? await predictStart(guest, { findNetwork, accessRules, viewByLibvirt })
-      : { refusals: operation === 'start' ? await startRefusals(guest) : [], findings: [] };
+      ? await predictStart(guest, { findNetwork, accessRules, byLibvirt })
+      : { refusals: operation === 'start' ? startRefusals(guest) : [], findings: [] };
   const isStart = operation === 'prepare' || operation === 'start';
-  const without = isStart ? await startFindings(guest, operation === 'prepare' ? 'predicted' : 'starts') : [];
-  const requests = operation === 'prepare' ? await requestFindings(guest) : [];
+  const without = isStart ? startFindings(guest, operation === 'prepare' ? 'predicted' : 'starts') : [];
+  const requests = operation === 'prepare' ? requestFindings(guest) : [];
   const findings = [...predicted.findings, ...without, ...requests];
   if (predicted.refusals.length > 0) return { actions: [], refused: predicted.refusals, findings };
-  const { changes, problem } = planOrSay(operation, guest, await effects.view({}));
+  const { changes, problem } = planOrSay(operation, guest);
   const host = await effects.view(needsOf(changes));
   const problems = [...(problem === undefined ? [] : [problem]), ...problemsOf(changes, host)];
   if (isStart && problems.length > 0) return { actions: [], refused: problems, findings };
@@ -115,9 +109,9 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
 }
 
 /** The changes, or what keeps them from being planned: a tap whose bridge is not there, for example. */
-function planOrSay(operation: PlannedPhase, guest: GuestContext, host: HostView) {
+function planOrSay(operation: PlannedPhase, guest: GuestContext) {
   try {
-    return { changes: planGuest(operation, guest, host), problem: undefined };
+    return { changes: planGuest(operation, guest), problem: undefined };
   } catch (error) {
     return { changes: [], problem: asActualnetError(error) };
   }

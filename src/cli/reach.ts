@@ -1,4 +1,5 @@
-import { actOnGuest, guestContext, type Planning } from '../guest/guest.ts';
+import { guestContext, type Planning } from '../guest/context.ts';
+import { actOnGuest } from '../guest/phases.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { ActualnetError, printable } from '../report/error.ts';
@@ -19,7 +20,7 @@ export async function reachCommand(
 ): Promise<void> {
   const domain = readDomain(io.readDocument(document));
   const incoming = domain.uuid !== undefined && isIncoming(domain.uuid);
-  const problems = await actOnGuest(to, guestContext(domain, planning, { incoming, paused: false }));
+  const problems = await actOnGuest(to, await guestContext(domain, planning, { incoming, paused: false }));
   for (const problem of problems) io.write(`${printable(problem)}\n`);
   if (problems.length > 0) throw new ActualnetError('ACTION_FAILED', `${domain.owner} could not be made fully ${to}`);
 }

@@ -1,6 +1,8 @@
-import { contextOf, type Planning } from '../guest/guest.ts';
+import type { Planning } from '../guest/context.ts';
+import { guestContext } from '../guest/context.ts';
 import { blockersOf } from '../guest/predict.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
+import type { Uuid } from '../model/values.ts';
 import { ActualnetError, type ErrorCode, errorLine, printable } from '../report/error.ts';
 import { formatTable } from '../report/table.ts';
 import { jsonText } from '../report/visible.ts';
@@ -75,6 +77,9 @@ interface AtHost {
 
 const nothing: AtHost = { errors: [], warnings: [] };
 
+/** A document may be looked at before libvirt has given it a uuid; nothing is kept of it. */
+const nobody = '00000000-0000-0000-0000-000000000000' as Uuid;
+
 /** What would be in the way if the guest were started here now, as its `prepare` would find it. */
 async function lookAtHost(
   domain: Domain,
@@ -83,10 +88,10 @@ async function lookAtHost(
 ): Promise<AtHost> {
   if (domain.form !== 'inactive' || runs(domain.name)) return nothing;
   try {
-    const { config, effects } = await planning();
-    const view = viewGuest(domain, resolutions);
-    const guest = { domain, view, config, requests: [], incoming: false };
-    const context = contextOf(guest, await effects.view({}));
+    const { config, effects, version } = await planning();
+    const { uuid = nobody } = domain;
+    const moment = { view: viewGuest(domain, resolutions) };
+    const context = await guestContext({ ...domain, uuid }, { config, effects, findNetwork, version }, moment);
     const blockers = await blockersOf(context, { guest: domain.name, findNetwork, effects });
     const refusing = domain.interfaces.map((_, index) =>
       blockers.find(({ device, refuses }) => refuses && device === context.devices[index]),

@@ -1,4 +1,4 @@
-import type { Planning } from '../guest/guest.ts';
+import type { Planning } from '../guest/context.ts';
 import { type Rewriting, rewriteForHost } from '../guest/rewrite.ts';
 import { defineCommand, domainFile } from './command.ts';
 import type { CommandIo } from './io.ts';

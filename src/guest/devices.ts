@@ -20,7 +20,7 @@ import {
 import { settingFindings, settingRefusals } from '../plan/settings.ts';
 import type { ActualnetError } from '../report/error.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
-import { contextOf, type GuestContext } from './guest.ts';
+import { type GuestContext, refresh } from './context.ts';
 import { blockersOf } from './predict.ts';
 import type { PortView } from './record.ts';
 import { refusedOf } from './refusals.ts';
@@ -56,7 +56,7 @@ export async function actOnDevices(
   { ports, fresh, isFirst, takesBack }: DevicesNow,
 ): Promise<ActedOnDevices> {
   const { effects, uuid, domain } = guest;
-  const context = contextOf(guest, await effects.view({}));
+  const context: PlanContext = guest;
   const came = context.devices.filter(device => isFirst || fresh.has(nameOf(device)));
   const plans = came.map(device => ({ device, changes: planAttached({ ...context, devices: [device] }) }));
   const undone = [
@@ -179,7 +179,7 @@ function carryOutFor({ effects, uuid, domain }: GuestContext, changes: readonly 
 }
 
 async function contextOfDevice({ guest, device }: Coming): Promise<{ context: PlanContext; own: GuestDevice[] }> {
-  const context = contextOf(guest, await guest.effects.view({}));
+  const context = await refresh(guest);
   const isMeant = (each: GuestDevice) =>
     'mac' in device ? each.mac === device.mac : each.mac === undefined && each.hostdev?.address === device.address;
   return { context, own: context.devices.filter(isMeant).slice(-1) };

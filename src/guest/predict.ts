@@ -7,7 +7,7 @@ import type { PlanContext } from '../plan/plan.ts';
 import { ActualnetError, type ErrorCode, errorLine } from '../report/error.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
 import type { GuestView } from '../transform/guest-view.ts';
-import { contextOf, type GuestContext } from './guest.ts';
+import type { GuestContext } from './context.ts';
 import { refusedSettings } from './refusals.ts';
 
 /** What a host knows beside itself of a guest that is to start on it. */
@@ -15,8 +15,8 @@ export interface StartHost {
   readonly findNetwork: NetworkLookup;
   /** libvirt's rules about device nodes. */
   readonly accessRules: () => AccessRules | undefined;
-  /** What the guest's interfaces are by libvirt's own count of its pools. */
-  readonly viewByLibvirt: () => GuestView;
+  /** The guest by libvirt's own count of its pools. */
+  readonly byLibvirt: () => Promise<GuestContext>;
 }
 
 export interface Predicted {
@@ -34,14 +34,13 @@ export interface Predicted {
 export async function predictStart(guest: GuestContext, host: StartHost): Promise<Predicted> {
   const first = await predict(guest, host);
   const isForeseen = guest.view.interfaces.some(({ network }) => network !== null);
-  return first.refusals.length > 0 && isForeseen ? predict({ ...guest, view: host.viewByLibvirt() }, host) : first;
+  return first.refusals.length > 0 && isForeseen ? predict(await host.byLibvirt(), host) : first;
 }
 
 async function predict(guest: GuestContext, { findNetwork, accessRules }: StartHost): Promise<Predicted> {
   const { domain, view, effects } = guest;
-  const context = contextOf(guest, await effects.view({}));
-  const blockers = await blockersOf(context, { guest: domain.name, findNetwork, effects });
-  const nodes = accessNodes(domain, context.devices, context.host).filter(({ byLibvirt }) => !byLibvirt);
+  const blockers = await blockersOf(guest, { guest: domain.name, findNetwork, effects });
+  const nodes = accessNodes(domain, guest.devices, guest.host).filter(({ byLibvirt }) => !byLibvirt);
   const rules = nodes.length === 0 ? undefined : accessRules();
   return {
     refusals: [

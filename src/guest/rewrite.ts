@@ -7,11 +7,9 @@ import type { Interface } from '../model/interface.ts';
 import type { Uuid } from '../model/values.ts';
 import { type DeviceUsers, listFreeVfs } from '../plan/free-vfs.ts';
 import { ActualnetError } from '../report/error.ts';
-import { resolveGuest } from '../resolve/guest.ts';
-import { viewGuest } from '../transform/guest-view.ts';
 import { type Rewrite, rewriteGuest } from '../transform/rewrite.ts';
 import type { XmlDocument } from '../xml/document.ts';
-import { contextOf, type Planning } from './guest.ts';
+import { guestContext, type Planning } from './context.ts';
 import { blockersOf } from './predict.ts';
 
 /** What a document is rewritten for: by default for later. */
@@ -64,14 +62,9 @@ async function viewForPicks({ config, effects }: Pick<Planning, 'config' | 'effe
 }
 
 /** An interface that was given another place must find it: the guest would only be refused a little later. */
-async function refuseMissing(
-  before: XmlDocument,
-  after: XmlDocument,
-  { config, effects, findNetwork, version }: Planning,
-): Promise<void> {
+async function refuseMissing(before: XmlDocument, after: XmlDocument, planning: Planning): Promise<void> {
   const domain = readDomain(after);
-  const view = viewGuest(domain, resolveGuest(domain, { findNetwork, version }));
-  const context = contextOf({ domain, view, config, requests: [], incoming: true }, await effects.view({}));
+  const context = await guestContext(domain, planning, { incoming: true });
   const placeOf = ({ type, element }: Interface) => `${type} ${element.child('source')?.outerXml}`;
   const places = readDomain(before).interfaces.map(placeOf);
   const isMoved = (_: unknown, index: number) => {
@@ -80,7 +73,7 @@ async function refuseMissing(
   };
   // Interfaces come first.
   const devices = context.devices.filter(isMoved);
-  const blockers = await blockersOf(context, { guest: domain.name, findNetwork, effects, devices });
+  const blockers = await blockersOf(context, { ...planning, guest: domain.name, devices });
   const missing = blockers.find(({ error }) => error.code === 'DEVICE_MISSING')?.error;
   if (missing === undefined) return;
   throw new ActualnetError(missing.code, `${domain.owner}: after 'rewrite': ${missing.message}`, {

@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts';
+import type { GuestState } from '../guest/liveness.ts';
 import type { Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
 import type { Uuid } from '../model/values.ts';
 import type { AccessRules } from '../plan/access.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
-import type { GuestState } from '../plan/reach.ts';
 import { errorLine, printable } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';

@@ -1,10 +1,10 @@
-import { closeReach, undoAll } from '../guest/guest.ts';
+import { uuidOf } from '../guest/context.ts';
+import { closeReach, undoAll } from '../guest/phases.ts';
 import { foldRecord } from '../guest/record.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { parseXml } from '../xml/document.ts';
 import type { HookContext, Invocation } from './dispatch.ts';
-import { guestUuid } from './guest.ts';
 
 /**
  * QEMU has ended. A start that failed early gets here without a record: then there is nothing to do, nor if the guest runs
@@ -48,7 +48,7 @@ function isoTime({ now }: HookContext): string {
 /** The guest's uuid from stdin; if that cannot be read, the one recorded guest of that name: an ending must not depend on stdin. */
 function leavingGuest(invocation: Invocation, memory: HookContext['memory']): Uuid {
   try {
-    return guestUuid(readDomain(parseXml(invocation.readStdin())));
+    return uuidOf(readDomain(parseXml(invocation.readStdin())));
   } catch (error) {
     const named = memory
       .listRecords()

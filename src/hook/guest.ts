@@ -1,26 +1,42 @@
-import { readRequests } from '../config/requests.ts';
-import { actOnGuest, type GuestContext, type PlannedPhase } from '../guest/guest.ts';
+import { defaultConfig } from '../config/config.ts';
+import { type GuestContext, type GuestMoment, guestContext, type Planning } from '../guest/context.ts';
+import { actOnGuest, type PlannedPhase } from '../guest/phases.ts';
 import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
-import { ActualnetError } from '../report/error.ts';
 import type { HookContext } from './dispatch.ts';
 
-/** A guest as a call shows it. */
-export type CallContext = Pick<GuestContext, 'uuid' | 'domain' | 'view' | 'incoming' | 'paused'>;
+/** A guest as a call shows it. Its configuration may be one that asks for nothing, since the administrator's has a mistake. */
+export interface CallContext extends GuestContext {
+  /** Why there is no configuration: to be thrown where something would be done by it. */
+  readonly configProblem: unknown;
+}
 
-/** Plans and carries out, unless the configuration asks for nothing. */
-export async function act(
-  phase: PlannedPhase,
-  guest: CallContext,
-  { config: readConfig, effects }: HookContext,
-): Promise<string[]> {
-  const config = await readConfig();
+/** The guest of a call, on the host as it is now. */
+export async function callContext(domain: Domain, hook: HookContext, moment: GuestMoment): Promise<CallContext> {
+  const { config, problem: configProblem } = await hook.config().then(
+    config => ({ config, problem: undefined }),
+    problem => ({ config: defaultConfig, problem }),
+  );
+  return {
+    ...(await guestContext(domain, { ...resolvingOf(hook), config, effects: hook.effects }, moment)),
+    configProblem,
+  };
+}
+
+/** How the document of a call is read. */
+export function resolvingOf({ memory, libvirtVersion }: HookContext): Pick<Planning, 'findNetwork' | 'version'> {
+  return { findNetwork: memory.findNetwork, version: libvirtVersion };
+}
+
+/** Plans and carries out, unless the configuration asks for nothing. Throws if it has a mistake. */
+export async function act(phase: PlannedPhase, guest: CallContext): Promise<string[]> {
+  const { config, configProblem, refusedRequests } = guest;
+  if (configProblem !== undefined) throw configProblem;
   const outdated = config.outdated === undefined ? [] : [config.outdated];
   if (isPassive(config)) return outdated;
-  const { requests, refusals } = readRequests(guest.domain, config.guests);
-  return [...outdated, ...refusals, ...(await actOnGuest(phase, { ...guest, config, requests, effects }))];
+  return [...outdated, ...refusedRequests, ...(await actOnGuest(phase, guest))];
 }
 
 /** More findings of one call than anybody reads in a log; all of them are in the record. */
@@ -34,10 +50,4 @@ export function write(guest: Uuid, line: RecordLine, { memory, log }: HookContex
   for (const finding of findings.slice(0, maxLogged)) log.warn(`guest '${line.name}', ${line.op}: ${finding}`);
   const more = findings.length - maxLogged;
   if (more > 0) log.warn(`guest '${line.name}', ${line.op}: and ${more} findings more`);
-}
-
-/** Throws `XML_VALUE` without one: records are kept by it. */
-export function guestUuid(domain: Domain): Uuid {
-  if (domain.uuid === undefined) throw new ActualnetError('XML_VALUE', `${domain.owner}: the document has no <uuid>`);
-  return domain.uuid;
 }

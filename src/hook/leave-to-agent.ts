@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
-import { readRequests } from '../config/requests.ts';
-import { followsRunState, type GuestContext } from '../guest/guest.ts';
+import { followsRunState } from '../guest/phases.ts';
 import { isPassive } from '../plan/plan.ts';
 import { errorLine } from '../report/error.ts';
 import type { HookContext } from './dispatch.ts';
+import type { CallContext } from './guest.ts';
 import type { QemuOperation } from './phases.ts';
 
 /**
@@ -12,18 +12,18 @@ import type { QemuOperation } from './phases.ts';
  */
 export async function leaveToAgent(
   operation: QemuOperation,
-  guest: Pick<GuestContext, 'uuid' | 'domain' | 'view' | 'incoming' | 'paused'>,
-  { config: readConfig, effects, ensureAgent, runState, log }: HookContext,
+  guest: CallContext,
+  { ensureAgent, runState, log }: HookContext,
 ): Promise<void> {
+  const { config, configProblem, domain } = guest;
   try {
     // Without libvirt's own word there is nothing to go by; at `start` it comes only later.
-    if (operation !== 'start' && runState(guest.domain.name) === undefined) return;
-    const config = await readConfig();
+    if (operation !== 'start' && runState(domain.name) === undefined) return;
+    if (configProblem !== undefined) throw configProblem;
     if (isPassive(config)) return;
-    const { requests } = readRequests(guest.domain, config.guests);
-    if (mayOpen(config) || (await followsRunState({ ...guest, config, requests, effects }))) await ensureAgent();
+    if (mayOpen(config) || followsRunState(guest)) await ensureAgent();
   } catch (error) {
-    log.warn(`${guest.domain.owner}, ${operation}: nobody could be told to follow its run state: ${errorLine(error)}`);
+    log.warn(`${domain.owner}, ${operation}: nobody could be told to follow its run state: ${errorLine(error)}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { actOnPort, releasePort } from '../guest/guest.ts';
+import { actOnPort, releasePort } from '../guest/ports.ts';
 import { blockersOf } from '../guest/predict.ts';
 import { comparePort, foldRecord, type GuestRecord, type PortView } from '../guest/record.ts';
 import { carryOut } from '../journal/apply.ts';

@@ -1,5 +1,5 @@
-import { readRequests } from '../config/requests.ts';
-import { undoAll } from '../guest/guest.ts';
+import { guestContext, refresh, uuidOf, viewOf } from '../guest/context.ts';
+import { undoAll } from '../guest/phases.ts';
 import { predictStart } from '../guest/predict.ts';
 import { foldRecord, type GuestRecord } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
@@ -8,22 +8,23 @@ import { errorLine } from '../report/error.ts';
 import { findTeamFaults } from '../resolve/team.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import type { HookContext } from './dispatch.ts';
-import { act, type CallContext, write } from './guest.ts';
-import { lineOf, viewOf } from './record-lines.ts';
+import { act, type CallContext, callContext, resolvingOf, write } from './guest.ts';
+import { lineOf } from './record-lines.ts';
 
 /**
  * A new life begins: what an earlier one left is undone, unless that one still runs here, and what every interface will be
  * is written down.
  */
-export async function prepare(guest: Uuid, domain: Domain, context: HookContext): Promise<void> {
+export async function prepare(domain: Domain, context: HookContext): Promise<void> {
   const { memory } = context;
+  const guest = uuidOf(domain);
   const announcement = memory.listAnnouncements().find(announced => announced.guest === guest)?.line;
   const announced = foldRecord(guest, [announcement]);
   const incoming = announcement !== undefined && !isDefinedSince(announced, domain, context);
   const { rewritten, picks } = (incoming ? announced : undefined) ?? {};
   const beside = incoming && runsHere(guest, context);
   if (!beside) await endEarlierLife(guest, domain, context);
-  const view = viewOf(domain, context);
+  const view = viewOf(domain, resolvingOf(context));
   const findings = [
     ...[...view.interfaces, ...view.hostdevs].flatMap(({ error }) =>
       error ? `${error.message.replace(`${domain.owner}, `, '')} [${error.code}]` : [],
@@ -33,11 +34,11 @@ export async function prepare(guest: Uuid, domain: Domain, context: HookContext)
   ];
   write(guest, lineOf('prepare', domain, context, { view, findings, incoming, beside, rewritten, picks }), context);
   memory.takeAnnouncement(guest);
-  const atHand = { uuid: guest, domain, view, incoming, paused: true };
-  const predicted = await refuseImpossible(atHand, context);
-  const told = [...predicted, ...(await act('prepare', atHand, context))];
+  const called = await callContext(domain, context, { view, incoming, paused: true });
+  const predicted = await refuseImpossible(called, context);
+  const told = [...predicted, ...(await act('prepare', called))];
   // A device that has just been bound has a node that could not be named before.
-  if ((await context.config()).hostdevs.bind) await refuseImpossible(atHand, context);
+  if (called.config.hostdevs.bind) await refuseImpossible({ ...called, ...(await refresh(called)) }, context);
   if (told.length > 0) write(guest, lineOf('prepare', domain, context, { findings: told }), context);
 }
 
@@ -65,15 +66,14 @@ async function endEarlierLife(guest: Uuid, domain: Domain, { memory, effects, lo
 
 /** What cannot be had ends the start here, with the reason in plain words. Answers what is only to be told. */
 async function refuseImpossible(guest: CallContext, context: HookContext): Promise<readonly string[]> {
-  const { domain } = guest;
-  const { effects, accessRules, memory } = context;
-  const config = await context.config();
-  const { requests } = readRequests(domain, config.guests);
-  const atHand = { ...guest, config, requests, effects };
-  const { refusals, findings } = await predictStart(atHand, {
+  const { domain, config, configProblem, effects, incoming } = guest;
+  const { accessRules, memory, libvirtVersion: version } = context;
+  if (configProblem !== undefined) throw configProblem;
+  const planning = { config, effects, findNetwork: memory.findLibvirtNetwork, version };
+  const { refusals, findings } = await predictStart(guest, {
     findNetwork: memory.findNetwork,
     accessRules,
-    viewByLibvirt: () => viewOf(domain, context, memory.findLibvirtNetwork),
+    byLibvirt: () => guestContext(domain, planning, { incoming, paused: true }),
   });
   const [refusal, ...others] = refusals;
   if (refusal === undefined) return findings;

@@ -1,10 +1,11 @@
-import type { Planning } from '../guest/guest.ts';
+import { type Planning, viewOf } from '../guest/context.ts';
 import { mayReserve, rewriteForHost } from '../guest/rewrite.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
 import type { HookContext } from './dispatch.ts';
-import { lineOf, viewOf } from './record-lines.ts';
+import { resolvingOf } from './guest.ts';
+import { lineOf } from './record-lines.ts';
 
 /** A guest is to come: its document is made one for this host, what it needs is promised to it. Unchanged, nothing is printed. */
 export async function receive(
@@ -42,7 +43,7 @@ async function rewriteAndAnnounce(
     arrives: true,
   });
   const domain = readDomain(rewritten.document);
-  const view = viewOf(domain, context);
+  const view = viewOf(domain, resolvingOf(context));
   context.memory.announce(guest, lineOf(operation, domain, context, { view, rewritten: changes, picks, findings }));
   for (const finding of findings) context.log.warn(`${domain.owner}, ${operation}: ${finding}`);
   for (const change of changes) context.log.info(`${domain.owner}, ${operation}: ${change}`);

@@ -1,18 +1,8 @@
 import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
-import { type GuestView, viewGuest } from '../transform/guest-view.ts';
+import type { GuestView } from '../transform/guest-view.ts';
 import type { HookContext } from './dispatch.ts';
-
-/** What a guest's interfaces are here, by what the hooks remember of networks. */
-export function viewOf(
-  domain: Domain,
-  { memory, libvirtVersion }: HookContext,
-  findNetwork: NetworkLookup = memory.findNetwork,
-): GuestView {
-  return viewGuest(domain, resolveGuest(domain, { findNetwork, version: libvirtVersion }));
-}
 
 /** A line of a guest's record about a call. */
 export function lineOf(

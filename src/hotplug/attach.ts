@@ -1,5 +1,5 @@
+import { type GuestContext, guestContext } from '../guest/context.ts';
 import { openDevice, predictDevice, prepareDevice } from '../guest/devices.ts';
-import { type GuestContext, guestContext } from '../guest/guest.ts';
 import { describeChange } from '../kernel/registry.ts';
 import type { Uuid } from '../model/values.ts';
 
@@ -92,7 +92,9 @@ async function predict(device: NewDevice, { domain, view, policy }: Live, host: 
   if (wanted !== undefined && elements.some(each => each.child('alias')?.attribute('name') === wanted))
     refuse(`another device has the alias '${wanted}'`);
   const planning = await host.planning();
-  const guest = guestContext(withDevice(domain, device), planning, { paused: isClosed(domain.name, policy, host) });
+  const guest = await guestContext(withDevice(domain, device), planning, {
+    paused: isClosed(domain.name, policy, host),
+  });
   const entry = entryOf(device, guest.view);
   if ('error' in entry && entry.error)
     throw new ActualnetError(entry.error.code as ErrorCode, entry.error.message, hintOf(entry));
@@ -197,7 +199,7 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
 async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
   const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
-  const guest = { ...guestContext(domain, planning, { paused: isClosed(name, policy, host) }), view };
+  const guest = await guestContext(domain, planning, { paused: isClosed(name, policy, host), view });
   for (const line of await openDevice({ guest, device: keyOf(device) })) host.say(line);
   const own = domain.interfaces.filter(({ mac }) => device.kind === 'interface' && mac === device.iface.mac);
   const wrong = [

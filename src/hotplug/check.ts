@@ -1,5 +1,5 @@
+import { type GuestContext, guestContext, refresh } from '../guest/context.ts';
 import { appliedFor } from '../guest/devices.ts';
-import { contextOf, type GuestContext, guestContext } from '../guest/guest.ts';
 import { runningFindings } from '../guest/refusals.ts';
 import type { LedgerEntry } from '../journal/ledger.ts';
 import { type HostView, isOnVfio } from '../kernel/host-view.ts';
@@ -28,7 +28,7 @@ export async function checkGuest(name: string, host: HotplugHost): Promise<strin
   const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
   const paused = isClosed(name, policy, host);
-  const guest = { ...guestContext(domain, planning, { paused }), view };
+  const guest = await guestContext(domain, planning, { paused, view });
   const record = recordOf(domain.uuid, host);
   const shown = readDomain(parseXml(await host.virsh(['dumpxml', '--domain', domain.uuid])));
   const news = record === undefined ? [] : compareDevices(record.actual, view).news;
@@ -102,7 +102,7 @@ interface Seen extends PlanContext {
 
 async function look(guest: GuestContext): Promise<Seen> {
   const { effects, paused, config } = guest;
-  const seen = contextOf(guest, await effects.view({}));
+  const seen = await refresh(guest);
   const attached = isPassive(config) ? [] : planAttached(seen);
   const opening = paused || isPassive(config) ? [] : planReachable(seen);
   const asked = [...attached, ...opening].filter(({ optional }) => !optional);

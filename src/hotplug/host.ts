@@ -1,9 +1,9 @@
 import type { DeviceHost } from '../agent/follow-devices.ts';
-import type { Planning } from '../guest/guest.ts';
+import type { Planning } from '../guest/context.ts';
+import type { GuestState } from '../guest/liveness.ts';
 import type { PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { MacAddress, Uuid } from '../model/values.ts';
-import type { GuestState } from '../plan/reach.ts';
 
 /** What is told of a port, by libvirt or the record. */
 export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;

@@ -1,9 +1,9 @@
 import { followDevices } from '../agent/follow-devices.ts';
-import { guestContext } from '../guest/guest.ts';
+import { viewOf } from '../guest/context.ts';
+import { isOpen, type ReachPolicy } from '../guest/liveness.ts';
 import type { GuestRecord, PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import { isOpen, type ReachPolicy } from '../plan/reach.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import type { HotplugHost } from './host.ts';
@@ -21,7 +21,7 @@ export async function readLive(name: string, host: HotplugHost): Promise<Live> {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`);
   const planning = await host.planning();
-  const { view } = guestContext(domain, planning);
+  const view = viewOf(domain, planning);
   return { domain: { ...domain, uuid: domain.uuid }, view, policy: planning.config.reachability };
 }
 

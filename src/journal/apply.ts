@@ -227,13 +227,15 @@ function standsOnAny(missing: ReadonlySet<string>, subject: Subject): boolean {
   return standsOn !== undefined && missing.has(`${standsOn} ${subject.dev}`);
 }
 
+/** A link that was made has its index only now. */
 async function noteDone(steps: readonly Step[], { effects }: ApplyOptions): Promise<void> {
   if (steps.length === 0) return;
   const at = timeOf(effects);
-  const host = await effects.view({});
+  const made = steps.some(({ change: { subject } }) => subject.kind === 'link');
+  const host = made ? await effects.view({}) : undefined;
   for (const [file, own] of groupByFile(steps)) {
-    const done = own.map(({ change: { subject } }) => {
-      const index = host.link(subject.dev)?.index;
+    const done = own.map(({ change: { subject }, before }) => {
+      const index = host === undefined ? before.index : host.link(subject.dev)?.index;
       return { key: keyOf(subject), ...(index !== undefined && { index }) };
     });
     file.append([{ at, done }]);

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeviceHost } from '../agent/follow-devices.ts';
-import type { Planning } from '../guest/guest.ts';
+import type { Planning } from '../guest/context.ts';
 import { foldRecord } from '../guest/record.ts';
 import {
   findGuestDefinition,

@@ -1,6 +1,6 @@
+import type { GuestState } from '../guest/liveness.ts';
 import type { HookContext, Invocation } from '../hook/dispatch.ts';
 import type { Effects } from '../journal/effects.ts';
-import type { GuestState } from '../plan/reach.ts';
 import { asActualnetError } from '../report/error.ts';
 import type { Answers, RecordedRun } from './recorded.ts';
 import { note, notingView } from './view.ts';

@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { actOnGuest, guestContext } from '../../src/guest/guest.ts';
+import { guestContext } from '../../src/guest/context.ts';
+import { actOnGuest } from '../../src/guest/phases.ts';
 import { foldRecord } from '../../src/guest/record.ts';
 import { recover } from '../../src/guest/recover.ts';
 import { type HookContext, type Outcome, runHook } from '../../src/hook/dispatch.ts';
@@ -61,7 +62,7 @@ export class World {
     const planning = { config: await context.config(), effects, findNetwork: memory.findNetwork, version };
     const domain = readDomain(parseXml(xml));
     const incoming = foldRecord(domain.uuid!, memory.readRecord(domain.uuid!))?.incoming === true;
-    return actOnGuest(to, guestContext(domain, planning, { incoming, paused: false }));
+    return actOnGuest(to, await guestContext(domain, planning, { incoming, paused: false }));
   }
 
   /** The records that exist, added up. */

@@ -1,6 +1,6 @@
 import { type DeviceHost, followDevices } from '../../../src/agent/follow-devices.ts';
 import { parseConfig } from '../../../src/config/config.ts';
-import { repairGuest } from '../../../src/guest/guest.ts';
+import { repairGuest } from '../../../src/guest/phases.ts';
 import { foldRecord } from '../../../src/guest/record.ts';
 import { checkGuest } from '../../../src/hotplug/check.ts';
 import type { HotplugHost, KnownPort } from '../../../src/hotplug/host.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { isOfMigration, reachOf, readEventLine } from '../../../src/agent/lifecycle.ts';
-import { reachOfState } from '../../../src/plan/reach.ts';
+import { reachOfState } from '../../../src/guest/liveness.ts';
 
 const policy = { ioError: 'close', watchdog: 'close' } as const;
 const lenient = { ioError: 'open', watchdog: 'open' } as const;

@@ -8,6 +8,7 @@ import { readDomain } from '../../../src/model/domain.ts';
 import { ActualnetError } from '../../../src/report/error.ts';
 import { oldestLibvirtVersion } from '../../../src/resolve/version.ts';
 import { parseXml } from '../../../src/xml/document.ts';
+import { hostView } from '../../helpers/host-view.ts';
 
 const uuid = '0b0e1f52-0000-4000-8000-000000000001';
 const domain = readDomain(parseXml(`<domain id='1'><name>g</name><uuid>${uuid}</uuid><devices/></domain>`));
@@ -19,7 +20,12 @@ function hostWith(readings: number) {
   let left = readings;
   const planning = async () => {
     if (left-- <= 0) throw new ActualnetError('CONFIG', 'a mistake');
-    return { config: defaultConfig, findNetwork: () => undefined, version: () => oldestLibvirtVersion, effects: {} };
+    return {
+      config: defaultConfig,
+      findNetwork: () => undefined,
+      version: () => oldestLibvirtVersion,
+      effects: { view: async () => hostView([]) },
+    };
   };
   const findGuest = () => domain;
   const following = { findGuest, planning, findRecord: () => undefined, log: { info: () => {}, warn: () => {} } };

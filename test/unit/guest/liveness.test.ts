@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { reachOf } from '../../../src/agent/lifecycle.ts';
-import { isOpen, reachOfState } from '../../../src/plan/reach.ts';
+import { isOpen, reachOfState } from '../../../src/guest/liveness.ts';
 
 const policies = {
   neither: { ioError: 'close', watchdog: 'close' },
