@@ -31,7 +31,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'xml',
     'report',
   ],
-  agent: ['guest', 'journal', 'plan', 'transform', 'kernel', 'model', 'report', 'type host', 'type config'],
+  agent: ['guest', 'journal', 'plan', 'transform', 'kernel', 'config', 'model', 'report', 'type host'],
   doctor: ['report', 'type config'],
   hotplug: ['agent', 'guest', 'journal', 'plan', 'kernel', 'transform', 'resolve', 'model', 'xml', 'report'],
   hook: ['guest', 'journal', 'plan', 'kernel', 'transform', 'resolve', 'config', 'model', 'xml', 'report', 'type host'],

@@ -1,4 +1,7 @@
 import type { Config } from '../config/config.ts';
+import { parseUuid, type Uuid } from '../model/values.ts';
+import { foldRecord } from './record.ts';
+import type { Running } from './recover.ts';
 
 /** Who stops the CPUs in these cases is QEMU; libvirt leaves the guest reachable, so the choice is the administrator's. */
 export type ReachPolicy = Config['reachability'];
@@ -34,4 +37,29 @@ export function reachOfState(state: string, reason: string, policy: ReachPolicy)
     default:
       return 'nothing';
   }
+}
+
+/** A start may take as long as its memory takes to be allocated; only then does libvirt write a status file. */
+export const startLimitMs = 15 * 60_000;
+
+/** Whether a guest, by its uuid, neither runs nor is being started. It keeps its status file until after `stopped`. */
+export function isGone(
+  guest: string,
+  {
+    memory,
+    isRunning,
+    nowMs,
+  }: {
+    readonly memory: { readonly readRecord: (guest: Uuid) => readonly unknown[] };
+    readonly isRunning: Running['isRunning'];
+    readonly nowMs: number;
+  },
+): boolean {
+  const uuid = parseUuid(guest);
+  if (uuid === undefined) return false;
+  const record = foldRecord(uuid, memory.readRecord(uuid));
+  if (record?.phase === 'stopped') return true;
+  if (isRunning(uuid, record?.name)) return false;
+  const isStarting = record !== undefined && ['prepare', 'start'].includes(record.phase);
+  return !(isStarting && nowMs - Date.parse(record.since) < startLimitMs);
 }

@@ -1,3 +1,4 @@
+import { isGone } from '../guest/liveness.ts';
 import { listUsers, type UserSources } from '../guest/users.ts';
 import { hostEffects, ownPrograms, type Programs } from '../host/effects.ts';
 import { mayHaveHostDevice, readRunningGuests, readRunningPorts } from '../host/libvirt/files.ts';
@@ -9,8 +10,6 @@ import { fileMemory, type Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
 import { sharedNameOf } from '../kernel/registry.ts';
 import type { Uuid } from '../model/values.ts';
-
-import { isGone } from './running.ts';
 
 /** This host, with what is written about its guests. */
 export function ownEffects(

@@ -23,14 +23,13 @@ import { guestByTaps } from './unreadable.ts';
 /** This host, for following its guests' devices. */
 export function deviceHost(
   paths: HostPaths,
-  { memory, planning, log }: { readonly memory: Memory } & Pick<DeviceHost, 'planning' | 'log'>,
-): DeviceHost {
+  { memory, log }: { readonly memory: Memory } & Pick<DeviceHost, 'log'>,
+): Omit<DeviceHost, 'planning'> {
   return {
     findGuest: name => readRunningGuest(paths, name),
     findByTaps: name => guestByTaps(paths, memory, name),
     hasEnded: name => hasEnded(paths, name),
     isOwn: false,
-    planning,
     log,
     findRecord: guest => foldRecord(guest, memory.readRecord(guest)),
     note({ uuid, name }, view, { findings, unset, isFirst }) {
@@ -64,7 +63,7 @@ export function hotplugHost(
 ): HotplugHost {
   let fd: number | undefined;
   return {
-    following: deviceHost(paths, { memory, planning, log }),
+    following: { ...deviceHost(paths, { memory, log }), planning },
     planning,
     nameOf(guest) {
       const uuid = parseUuid(guest);

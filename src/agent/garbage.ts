@@ -1,10 +1,7 @@
-import { recover } from '../guest/recover.ts';
-import type { HostPaths } from '../host/paths.ts';
-import type { Memory } from '../host/state/memory.ts';
+import { type Running, recover } from '../guest/recover.ts';
 import type { Effects } from '../journal/effects.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
-import { startLimitMs, whatRuns } from './running.ts';
 
 const everyMs = 60_000;
 
@@ -13,15 +10,15 @@ const everyMs = 60_000;
  * missed. A guest or network that was not there twice in a row has ended; one that ends at this moment is left to its own calls.
  */
 export function garbageCollector(
-  paths: HostPaths,
-  { memory, effects, log }: { readonly memory: Memory; readonly effects: Effects; readonly log: Log },
+  whatRuns: () => Running,
+  { effects, log }: { readonly effects: Effects; readonly log: Log },
 ): () => Promise<void> {
   let lastMs = effects.now();
   let missing = new Set<string>();
   let told = new Set<string>();
   let busy = false;
   const collectGarbage = async () => {
-    const now = whatRuns(paths, memory, startLimitMs);
+    const now = whatRuns();
     const before = missing;
     missing = new Set();
     const isThere = (what: string, isSeen: boolean) => {

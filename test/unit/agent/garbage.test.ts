@@ -2,11 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { garbageCollector } from '../../../src/agent/garbage.ts';
+import { startLimitMs } from '../../../src/guest/liveness.ts';
 import { hostEffects } from '../../../src/host/effects.ts';
 import { hostPaths } from '../../../src/host/paths.ts';
 import { fileMemory } from '../../../src/host/state/memory.ts';
 import { intend } from '../../../src/journal/ledger.ts';
-import { garbageCollector } from '../../../src/main/garbage.ts';
+import { whatRuns } from '../../../src/main/running.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 
 const uuidOf = (name: string) => `0b0e1f52-0000-4000-8000-0000000000${name}` as Uuid;
@@ -18,7 +20,10 @@ test('a guest that is missing twice in a row is forgotten; one that runs, or has
   const memory = fileMemory(paths, clock);
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(`warn: ${line}`) };
-  const collectGarbage = garbageCollector(paths, { memory, effects: hostEffects(paths, clock), log });
+  const collectGarbage = garbageCollector(() => whatRuns(paths, memory, startLimitMs), {
+    effects: hostEffects(paths, clock),
+    log,
+  });
   const after = async (seconds: number) => {
     nowMs += seconds * 1000;
     await collectGarbage();
@@ -65,8 +70,7 @@ test('a network that is missing at one look keeps what it stands on', async () =
     { at, user: 'network:n' },
   );
   effects.sharedLedger('nodev0').append([entry]);
-  const collectGarbage = garbageCollector(paths, {
-    memory: fileMemory(paths, clock),
+  const collectGarbage = garbageCollector(() => whatRuns(paths, fileMemory(paths, clock), startLimitMs), {
     effects,
     log: { info: () => {}, warn: () => {} },
   });
