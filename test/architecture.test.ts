@@ -101,6 +101,27 @@ function importsOf(file: string): string[] {
   });
 }
 
+/** The files of `src` that a file imports, types included. */
+function filesImportedBy(file: string): string[] {
+  const text = readFileSync(path.join(source, file), 'utf8');
+  return [...text.matchAll(/^import [^;]*?from '(\.[^']+)';|\bimport\('(\.[^']+)'\)/gms)].map(([, from, dynamic]) =>
+    path.relative(source, path.resolve(source, path.dirname(file), (from ?? dynamic)!)),
+  );
+}
+
+test('no file imports itself by way of others', () => {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' -> '));
+    if (done.has(file) || way.includes(file)) return;
+    for (const next of filesImportedBy(file)) visit(next, [...way, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(circles).toEqual([]);
+});
+
 describe('imports go one way', () => {
   test.each(files)('src/%s', file => {
     const folder = file.split('/')[0]!;

@@ -1,4 +1,5 @@
-import { type Config, defaultConfig } from '../config/config.ts';
+import { defaultConfig } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import type { Planning } from '../guest/context.ts';
 import type { Running } from '../guest/recover.ts';
 import type { RunState } from '../host/libvirt/run-states.ts';

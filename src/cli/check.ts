@@ -1,5 +1,6 @@
-import { type Config, type ConfigFile, parseConfig } from '../config/config.ts';
+import { parseConfig } from '../config/config.ts';
 import { findRemarks } from '../config/remarks.ts';
+import type { Config, ConfigFile } from '../config/types.ts';
 import { findInertSettings } from '../plan/inert-rules.ts';
 import { printable } from '../report/error.ts';
 import { jsonText } from '../report/visible.ts';

@@ -5,10 +5,8 @@
  * and completion are made from the table and these modules.
  */
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { ExitStatus } from './exit-status.ts';
 import type { CommandHost } from './host.ts';
-
-/** 0 fine; 1 failed; 2 wrong usage; 3 refused, or what was looked at is not as it should be. */
-export type ExitStatus = 0 | 1 | 2 | 3;
 
 /** A command as yargs is told of it. `Words` are its positionals and options. */
 export interface Command<Words = unknown> {

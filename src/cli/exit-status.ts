@@ -1,5 +1,4 @@
 import type { ActualnetError, ErrorCode } from '../report/error.ts';
-import type { ExitStatus } from './command.ts';
 
 /** Something could not be done or read. All other errors are an answer: refused, or not as it should be. */
 const failures: readonly ErrorCode[] = [
@@ -22,3 +21,6 @@ export function exitStatusOf({ code }: ActualnetError): ExitStatus {
   if (code === 'USAGE') return 2;
   return failures.includes(code) ? 1 : 3;
 }
+
+/** 0 fine; 1 failed; 2 wrong usage; 3 refused, or what was looked at is not as it should be. */
+export type ExitStatus = 0 | 1 | 2 | 3;

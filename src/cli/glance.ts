@@ -1,6 +1,6 @@
 import { foldRecord } from '../guest/record.ts';
 import { printable } from '../report/error.ts';
-import type { ExitStatus } from './command.ts';
+import type { ExitStatus } from './exit-status.ts';
 import type { CommandHost } from './host.ts';
 
 /** `actualnet` alone: whether it is installed and followed, who runs, what is wrong, and what to do next. */

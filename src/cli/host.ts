@@ -1,5 +1,5 @@
 import type { AgentState } from '../agent/queue.ts';
-import type { ConfigFile } from '../config/config.ts';
+import type { ConfigFile } from '../config/types.ts';
 import type { HostFacts } from '../doctor/facts.ts';
 import type { Planning } from '../guest/context.ts';
 import type { StartHost } from '../guest/predict.ts';
@@ -14,7 +14,7 @@ import type { Uuid } from '../model/values.ts';
 import type { ReplayedCall } from '../replay/played.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
 import type { XmlDocument } from '../xml/document.ts';
-import type { ExitStatus } from './command.ts';
+import type { ExitStatus } from './exit-status.ts';
 import type { CommandIo } from './io.ts';
 
 /** What planning for a guest of this host needs. */

@@ -1,9 +1,10 @@
 import yargs, { type Argv } from 'yargs';
 import { findNearest } from '../config/nearest.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { Command, ExitStatus } from './command.ts';
+import type { Command } from './command.ts';
 import { type CommandName, commands } from './commands.ts';
 import { describeWords } from './describe.ts';
+import type { ExitStatus } from './exit-status.ts';
 import type { CommandHost } from './host.ts';
 import { unmark, unmarked } from './words.ts';
 

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import { carryOut } from '../journal/apply.ts';
 import type { Effects } from '../journal/effects.ts';
 import { sharedNameOf } from '../kernel/registry.ts';

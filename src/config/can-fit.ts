@@ -1,4 +1,4 @@
-import type { InterfaceMatch } from './config.ts';
+import type { InterfaceMatch } from './types.ts';
 
 /** Why a pattern that the schema accepts can fit nothing, whatever there is on any host; undefined if it may fit. */
 export function whyFitsNothing(key: keyof InterfaceMatch, pattern: string): string | undefined {

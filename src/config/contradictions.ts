@@ -1,8 +1,8 @@
 import { isKeptByLibvirt } from '../model/interface.ts';
 import { whyFitsNothing } from './can-fit.ts';
-import type { InterfaceMatch } from './config.ts';
 import { findEmptyRanges } from './guest-mistakes.ts';
 import { entriesOf, entryOf, itemsOf, type Located, type Mistake, mistakeAt, numberOf, textOf } from './located.ts';
+import type { InterfaceMatch } from './types.ts';
 
 /** What one file says of one thing and cannot mean: keys that contradict each other, patterns and names that are none. */
 export function findContradictions(root: Located): Mistake[] {

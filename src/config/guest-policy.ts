@@ -1,34 +1,6 @@
 import type { DirectMode } from '../model/interface.ts';
-import type { Config, GuestChoice, InterfaceSettings } from './config.ts';
 import { matchesPattern } from './match.ts';
-
-/** What is allowed, and among what. Of the optional ones an absent one bounds nothing. */
-export interface GuestPolicy {
-  readonly allow: readonly GuestChoice[];
-  readonly bridges: readonly string[];
-  readonly networks: readonly string[];
-  /** Devices below macvtaps, and PFs. */
-  readonly devices: readonly string[];
-  /** `100`, `100-199`. */
-  readonly vlans?: readonly (number | string)[];
-  /** What may be announced: `192.0.2.7`, `192.0.2.0/24`. */
-  readonly addresses?: readonly string[];
-  readonly portgroups?: readonly string[];
-  readonly targets?: readonly string[];
-  readonly aliases?: readonly string[];
-  /** Absent: those that leave the device to others as well. */
-  readonly modes?: readonly DirectMode[];
-  /** The largest number of each. */
-  readonly most?: Readonly<Partial<Record<'mtu' | 'maxTxRate' | 'minTxRate' | 'vlanQos', number>>>;
-  /** What keeps others safe from the guest, and may be made weaker than configured all the same. */
-  readonly loosen?: readonly ('isolated' | 'spoofchk')[];
-}
-
-/** Patterns; all that are given must fit. */
-export interface GuestMatch {
-  readonly guest?: string;
-  readonly uuid?: string;
-}
+import type { Config, GuestChoice, GuestPolicy, InterfaceSettings } from './types.ts';
 
 /** What may be written; an empty list is null. */
 export type WrittenPolicy = { readonly [K in keyof GuestPolicy]?: GuestPolicy[K] | null };

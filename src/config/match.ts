@@ -1,4 +1,4 @@
-import type { Config, InterfaceMatch, InterfaceRule, InterfaceSettings } from './config.ts';
+import type { Config, InterfaceMatch, InterfaceRule, InterfaceSettings } from './types.ts';
 
 /** What is known of an interface or tap; a rule that asks for something unknown does not fit. */
 export type Matchable = { readonly [K in keyof InterfaceMatch]?: string | undefined };

@@ -1,4 +1,3 @@
-import type { ConfigFile } from './config.ts';
 import { findContradictions } from './contradictions.ts';
 import { findUnboundedChoices } from './guest-mistakes.ts';
 import {
@@ -15,6 +14,7 @@ import {
 import { findNearest } from './nearest.ts';
 import { findProvideMistakes } from './provided.ts';
 import { readYaml } from './read-yaml.ts';
+import type { ConfigFile } from './types.ts';
 import { type SchemaError, validateConfig } from './validator.generated.js';
 
 /**

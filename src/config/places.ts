@@ -1,6 +1,6 @@
-import type { ConfigFile } from './config.ts';
 import { locate, mistakeAt } from './located.ts';
 import { readTogether } from './read-yaml.ts';
+import type { ConfigFile } from './types.ts';
 
 /** Tells, of files without a mistake, where something stands: `FILE:LINE: PATH: what`, for a JSON pointer into all of them. */
 export function placesIn(files: readonly ConfigFile[]): (pointer: string, what: string) => string {

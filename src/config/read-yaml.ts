@@ -1,6 +1,6 @@
 import { type Alias, isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml';
-import type { ConfigFile } from './config.ts';
 import { type Located, type Mistake, mergeLocated, mistakeAt, pathOfKey } from './located.ts';
+import type { ConfigFile } from './types.ts';
 
 /** Far beyond any real configuration; together they bound the time and memory that a file can take. */
 const limits = { bytes: 1024 * 1024, lineLength: 10_000, depth: 16, values: 100_000, maxAliasCount: 100 };

@@ -1,8 +1,8 @@
 import { isKeptByLibvirt } from '../model/interface.ts';
-import type { ConfigFile } from './config.ts';
 import { entriesOf, entryOf, itemsOf, type Located, linesInOrder, type Mistake, mistakeAt, textOf } from './located.ts';
 import { matchesPattern } from './match.ts';
 import { readTogether } from './read-yaml.ts';
+import type { ConfigFile } from './types.ts';
 
 /**
  * What can be carried out as it is written, but is hardly meant: one line each, in the form of mistakes. Files that are no

@@ -13,20 +13,21 @@ import {
 import { asActualnetError } from '../report/error.ts';
 import type { XmlElement } from '../xml/document.ts';
 import { maxOwnMetadata } from '../xml/foreign.ts';
+import { boundOf, findPolicy } from './guest-policy.ts';
+import { matchesPattern } from './match.ts';
+import { findNearest } from './nearest.ts';
+import { Refusals } from './refusals.ts';
 import {
   type Config,
   type GuestChoice,
+  type GuestPolicy,
   guestPlaces,
   type InterfaceSettings,
   interfaceSettings,
   linkStates,
   type RewriteRule,
   vlanProtocols,
-} from './config.ts';
-import { boundOf, findPolicy, type GuestPolicy } from './guest-policy.ts';
-import { matchesPattern } from './match.ts';
-import { findNearest } from './nearest.ts';
-import { Refusals } from './refusals.ts';
+} from './types.ts';
 
 const requestNamespace = 'urn:actualnet:guest:1';
 

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 
 /** One file in libvirt's hooks directory, in the order in which libvirt calls them. */
 export interface HookFile {

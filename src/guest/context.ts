@@ -1,15 +1,16 @@
-import type { Config } from '../config/config.ts';
 import { type GuestRequest, readRequests } from '../config/requests.ts';
+import type { Config } from '../config/types.ts';
 import type { Effects } from '../journal/effects.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
+import type { PlanContext } from '../plan/context.ts';
 import { guestDevices } from '../plan/guest-devices.ts';
-import type { PlanContext } from '../plan/plan.ts';
 import { ActualnetError } from '../report/error.ts';
 import { type NetworkLookup, resolveGuest } from '../resolve/guest.ts';
 import type { LibvirtVersion } from '../resolve/version.ts';
-import { type GuestView, viewGuest } from '../transform/guest-view.ts';
+import type { GuestView } from '../transform/guest-view.ts';
+import { viewGuest } from '../transform/view-guest.ts';
 
 /**
  * A guest on this host at one moment: what hook, agent, hotplug and commands decide by. It is made once for a call or an event,

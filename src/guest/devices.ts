@@ -6,17 +6,11 @@ import { type Change, findDrift, keyOf, needsOf } from '../kernel/registry.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { refusedRequests } from '../plan/asked.ts';
 import type { Blocker } from '../plan/blocker.ts';
-import { type GuestDevice, pluggedDevice } from '../plan/guest-devices.ts';
+import type { PlanContext } from '../plan/context.ts';
+import type { GuestDevice } from '../plan/guest-device.ts';
+import { pluggedDevice } from '../plan/guest-devices.ts';
 import { outdatedBy, wantedBy } from '../plan/leftovers.ts';
-import {
-  isPassive,
-  type PlanContext,
-  planAttach,
-  planAttached,
-  planJoin,
-  planReachable,
-  planUnreachable,
-} from '../plan/plan.ts';
+import { isPassive, planAttach, planAttached, planJoin, planReachable, planUnreachable } from '../plan/plan.ts';
 import { settingFindings, settingRefusals } from '../plan/settings.ts';
 import type { ActualnetError } from '../report/error.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { foldRecord } from './record.ts';
 import type { Running } from './recover.ts';

@@ -1,7 +1,8 @@
 import type { Effects } from '../journal/effects.ts';
 import { refusedRequests } from '../plan/asked.ts';
+import type { PlanContext } from '../plan/context.ts';
 import { findTakenMacs, needsTable } from '../plan/mac-holders.ts';
-import { isPassive, type PlanContext } from '../plan/plan.ts';
+import { isPassive } from '../plan/plan.ts';
 import { type Moment, settingFindings, settingRefusals } from '../plan/settings.ts';
 import { type ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestContext } from './context.ts';

@@ -1,5 +1,5 @@
-import type { Config } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
+import type { Config } from '../config/types.ts';
 import { linksToAsk } from '../kernel/device-uses.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import { readDomain } from '../model/domain.ts';

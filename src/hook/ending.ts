@@ -4,7 +4,7 @@ import { foldRecord } from '../guest/record.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { parseXml } from '../xml/document.ts';
-import type { HookContext, Invocation } from './dispatch.ts';
+import type { HookContext, Invocation } from './context.ts';
 
 /**
  * QEMU has ended. A start that failed early gets here without a record: then there is nothing to do, nor if the guest runs

@@ -5,7 +5,7 @@ import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
-import type { HookContext } from './dispatch.ts';
+import type { HookContext } from './context.ts';
 
 /** A guest as a call shows it. Its configuration may be one that asks for nothing, since the administrator's has a mistake. */
 export interface CallContext extends GuestContext {

@@ -1,8 +1,8 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import { followsRunState } from '../guest/phases.ts';
 import { isPassive } from '../plan/plan.ts';
 import { errorLine } from '../report/error.ts';
-import type { HookContext } from './dispatch.ts';
+import type { HookContext } from './context.ts';
 import type { CallContext } from './guest.ts';
 import type { QemuOperation } from './phases.ts';
 

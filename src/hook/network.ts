@@ -10,7 +10,7 @@ import { isPassive } from '../plan/plan.ts';
 import { planNetworkStart } from '../plan/provisioned-links.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import { parseXml } from '../xml/document.ts';
-import type { HookContext, Invocation } from './dispatch.ts';
+import type { HookContext, Invocation } from './context.ts';
 import type { NetworkOperation } from './phases.ts';
 
 /** Answers one call of the network hook; libvirt reads nothing back. */

@@ -1,90 +1,37 @@
-/** One row of the phase table: facts about libvirt first, then what we make of the call. */
+/** One row of the phase table: what libvirt does with a hook's answer. What we make of each call is in docs/phases.md. */
 export interface PhaseRule {
-  readonly subOperation: 'begin' | 'end';
   /** What libvirt does when a hook fails. */
   readonly failure: 'aborts' | 'kills the guest' | 'leaves a half-built network' | 'is ignored' | 'is reported only';
-  /** Only these two documents are read back by libvirt. */
+  /** Only two documents are read back by libvirt. */
   readonly stdout: 'ignored' | 'replaces the document';
-  /** Our exit status when something is wrong: we refuse only where that costs nobody a running guest or network. */
-  readonly onError: 'refuse' | 'go on';
-  readonly intent: string;
 }
+
+const aborts = { failure: 'aborts', stdout: 'ignored' } as const;
+const rewrites = { failure: 'aborts', stdout: 'replaces the document' } as const;
+const kills = { failure: 'kills the guest', stdout: 'ignored' } as const;
+const ignored = { failure: 'is ignored', stdout: 'ignored' } as const;
 
 /** The qemu hook. Source: libvirt docs/hooks.rst and qemu_process.c; `attach` has not been called since 5.5.0. */
 export const qemuPhases = {
-  prepare: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'predict' },
-  start: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'compare' },
-  started: {
-    subOperation: 'begin',
-    failure: 'kills the guest',
-    stdout: 'ignored',
-    onError: 'go on',
-    intent: 'compare',
-  },
-  stopped: { subOperation: 'end', failure: 'is ignored', stdout: 'ignored', onError: 'go on', intent: 'note' },
-  release: { subOperation: 'end', failure: 'is ignored', stdout: 'ignored', onError: 'go on', intent: 'forget' },
-  migrate: {
-    subOperation: 'begin',
-    failure: 'aborts',
-    stdout: 'replaces the document',
-    onError: 'refuse',
-    intent: 'announce',
-  },
-  restore: {
-    subOperation: 'begin',
-    failure: 'aborts',
-    stdout: 'replaces the document',
-    onError: 'refuse',
-    intent: 'announce',
-  },
-  reconnect: {
-    subOperation: 'begin',
-    failure: 'kills the guest',
-    stdout: 'ignored',
-    onError: 'go on',
-    intent: 'compare',
-  },
-  attach: { subOperation: 'begin', failure: 'is ignored', stdout: 'ignored', onError: 'go on', intent: 'nothing' },
+  prepare: aborts,
+  start: aborts,
+  started: kills,
+  stopped: ignored,
+  release: ignored,
+  migrate: rewrites,
+  restore: rewrites,
+  reconnect: kills,
+  attach: ignored,
 } as const satisfies Record<string, PhaseRule>;
 
 /** The network hook. `started` must not fail: libvirt 9.0 leaves bridge and dnsmasq behind. */
 export const networkPhases = {
-  start: { subOperation: 'begin', failure: 'aborts', stdout: 'ignored', onError: 'refuse', intent: 'forget network' },
-  started: {
-    subOperation: 'begin',
-    failure: 'leaves a half-built network',
-    stdout: 'ignored',
-    onError: 'go on',
-    intent: 'remember network',
-  },
-  stopped: {
-    subOperation: 'end',
-    failure: 'is ignored',
-    stdout: 'ignored',
-    onError: 'go on',
-    intent: 'forget network',
-  },
-  updated: {
-    subOperation: 'begin',
-    failure: 'is reported only',
-    stdout: 'ignored',
-    onError: 'go on',
-    intent: 'remember network',
-  },
-  'port-created': {
-    subOperation: 'begin',
-    failure: 'aborts',
-    stdout: 'ignored',
-    onError: 'refuse',
-    intent: 'remember port',
-  },
-  'port-deleted': {
-    subOperation: 'begin',
-    failure: 'is ignored',
-    stdout: 'ignored',
-    onError: 'go on',
-    intent: 'forget port',
-  },
+  start: aborts,
+  started: { failure: 'leaves a half-built network', stdout: 'ignored' },
+  stopped: ignored,
+  updated: { failure: 'is reported only', stdout: 'ignored' },
+  'port-created': aborts,
+  'port-deleted': ignored,
 } as const satisfies Record<string, PhaseRule>;
 
 export const hookDrivers = ['qemu', 'network'] as const;
@@ -96,4 +43,9 @@ export type NetworkOperation = keyof typeof networkPhases;
 export function findPhase(driver: HookDriver, operation: string): PhaseRule | undefined {
   const table: Record<string, PhaseRule> = driver === 'qemu' ? qemuPhases : networkPhases;
   return Object.hasOwn(table, operation) ? table[operation] : undefined;
+}
+
+/** Whether we refuse when something is wrong: only where that costs nobody a running guest or network. */
+export function mayRefuse({ failure }: PhaseRule): boolean {
+  return failure === 'aborts';
 }

@@ -7,7 +7,7 @@ import type { Uuid } from '../model/values.ts';
 import { errorLine } from '../report/error.ts';
 import { findTeamFaults } from '../resolve/team.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
-import type { HookContext } from './dispatch.ts';
+import type { HookContext } from './context.ts';
 import { act, type CallContext, callContext, resolvingOf, write } from './guest.ts';
 import { lineOf } from './record-lines.ts';
 

@@ -12,7 +12,7 @@ import { compareDevices, type DeviceNews } from '../transform/devices.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { parseXml } from '../xml/document.ts';
-import type { HookContext, Invocation } from './dispatch.ts';
+import type { HookContext, Invocation } from './context.ts';
 import { noteStopped, release } from './ending.ts';
 import { act, type CallContext, callContext, resolvingOf, write } from './guest.ts';
 import { leaveToAgent } from './leave-to-agent.ts';

@@ -3,7 +3,7 @@ import { mayReserve, rewriteForHost } from '../guest/rewrite.ts';
 import { readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
 import type { XmlDocument } from '../xml/document.ts';
-import type { HookContext } from './dispatch.ts';
+import type { HookContext } from './context.ts';
 import { resolvingOf } from './guest.ts';
 import { lineOf } from './record-lines.ts';
 

@@ -2,7 +2,7 @@ import type { RecordLine } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import type { GuestView } from '../transform/guest-view.ts';
-import type { HookContext } from './dispatch.ts';
+import type { HookContext } from './context.ts';
 
 /** A line of a guest's record about a call. */
 export function lineOf(

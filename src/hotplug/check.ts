@@ -7,9 +7,10 @@ import { type Change, describeChange, findDrift, keyOf, needsOf } from '../kerne
 import { describeVfVlan } from '../kernel/vf.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
 import type { Uuid } from '../model/values.ts';
-import type { GuestDevice } from '../plan/guest-devices.ts';
+import type { PlanContext } from '../plan/context.ts';
+import type { GuestDevice } from '../plan/guest-device.ts';
 import { wantedBy } from '../plan/leftovers.ts';
-import { isPassive, type PlanContext, planAttached, planReachable } from '../plan/plan.ts';
+import { isPassive, planAttached, planReachable } from '../plan/plan.ts';
 import { vfOf } from '../plan/vfs.ts';
 import { findLostPorts } from '../resolve/claim.ts';
 import { aliasPrefix } from '../transform/aliases.ts';

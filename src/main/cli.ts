@@ -1,5 +1,5 @@
-import type { ExitStatus } from '../cli/command.ts';
 import { commands, isCommandName } from '../cli/commands.ts';
+import type { ExitStatus } from '../cli/exit-status.ts';
 import { exitStatusOf } from '../cli/exit-status.ts';
 import { wordsFor } from '../cli/words.ts';
 import { findNearest } from '../config/nearest.ts';

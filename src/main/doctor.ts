@@ -1,5 +1,6 @@
 import type { AgentState } from '../agent/queue.ts';
-import { type Config, defaultConfig } from '../config/config.ts';
+import { defaultConfig } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import type { HostFacts } from '../doctor/facts.ts';
 import { foldRecord } from '../guest/record.ts';
 import { listMissingTools, readDaemons, readHookFacts, readSystemFacts, startOf, tryKernel } from '../host/doctor.ts';
@@ -20,7 +21,7 @@ import { guestDevices } from '../plan/guest-devices.ts';
 import { isPassive } from '../plan/plan.ts';
 import { asActualnetError } from '../report/error.ts';
 import { resolveGuest } from '../resolve/guest.ts';
-import { viewGuest } from '../transform/guest-view.ts';
+import { viewGuest } from '../transform/view-guest.ts';
 import { ownEffects } from './effects.ts';
 
 /** All that is asked of this host; what cannot be asked is told of as such, and nothing is changed. */

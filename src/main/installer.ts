@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { execa } from 'execa';
-import type { ExitStatus } from '../cli/command.ts';
+import type { ExitStatus } from '../cli/exit-status.ts';
 import { ActualnetError } from '../report/error.ts';
 
 /** Runs the installer of the tree that this program is in; it prints by itself. Throws `FILE` where there is none. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { HookContext, Invocation, Outcome } from '../hook/dispatch.ts';
+import type { HookContext, Invocation, Outcome } from '../hook/context.ts';
 import { listDirectory } from '../host/files.ts';
 import { mayHaveHostDevice } from '../host/libvirt/files.ts';
 import { outlineStatus } from '../host/libvirt/status-file.ts';

@@ -4,7 +4,7 @@ import { type CutOver, isTold, readCutOvers } from '../agent/cut-over.ts';
 import type { AgentState } from '../agent/queue.ts';
 import { startLimitMs } from '../guest/liveness.ts';
 import { foldRecord } from '../guest/record.ts';
-import type { HookContext } from '../hook/dispatch.ts';
+import type { HookContext } from '../hook/context.ts';
 import { ownPrograms } from '../host/effects.ts';
 import { announcer } from '../host/kernel/announce.ts';
 import { batchesIn } from '../host/kernel/batches.ts';

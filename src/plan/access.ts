@@ -1,7 +1,7 @@
 import type { HostView } from '../kernel/host-view.ts';
 import type { Domain } from '../model/domain.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 
 /** A device node that QEMU has to open for a guest. */
 export interface AccessNode {

@@ -1,5 +1,5 @@
 import type { HostView } from '../kernel/host-view.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 import { vfOf } from './vfs.ts';
 
 /** A gratuitous ARP frame that says behind which MAC an address is. */

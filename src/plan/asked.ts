@@ -1,7 +1,7 @@
-import type { Config, InterfaceSettings } from '../config/config.ts';
 import { overruledSettings } from '../config/guest-policy.ts';
 import { findFinalSettings, findSettings, type Matchable } from '../config/match.ts';
 import { findWhole, type GuestRequest } from '../config/requests.ts';
+import type { Config, InterfaceSettings } from '../config/types.ts';
 
 /** What the first rule that fits a device asks for it, and its guest. */
 export interface Asked {

@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import { type DeviceUse, hostUses } from '../kernel/device-uses.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import type { ActualnetError } from '../report/error.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 
 /** What is in the way of a guest getting a device: it `refuses` the start, or is only told. */
 export interface Blocker {

@@ -2,7 +2,7 @@ import { linksToAsk } from '../kernel/device-uses.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { Blocker, BlockerContext } from './blocker.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 import { hostdevBlockers } from './hostdevs.ts';
 import { linkBlockers } from './links-needed.ts';
 

@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import type { DeviceKind } from '../kernel/settable.ts';
 import type { VirtualPort } from '../model/virtual-port.ts';
 import type { Actual } from '../resolve/actual.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 
 import { vfOf } from './vfs.ts';
 

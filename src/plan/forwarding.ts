@@ -1,7 +1,6 @@
 import type { Change } from '../kernel/registry.ts';
-
-import type { GuestDevice } from './guest-devices.ts';
-import type { PlanContext } from './plan.ts';
+import type { PlanContext } from './context.ts';
+import type { GuestDevice } from './guest-device.ts';
 import { pfsBelow } from './uplinks.ts';
 import { vfOf } from './vfs.ts';
 

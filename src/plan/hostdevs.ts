@@ -1,11 +1,11 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import { findUse } from '../kernel/device-uses.ts';
 import { type HostView, isOnVfio, isReadyForQemu, type PciDevice, type PfOfVf, portsOf } from '../kernel/host-view.ts';
 import type { Change } from '../kernel/registry.ts';
 import type { PciAddress } from '../model/pci-address.ts';
 import { ActualnetError } from '../report/error.ts';
 import { type Blocker, type BlockerContext, isMeant, refusal } from './blocker.ts';
-import type { GuestDevice, HostdevUse } from './guest-devices.ts';
+import type { GuestDevice, HostdevUse } from './guest-device.ts';
 import { vfOf } from './vfs.ts';
 
 /** What is looked at for a guest's host devices. */

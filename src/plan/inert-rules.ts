@@ -1,4 +1,4 @@
-import { type Config, type InterfaceMatch, type InterfaceRule, interfaceSettings } from '../config/config.ts';
+import { type Config, type InterfaceMatch, type InterfaceRule, interfaceSettings } from '../config/types.ts';
 import { type DeviceKind, deviceKinds } from '../kernel/settable.ts';
 import { refusalForKind } from './settings.ts';
 

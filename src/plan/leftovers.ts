@@ -1,8 +1,9 @@
 import type { HostView } from '../kernel/host-view.ts';
 import { keyOf, type Subject } from '../kernel/registry.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { PlanContext } from './context.ts';
+import type { GuestDevice } from './guest-device.ts';
 import { providedPfs } from './hostdevs.ts';
-import { type PlanContext, planReachable } from './plan.ts';
+import { planReachable } from './plan.ts';
 import { provisionLinks } from './provisioned-links.ts';
 import { vfOf } from './vfs.ts';
 

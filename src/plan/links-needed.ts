@@ -2,7 +2,7 @@ import { type DeviceUse, findUseOfLink, openVswitch, removalOf, takenUses } from
 import type { HostView, LinkState } from '../kernel/host-view.ts';
 import { ActualnetError } from '../report/error.ts';
 import { type Blocker, type BlockerContext, isMeant, refusal } from './blocker.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 
 /** What keeps an interface from being plugged into its bridge, or a macvtap from being made upon its device. */
 export function linkBlockers(device: GuestDevice, context: BlockerContext): Blocker[] {

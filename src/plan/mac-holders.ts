@@ -1,7 +1,7 @@
 import type { HostView } from '../kernel/host-view.ts';
 import type { Subject } from '../kernel/registry.ts';
 import { ActualnetError } from '../report/error.ts';
-import type { PlanContext } from './plan.ts';
+import type { PlanContext } from './context.ts';
 import { pfsBelow } from './uplinks.ts';
 import { vfOf } from './vfs.ts';
 

@@ -1,23 +1,17 @@
-import type { Config } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
+import type { Config } from '../config/types.ts';
 import { userOf } from '../kernel/device-uses.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import type { Change } from '../kernel/registry.ts';
 import { isMac } from '../model/values.ts';
 import { ActualnetError } from '../report/error.ts';
+import type { PlanContext } from './context.ts';
 import { forwardingEntries, quietPort } from './forwarding.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 import { bindDrivers, bringUpPfs } from './hostdevs.ts';
 import { provisionLinks } from './provisioned-links.ts';
 import { uplinksOf } from './uplinks.ts';
 import { asksForVf, guestsMayAskForVf, keepVf, setVf, vfOf } from './vfs.ts';
-
-/** What is planned for one guest: its connections, and the host it meets. */
-export interface PlanContext {
-  readonly devices: readonly GuestDevice[];
-  readonly config: Config;
-  readonly host: HostView;
-}
 
 /** Whether the configuration asks for nothing at all: then the host is not even looked at. */
 export function isPassive({ bridges, taps, macvtap, hostdevs, provide, interfaces, guests }: Config): boolean {

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config } from '../config/types.ts';
 import type { Change } from '../kernel/registry.ts';
 import type { Network } from '../model/network.ts';
 

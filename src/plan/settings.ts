@@ -1,4 +1,4 @@
-import { type Config, type InterfaceSetting, type InterfaceSettings, interfaceSettings } from '../config/config.ts';
+import { type Config, type InterfaceSetting, type InterfaceSettings, interfaceSettings } from '../config/types.ts';
 import type { HostView } from '../kernel/host-view.ts';
 import { type KindName, kinds } from '../kernel/registry.ts';
 import { type DeviceKind, type Refusal, refusals, refuse } from '../kernel/settable.ts';

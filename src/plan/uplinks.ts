@@ -1,5 +1,5 @@
-import type { Config } from '../config/config.ts';
 import { matchesPattern } from '../config/match.ts';
+import type { Config } from '../config/types.ts';
 import type { HostView, LinkState } from '../kernel/host-view.ts';
 
 interface Context {

@@ -1,12 +1,12 @@
-import type { Config } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
+import type { Config } from '../config/types.ts';
 import { hasBeenTaken, userOf } from '../kernel/device-uses.ts';
 import type { HostView, VfRate, VfVlan } from '../kernel/host-view.ts';
 import type { Value } from '../kernel/kind.ts';
 import type { Change } from '../kernel/registry.ts';
 import { type VfSetting, vfSettings } from '../kernel/vf.ts';
 import type { PciAddress } from '../model/pci-address.ts';
-import type { GuestDevice } from './guest-devices.ts';
+import type { GuestDevice } from './guest-device.ts';
 
 /** The VF behind a connection. */
 export interface VfUse {

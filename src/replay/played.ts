@@ -1,4 +1,4 @@
-import type { Outcome } from '../hook/dispatch.ts';
+import type { Outcome } from '../hook/context.ts';
 import type { RecordedCall } from './recorded.ts';
 import type { Difference, ReplayedChange } from './replaying.ts';
 

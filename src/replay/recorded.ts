@@ -1,4 +1,4 @@
-import type { Outcome } from '../hook/dispatch.ts';
+import type { Outcome } from '../hook/context.ts';
 import { ActualnetError } from '../report/error.ts';
 
 /** What was asked of the host in a call and what it answered, by question; one without `is` was answered with nothing. */

@@ -1,5 +1,5 @@
 import type { GuestState } from '../guest/liveness.ts';
-import type { HookContext, Invocation } from '../hook/dispatch.ts';
+import type { HookContext, Invocation } from '../hook/context.ts';
 import type { Effects } from '../journal/effects.ts';
 import { asActualnetError } from '../report/error.ts';
 import type { Answers, RecordedRun } from './recorded.ts';

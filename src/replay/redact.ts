@@ -1,7 +1,8 @@
-import { guestPlaces, interfaceSettings } from '../config/config.ts';
+import { guestPlaces, interfaceSettings } from '../config/types.ts';
 import { qemuNamespace } from '../model/command-line.ts';
-import { parseXml, type Span, type XmlAttribute, type XmlElement } from '../xml/document.ts';
+import { parseXml, type XmlAttribute, type XmlElement } from '../xml/document.ts';
 import { findForeign } from '../xml/foreign.ts';
+import type { Span } from '../xml/span.ts';
 
 /** A document without its secrets, and what was taken out, for whoever has to look for it elsewhere. */
 export interface Redacted {

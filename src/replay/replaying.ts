@@ -1,4 +1,4 @@
-import type { HookContext, Outcome } from '../hook/dispatch.ts';
+import type { HookContext, Outcome } from '../hook/context.ts';
 import type { CommandFailure, Effects } from '../journal/effects.ts';
 import type { Command } from '../kernel/kind.ts';
 import { ActualnetError } from '../report/error.ts';

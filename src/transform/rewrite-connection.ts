@@ -1,4 +1,4 @@
-import type { RewriteRule } from '../config/config.ts';
+import type { RewriteRule } from '../config/types.ts';
 import type { Interface } from '../model/interface.ts';
 import { actualTypeOf } from '../resolve/actual.ts';
 import type { NetworkLookup } from '../resolve/guest.ts';

@@ -1,7 +1,7 @@
-import { type Config, guestPlaces, type RewriteRule } from '../config/config.ts';
 import { listChoices } from '../config/guest-policy.ts';
 import { fits } from '../config/match.ts';
 import { findPlace, findRequest, type GuestPlace, type GuestRequest, readRequests } from '../config/requests.ts';
+import { type Config, guestPlaces, type RewriteRule } from '../config/types.ts';
 import { commandLineHostdevs } from '../model/command-line.ts';
 import { type Domain, type Hostdev, readDomain } from '../model/domain.ts';
 import type { Interface } from '../model/interface.ts';

@@ -2,13 +2,8 @@ import { ActualnetError } from '../report/error.ts';
 import { decodeReferences } from './escape.ts';
 import { type Foreign, findForeign } from './foreign.ts';
 import { lineCounter } from './lines.ts';
+import type { Span } from './span.ts';
 import { describePosition, type Node, readElements, xmlLimits } from './well-formed.ts';
-
-/** A piece of the source text: from `start` up to, but not including, `end`, in UTF-16 units. */
-export interface Span {
-  readonly start: number;
-  readonly end: number;
-}
 
 export interface XmlAttribute {
   readonly name: string;

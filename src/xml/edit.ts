@@ -1,5 +1,6 @@
 import { ActualnetError } from '../report/error.ts';
-import { parseXml, type Span, type XmlDocument } from './document.ts';
+import { parseXml, type XmlDocument } from './document.ts';
+import type { Span } from './span.ts';
 
 /** Replaces a piece of the source text; an empty span inserts. */
 export interface XmlEdit {

@@ -1,4 +1,4 @@
-import type { Span } from './document.ts';
+import type { Span } from './span.ts';
 
 /*
  * libvirt lets anybody who may change a guest keep anything he likes below its <metadata>: what is not ours there is left

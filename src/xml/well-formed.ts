@@ -1,5 +1,5 @@
 import { ActualnetError, type ErrorCode } from '../report/error.ts';
-import type { Span } from './document.ts';
+import type { Span } from './span.ts';
 
 /**
  * What a document may cost before it is refused. Sizes are in bytes or, inside a document, in UTF-16 units. What is foreign in

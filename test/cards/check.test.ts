@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Config, parseConfig } from '../../src/config/config.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import type { Config } from '../../src/config/types.ts';
 import { attach } from '../../src/hotplug/attach.ts';
 import { checkGuest } from '../../src/hotplug/check.ts';
 import type { HotplugHost } from '../../src/hotplug/host.ts';

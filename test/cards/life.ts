@@ -1,4 +1,4 @@
-import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { HookContext } from '../../src/hook/context.ts';
 import { type PciAddress, pciAddressAttributes } from '../../src/model/pci-address.ts';
 import { guestUuid } from '../helpers/documents.ts';
 import type { CardWorld } from './world.ts';

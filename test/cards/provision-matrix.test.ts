@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { HookContext } from '../../src/hook/context.ts';
 import type { PciCommand } from '../../src/kernel/kind.ts';
 import { commandFor } from '../../src/kernel/registry.ts';
 import { failing, KillSwitch, killable } from '../helpers/crash.ts';

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { vfsCommand } from '../../src/cli/vfs.ts';
-import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { HookContext } from '../../src/hook/context.ts';
 import type { Effects } from '../../src/journal/effects.ts';
 import { domainXml, guestUuid } from '../helpers/documents.ts';
 import type { FakePf } from './fake-cards.ts';

@@ -1,4 +1,4 @@
-import type { HookContext } from '../../src/hook/dispatch.ts';
+import type { HookContext } from '../../src/hook/context.ts';
 import type { Effects, LedgerFile } from '../../src/journal/effects.ts';
 
 /** What a killed process does: nothing more. */

@@ -3,7 +3,8 @@ import { type Network, readNetwork } from '../../src/model/network.ts';
 import { type GuestResolutionContext, type InterfaceResolution, resolveGuest } from '../../src/resolve/guest.ts';
 import type { CountedPort, NetworkState } from '../../src/resolve/network-state.ts';
 import { parseLibvirtVersion } from '../../src/resolve/version.ts';
-import { type GuestView, viewGuest } from '../../src/transform/guest-view.ts';
+import type { GuestView } from '../../src/transform/guest-view.ts';
+import { viewGuest } from '../../src/transform/view-guest.ts';
 import { parseXml } from '../../src/xml/document.ts';
 
 export const guestUuid = '0b0e1f52-0000-4000-8000-0000000000aa';

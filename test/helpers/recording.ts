@@ -1,4 +1,5 @@
-import { type Outcome, runHook } from '../../src/hook/dispatch.ts';
+import type { Outcome } from '../../src/hook/context.ts';
+import { runHook } from '../../src/hook/dispatch.ts';
 import { beginRecording } from '../../src/main/recorder.ts';
 import { replayCalls } from '../../src/main/replay.ts';
 import type { ReplayedCall } from '../../src/replay/played.ts';

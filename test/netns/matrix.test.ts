@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import type { HookContext, Outcome } from '../../src/hook/dispatch.ts';
+import type { HookContext, Outcome } from '../../src/hook/context.ts';
 import { failing, KillSwitch, killable } from '../helpers/crash.ts';
 import { type Connection, guest, mac, macvtap, makeHost, plainBridge, unmanagedTap } from './guests.ts';
 import { hostState, inNamespace, World } from './world.ts';

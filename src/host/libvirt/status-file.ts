@@ -1,8 +1,9 @@
 import { type Domain, readDomain } from '../../model/domain.ts';
 import { parseUuid, type Uuid } from '../../model/values.ts';
 import { ActualnetError } from '../../report/error.ts';
-import { parseXml, type Span, type XmlDocument } from '../../xml/document.ts';
+import { parseXml, type XmlDocument } from '../../xml/document.ts';
 import { findForeign, walkElements, withoutSpans } from '../../xml/foreign.ts';
+import type { Span } from '../../xml/span.ts';
 
 /** What is wanted of a status file without reading the guest: one pass over its bytes, in which nothing is built. */
 export interface StatusOutline {

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { type Config, type ConfigFile, defaultConfig, parseConfig, reviveConfig } from '../../config/config.ts';
+import { defaultConfig, parseConfig, reviveConfig } from '../../config/config.ts';
+import type { Config, ConfigFile } from '../../config/types.ts';
 import { ActualnetError, errorLine } from '../../report/error.ts';
 import { listDirectory, readFileIfAny, writeFileAtomically } from '../files.ts';
 import type { HostPaths } from '../paths.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { ConfigFile } from '../../config/config.ts';
+import type { ConfigFile } from '../../config/types.ts';
 import { readFileIfAny, writeFileAtomically } from '../files.ts';
 import type { HostPaths } from '../paths.ts';
 

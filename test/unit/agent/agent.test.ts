@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Agent, type AgentHost } from '../../../src/agent/agent.ts';
-import { type Config, parseConfig } from '../../../src/config/config.ts';
+import { parseConfig } from '../../../src/config/config.ts';
+import type { Config } from '../../../src/config/types.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { ActualnetError } from '../../../src/report/error.ts';
 

@@ -14,7 +14,7 @@ import type { Uuid } from '../../../src/model/values.ts';
 import { ActualnetError } from '../../../src/report/error.ts';
 import { resolveGuest } from '../../../src/resolve/guest.ts';
 import { oldestLibvirtVersion } from '../../../src/resolve/version.ts';
-import { viewGuest } from '../../../src/transform/guest-view.ts';
+import { viewGuest } from '../../../src/transform/view-guest.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { running } from '../../helpers/documents.ts';
 import { hostView, link } from '../../helpers/host-view.ts';

@@ -2,14 +2,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import schema from '../../../schemas/config.schema.json' with { type: 'json' };
-import {
-  type Config,
-  defaultConfig,
-  guestPlaces,
-  interfaceSettings,
-  parseConfig,
-  reviveConfig,
-} from '../../../src/config/config.ts';
+import { defaultConfig, parseConfig, reviveConfig } from '../../../src/config/config.ts';
+import { type Config, guestPlaces, interfaceSettings } from '../../../src/config/types.ts';
 import { isLinkName } from '../../../src/model/values.ts';
 
 /** The configuration that texts make, the first of them in `a.yaml`. */

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type Config, parseConfig } from '../../../src/config/config.ts';
+import { parseConfig } from '../../../src/config/config.ts';
 import { overruledSettings } from '../../../src/config/guest-policy.ts';
 import { readRequests } from '../../../src/config/requests.ts';
+import type { Config } from '../../../src/config/types.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import { askedOf, weigh } from '../../../src/plan/asked.ts';
 import { isPassive } from '../../../src/plan/plan.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { InterfaceMatch } from '../../../src/config/config.ts';
 import { findSettings, matchesPattern } from '../../../src/config/match.ts';
+import type { InterfaceMatch } from '../../../src/config/types.ts';
 
 describe('a pattern', () => {
   test.each([

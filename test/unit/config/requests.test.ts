@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Config, interfaceSettings } from '../../../src/config/config.ts';
 import { findRequest, type GuestRequests, readRequests } from '../../../src/config/requests.ts';
+import { type Config, interfaceSettings } from '../../../src/config/types.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { domainXml } from '../../helpers/documents.ts';

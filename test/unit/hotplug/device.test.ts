@@ -5,7 +5,7 @@ import { readDomain } from '../../../src/model/domain.ts';
 import type { MacAddress } from '../../../src/model/values.ts';
 import { resolveGuest } from '../../../src/resolve/guest.ts';
 import { oldestLibvirtVersion } from '../../../src/resolve/version.ts';
-import { viewGuest } from '../../../src/transform/guest-view.ts';
+import { viewGuest } from '../../../src/transform/view-guest.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 
 const newMac = () => '52:54:00:aa:aa:aa' as MacAddress;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type Config, defaultConfig, parseConfig } from '../../../src/config/config.ts';
+import { defaultConfig, parseConfig } from '../../../src/config/config.ts';
 import { readRequests } from '../../../src/config/requests.ts';
+import type { Config } from '../../../src/config/types.ts';
 import type { HostView, LinkState } from '../../../src/kernel/host-view.ts';
 import { commandFor, describeChange, type Subject } from '../../../src/kernel/registry.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type InterfaceSetting, interfaceSettings, parseConfig } from '../../../src/config/config.ts';
+import { parseConfig } from '../../../src/config/config.ts';
 import { readRequests } from '../../../src/config/requests.ts';
+import { type InterfaceSetting, interfaceSettings } from '../../../src/config/types.ts';
 import type { HostView, PciDevice } from '../../../src/kernel/host-view.ts';
 import { type Change, describeChange } from '../../../src/kernel/registry.ts';
 import { deviceKinds } from '../../../src/kernel/settable.ts';

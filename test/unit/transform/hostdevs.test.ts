@@ -3,8 +3,9 @@ import { readDomain } from '../../../src/model/domain.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';
 import { resolveGuest } from '../../../src/resolve/guest.ts';
 import { parseLibvirtVersion } from '../../../src/resolve/version.ts';
-import { type GuestView, viewGuest } from '../../../src/transform/guest-view.ts';
+import type { GuestView } from '../../../src/transform/guest-view.ts';
 import { checkHostdevs } from '../../../src/transform/hostdevs.ts';
+import { viewGuest } from '../../../src/transform/view-guest.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { resolve, running } from '../../helpers/documents.ts';
 

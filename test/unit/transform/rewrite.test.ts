@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { guestPlaces, type RewriteRule } from '../../../src/config/config.ts';
+import { guestPlaces, type RewriteRule } from '../../../src/config/types.ts';
 import { readDomain } from '../../../src/model/domain.ts';
 import type { PciAddress } from '../../../src/model/pci-address.ts';
 import { parseLibvirtVersion } from '../../../src/resolve/version.ts';
