@@ -1,4 +1,4 @@
-// Usage: node scripts/docs.mjs [--check] [PAGE.md...] Runs the commands of every block that `<!-- run: FOLDER -->` stands
+// Usage: node scripts/docs.mjs [--check] [--samples] [PAGE.md...] Runs the commands of every block that `<!-- run: FOLDER -->` stands
 // before, and writes what they print into the page; with --check, tells where that differs and ends with 3. The blocks of
 // a page share one private root and one private network namespace. FOLDER (the page's own if none is named) is where they run; its
 // config.yaml becomes the configuration, and its setup.sh makes the links that the host has before.
@@ -33,7 +33,8 @@ else
   );
 
 function main(onlyCheck, given) {
-  const pages = given.length > 0 ? given : ['README.md', ...pagesBelow('docs'), ...pagesBelow('samples')];
+  const all = words.includes('--samples') ? [] : ['README.md', ...pagesBelow('docs')];
+  const pages = given.length > 0 ? given : [...all, ...pagesBelow('samples')];
   for (const page of pages) {
     const before = text(page);
     if (before.match(block) === null) continue;

@@ -1,0 +1,1 @@
+ip link add eth0 type veth peer name far0

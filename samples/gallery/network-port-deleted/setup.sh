@@ -1,0 +1,1 @@
+ip link add virbr7 type bridge
