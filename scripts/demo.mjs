@@ -32,6 +32,7 @@ try {
   showHistory();
   showRefusal();
   showRewriting();
+  showAttach();
 } finally {
   await removeRoot(root);
 }
@@ -123,6 +124,17 @@ function showRewriting() {
   const before = document.split('\n');
   for (const [place, line] of answer.split('\n').entries())
     if (line !== before[place]) console.log(indent(`- ${before[place]?.trim()}\n+ ${line.trim()}`));
+}
+
+/** A device for a guest that runs: what would be done, since there is no libvirt here to do it. */
+function showAttach() {
+  const folder = path.join(project, 'samples/gallery/attach');
+  writeFileSync(path.join(root, 'etc/actualnet/config.yaml'), readFileSync(path.join(folder, 'config.yaml')));
+  if (hasLinks) ip('link add br0 type bridge', 'link set br0 up');
+  mkdirSync(path.join(root, 'run/libvirt/qemu'), { recursive: true });
+  writeFileSync(path.join(root, 'run/libvirt/qemu/web1.xml'), readFileSync(path.join(folder, 'status.xml')));
+  console.log('\na device for a running guest:\n\n$ actualnet attach web1 device.xml --dry-run');
+  console.log(indent(actualnet('attach', 'web1', path.join(folder, 'device.xml'), '--dry-run')));
 }
 
 function showReasons() {

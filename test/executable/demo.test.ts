@@ -31,6 +31,9 @@ describe('the demo leaves nothing behind', () => {
     expect(stdout).toMatch(/hook release {2}qemu 'web1': answered/);
     expect(stdout).toMatch(/web2 prepare begin -\n {4}(refused: .*br0|let through)/);
     expect(stdout).toMatch(/migrate begin -\n {4}- <source bridge='br0'\/>\n {4}\+ <source bridge='br7'\/>/);
+    expect(stdout).toMatch(
+      /attach web1 device.xml --dry-run\n {4}interface 52:54:00:57:00:02 will be 'net1': bridge br0\n/,
+    );
     expect([readdirSync(temporary), processes()]).toEqual([[], '']);
   });
 
