@@ -39,8 +39,8 @@ export async function runCommand(
     )
     .fail((message, error) => {
       if (error) throw error;
-      throw new ActualnetError('USAGE', unmarked(message).replace(/\s*\n\s*/g, ' '), {
-        hint: hintFor(name, command, message),
+      throw new ActualnetError('USAGE', missingWord(command, message) ?? unmarked(message).replace(/\s*\n\s*/g, ' '), {
+        hint: hintFor(name, command, { message, words }),
       });
     })
     .parseAsync([...words]);
@@ -56,11 +56,22 @@ export function describeCommand(y: Argv, name: CommandName, command: AnyCommand)
     .epilogue(`Exit status: 0 fine, 1 failed, 2 wrong usage, 3 refused or differs. More: ${command.documentation}`);
 }
 
-/** The option that was probably meant, or where to read. */
-function hintFor(name: CommandName, command: AnyCommand, message: string): string {
+/** Which of a command's words is not there: yargs only counts them. */
+function missingWord(command: AnyCommand, message: string): string | undefined {
+  const got = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
+  const place = command.words.match(/<[^>]+>/g)?.[Number(got)];
+  return got === undefined || place === undefined ? undefined : `${place} is missing`;
+}
+
+/** The option that was probably meant, or where to read. A word that was not written as an option is none. */
+function hintFor(
+  name: CommandName,
+  command: AnyCommand,
+  { message, words }: { readonly message: string; readonly words: readonly string[] },
+): string {
   const unknown = /^Unknown arguments?: ([\w-]+)/.exec(message)?.[1];
   const near =
-    unknown === undefined
+    unknown === undefined || !words.some(word => word.split('=')[0] === `--${unknown}`)
       ? undefined
       : findNearest(
           unknown,

@@ -24,12 +24,18 @@ async function main(words: readonly string[]): Promise<ExitStatus> {
     return 0;
   }
   if (name === '--version') {
+    const wrong = others.find(word => word !== '--verbose');
+    if (wrong !== undefined) {
+      const hint =
+        findNearest(wrong, ['--verbose']) === undefined ? "see 'actualnet --help'" : "did you mean '--verbose'?";
+      throw new ActualnetError('USAGE', `'${name}' does not take '${wrong}'`, { hint });
+    }
     const { version } = await import('./version.ts');
-    process.stdout.write(await version(others.includes('--verbose')));
+    process.stdout.write(await version(others.length > 0));
     return 0;
   }
   if (!isCommandName(name)) {
-    const near = findNearest(name, Object.keys(commands));
+    const near = findNearest(name, [...Object.keys(commands), '--version', '--help']);
     const hint = near === undefined ? "see 'actualnet --help'" : `did you mean '${near}'?`;
     throw new ActualnetError(
       'USAGE',

@@ -20,7 +20,7 @@ describe('behind --', () => {
     [['explain', '--', '-g'], "nothing is recorded of a guest '-g'"],
     [['detach', '--live', '--', '-g', 'net0'], "guest '-g' does not run"],
     [['detach', '--live', '--', 'g', 'net0'], "guest 'g' does not run"],
-    [['detach', '--live', '-g', 'net0'], 'Not enough non-option arguments'],
+    [['detach', '--live', '-g', 'net0'], '<guest> is missing'],
     [['status', '--', 'g', '--check'], 'Unknown argument: --check'],
   ])('%j', (words, message) => {
     expect(host.cli(words).stderr).toMatch(new RegExp(`^${message}`));
@@ -227,6 +227,14 @@ describe('errors', () => {
     { words: ['status', '--formt', 'json'], status: 2, line: /did you mean '--format'\?/ },
     { words: ['status', '--format', 'jsn'], status: 2, line: /^Invalid values: [^\\]*\[USAGE\]\n$/ },
     { words: ['fly'], status: 2, line: /\[USAGE\]\n$/ },
+    { words: ['--version', '--verbos'], status: 2, line: /did you mean '--verbose'\?/ },
+    { words: ['--verson'], status: 2, line: /did you mean '--version'\?/ },
+    {
+      words: ['attach', 'web1'],
+      status: 2,
+      line: /^<device> is missing \(hint: see 'actualnet attach --help'\) \[USAGE\]\n$/,
+    },
+    { words: ['plan', 'qemu', 'g', 'prepare', 'x.xml'], status: 2, line: /^Unknown argument: x\.xml \(hint: see / },
     { words: ['resolve'], status: 2, line: /\[USAGE\]\n$/ },
     { words: ['resolve', 'x', '--colour'], status: 2, line: /\[USAGE\]\n$/ },
     {
