@@ -9,7 +9,7 @@ import { fileMemory } from '../host/state/memory.ts';
 import { type ReplayedCall, recordedCallOf } from '../replay/played.ts';
 import { type RecordedCall, readRecordedCall, recordedLimits } from '../replay/recorded.ts';
 import { redactDocument } from '../replay/redact.ts';
-import { compareReplay, isReplayable, PretendedHost } from '../replay/replaying.ts';
+import { compareReplay, isReplayable, RecordedHost } from '../replay/replaying.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { ownEffects } from './effects.ts';
 import { deviceUsers } from './hook.ts';
@@ -50,10 +50,10 @@ async function replay(call: RecordedCall, config: string | undefined) {
       kept.map(([name, { text, mtimeMs }]) => [name, text, mtimeMs] as const),
     );
     if (config !== undefined) layOut(root, [['etc/actualnet/config.yaml', config, Date.parse(call.at)]]);
-    const pretended = new PretendedHost(call);
-    const clock = () => pretended.nowMs;
+    const fake = new RecordedHost(call);
+    const clock = () => fake.nowMs;
     const memory = fileMemory(paths, clock);
-    const context = pretended.context({
+    const context = fake.context({
       memory,
       config: () => loadConfig(paths),
       deviceUsers: except => deviceUsers(paths, memory, except),
@@ -65,7 +65,7 @@ async function replay(call: RecordedCall, config: string | undefined) {
     const plain = (text: string) => text.replaceAll(root, '');
     const stdout = answered.stdout === '' ? '' : redactDocument(answered.stdout).text;
     const outcome = { ...answered, stdout, stderr: plain(answered.stderr) };
-    const { changes, said, recollection } = pretended;
+    const { changes, said, recollection } = fake;
     const unasked = [...recollection.unasked];
     const differences = compareReplay(call, { outcome, said: said.map(plain), changes, unasked });
     const result: 'same' | 'differs' = differences.length === 0 ? 'same' : 'differs';

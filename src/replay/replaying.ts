@@ -31,7 +31,7 @@ export interface Answered {
 }
 
 /** Surroundings in which a recorded call meets the host that it met then; nothing of this host is seen or touched. */
-export class PretendedHost {
+export class RecordedHost {
   readonly changes: ReplayedChange[] = [];
   readonly said: string[] = [];
   readonly recollection: Recollection;

@@ -4,7 +4,7 @@ import { ownEffects } from '../../src/main/effects.ts';
 import { World } from '../helpers/world.ts';
 import { FakeCards, type FakePf } from './fake-cards.ts';
 
-/** A host with pretended cards. */
+/** A host with fake cards. */
 export class CardWorld extends World {
   readonly cards: FakeCards;
 

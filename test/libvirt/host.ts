@@ -86,7 +86,7 @@ export class LibvirtHost {
   }
 
   async startDaemon(): Promise<void> {
-    // What a kernel lacks can be pretended to the daemon: for measurements, not for tests.
+    // What a kernel lacks can be fake to the daemon: for measurements, not for tests.
     const preload = process.env.ACTUALNET_LIBVIRTD_PRELOAD;
     const pretending = preload === undefined ? [] : ['env', `LD_PRELOAD=${preload}`];
     const [program, ...words] = [...pretending, 'libvirtd'];

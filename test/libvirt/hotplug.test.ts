@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { installMishaps, type MishapHost, mishaps, runWithMishap } from '../helpers/faults.ts';
+import { type FaultHost, faults, installFaults, runWithFault } from '../helpers/faults.ts';
 import { projectDirectory } from '../helpers/host.ts';
 import { guestXml, hostBridgeNetwork, interfaceXml, macvtapNetwork, onNetwork, ownBridgeNetwork } from './documents.ts';
 import { settles, titled } from './expectations.ts';
@@ -384,63 +384,55 @@ describe.skipIf(missingPrerequisite)(
 
     describe('every program that is run on the way', () => {
       const { device, mac } = kinds[4]!;
-      const points: { what: string; mishap: string; met: string; state: string }[] = [];
+      const points: { what: string; fault: string; met: string; state: string }[] = [];
 
-      const host: MishapHost = {
+      const host: FaultHost = {
         shell: (script, input = '') => a.runWith(input, 'sh', '-c', script),
-        directory: '/run/mishap',
+        directory: '/run/fault',
       };
       const command = `'${process.execPath}' '${path.join(projectDirectory, 'dist/actualnet.cjs')}'`;
-      const withMishap = (words: string, how: Parameters<typeof runWithMishap>[2]) =>
-        detaching(runWithMishap(host, `${command} ${words}`, how));
+      const withFault = (words: string, how: Parameters<typeof runWithFault>[2]) =>
+        detaching(runWithFault(host, `${command} ${words}`, how));
 
-      beforeAll(() => installMishaps(host));
+      beforeAll(() => installFaults(host));
       afterAll(() =>
         console.log(
           [
-            '| what | mishap | at | then |',
+            '| what | fault | at | then |',
             '|---|---|---|---|',
-            ...points.map(row => `| ${row.what} | ${row.mishap} | ${row.met} | ${row.state} |`),
+            ...points.map(row => `| ${row.what} | ${row.fault} | ${row.met} | ${row.state} |`),
           ].join('\n'),
         ),
       );
 
-      test.each(mishaps)(
-        '$mishap: attaching ends with all of it or nothing',
-        { timeout: 300_000 },
-        async ({ mishap }) => {
-          for (let at = 1; ; at++) {
-            const met = await withMishap(`attach ${guest} -`, { mishap, at, input: device });
-            if (met === undefined) break;
-            await agrees();
-            const alias = await aliasOf(mac);
-            if (alias === undefined) await expect.poll(() => findTraces(a), settles).toEqual(before);
-            else await ways[1]!.detach(mac);
-            points.push({ what: 'attach', mishap, met, state: alias === undefined ? 'as before' : 'as wanted' });
-          }
-          // It went through.
-          await ways[1]!.detach(mac);
-          expect(points.filter(point => point.what === 'attach' && point.mishap === mishap).length).toBeGreaterThan(3);
-        },
-      );
+      test.each(faults)('$fault: attaching ends with all of it or nothing', { timeout: 300_000 }, async ({ fault }) => {
+        for (let at = 1; ; at++) {
+          const met = await withFault(`attach ${guest} -`, { fault, at, input: device });
+          if (met === undefined) break;
+          await agrees();
+          const alias = await aliasOf(mac);
+          if (alias === undefined) await expect.poll(() => findTraces(a), settles).toEqual(before);
+          else await ways[1]!.detach(mac);
+          points.push({ what: 'attach', fault, met, state: alias === undefined ? 'as before' : 'as wanted' });
+        }
+        // It went through.
+        await ways[1]!.detach(mac);
+        expect(points.filter(point => point.what === 'attach' && point.fault === fault).length).toBeGreaterThan(3);
+      });
 
-      test.each(mishaps)(
-        '$mishap: detaching ends with all of it or nothing',
-        { timeout: 300_000 },
-        async ({ mishap }) => {
-          for (let at = 1; ; at++) {
-            await a.actualnet(device, 'attach', guest, '-');
-            const met = await withMishap(`detach ${guest} ${mac} --timeout 20`, { mishap, at });
-            await agrees();
-            const alias = await aliasOf(mac);
-            if (alias !== undefined) await ways[1]!.detach(mac);
-            await expect.poll(() => findTraces(a), settles).toEqual(before);
-            if (met === undefined) break;
-            points.push({ what: 'detach', mishap, met, state: alias === undefined ? 'as wanted' : 'as before' });
-          }
-          expect(points.filter(point => point.what === 'detach' && point.mishap === mishap).length).toBeGreaterThan(1);
-        },
-      );
+      test.each(faults)('$fault: detaching ends with all of it or nothing', { timeout: 300_000 }, async ({ fault }) => {
+        for (let at = 1; ; at++) {
+          await a.actualnet(device, 'attach', guest, '-');
+          const met = await withFault(`detach ${guest} ${mac} --timeout 20`, { fault, at });
+          await agrees();
+          const alias = await aliasOf(mac);
+          if (alias !== undefined) await ways[1]!.detach(mac);
+          await expect.poll(() => findTraces(a), settles).toEqual(before);
+          if (met === undefined) break;
+          points.push({ what: 'detach', fault, met, state: alias === undefined ? 'as wanted' : 'as before' });
+        }
+        expect(points.filter(point => point.what === 'detach' && point.fault === fault).length).toBeGreaterThan(1);
+      });
     });
   },
 );

@@ -175,15 +175,15 @@ describe.skipIf(missingPrerequisite).each([{ by: 'the agent' }, { by: 'what the 
       return { migrating };
     };
 
-    test.each<{ name: string; mishap: () => Promise<unknown> }>([
-      { name: 'is aborted', mishap: () => a.virsh('domjobabort', guest) },
-      { name: 'loses QEMU at its destination', mishap: () => b.killQemu(guest) },
-      { name: 'loses the daemon of its destination', mishap: () => b.stopDaemon('KILL').then(() => b.startDaemon()) },
-      { name: 'loses the daemon of its source', mishap: () => a.stopDaemon('KILL').then(() => a.startDaemon()) },
-    ])('a migration that $name leaves the guest open where it is, and nothing there', async ({ mishap }) => {
+    test.each<{ name: string; fault: () => Promise<unknown> }>([
+      { name: 'is aborted', fault: () => a.virsh('domjobabort', guest) },
+      { name: 'loses QEMU at its destination', fault: () => b.killQemu(guest) },
+      { name: 'loses the daemon of its destination', fault: () => b.stopDaemon('KILL').then(() => b.startDaemon()) },
+      { name: 'loses the daemon of its source', fault: () => a.stopDaemon('KILL').then(() => a.startDaemon()) },
+    ])('a migration that $name leaves the guest open where it is, and nothing there', async ({ fault }) => {
       const earlier = moments().length;
       const { migrating } = await beginSlowly();
-      await mishap();
+      await fault();
       expect(await migrating).toBe('failed');
       await expect.poll(() => a.virsh('domstate', guest), settles).toMatch(/running/);
       await expect.poll(() => b.virsh('list', '--all', '--name'), settles).not.toContain(guest);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { installMishaps, type MishapHost, mishaps, runWithMishap } from '../helpers/faults.ts';
+import { type FaultHost, faults, installFaults, runWithFault } from '../helpers/faults.ts';
 import { settles, titled } from '../libvirt/expectations.ts';
 import { cardState, cards, makeVfs, removeVfs, vfAddress } from './cards.ts';
 import { hostdevInterface, hostdevNetwork, onNetwork, smallOsGuestXml, vlanTag } from './documents.ts';
@@ -16,10 +16,10 @@ const missing = missingMachine ?? (isFull ? undefined : 'only in the full form')
 
 describe.skipIf(missing)(titled('every program that is run while a VF is plugged', missing), () => {
   const machine = useMachine();
-  const host: MishapHost = {
+  const host: FaultHost = {
     shell: (script, input) => machine.sh(script, input === undefined ? {} : { input }),
     // Nothing can be run from /run there.
-    directory: '/opt/mishap',
+    directory: '/opt/fault',
   };
   const points: string[] = [];
   let named = '';
@@ -33,14 +33,14 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
     const rule = `{ match: { pf: ${card} }, trust: true, spoofchk: false, vlanQos: 3 }`;
     await machine.putFile('/etc/actualnet/config.yaml', `hostdevs: { restore: true }\ninterfaces: [${rule}]\n`);
     await startNetwork(machine, hostdevNetwork('pool', { pf: card }));
-    await installMishaps(host);
+    await installFaults(host);
     before = await cardState(machine);
     await define(machine, smallOsGuestXml({ name: 'small' }, { subnet: '192.168.50', peer: '192.168.50.254' }));
     await machine.sh('virsh start small; systemctl start actualnet-agent');
     await new GuestConsole(machine, 'small').next(/guest: ready/);
   });
   afterAll(async () => {
-    console.log(['| what | mishap | at | then |', '|---|---|---|---|', ...points].join('\n'));
+    console.log(['| what | fault | at | then |', '|---|---|---|---|', ...points].join('\n'));
     await machine.sh('systemctl stop actualnet-agent; virsh destroy small');
     await forgetAll(machine);
     await removeVfs(machine, card);
@@ -57,15 +57,15 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
     return machine.sh(`${words} || ${words}`);
   };
 
-  test.each(mishaps)(
-    '$mishap: attaching ends with all of it or nothing',
+  test.each(faults)(
+    '$fault: attaching ends with all of it or nothing',
     {
       timeout: 3_600_000,
     },
-    async ({ mishap }) => {
+    async ({ fault }) => {
       for (let at = 1; ; at++) {
         const device = at % 2 === 0 ? named : onNetwork('pool', mac, vlanTag(42));
-        const met = await runWithMishap(host, 'actualnet attach small - --live', { mishap, at, input: device });
+        const met = await runWithFault(host, 'actualnet attach small - --live', { fault, at, input: device });
         await agrees();
         const wasThere = await isThere();
         if (wasThere) {
@@ -74,22 +74,22 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
         }
         await expect.poll(() => cardState(machine), settlesInside).toEqual(before);
         if (met === undefined) break;
-        points.push(`| attach | ${mishap} | ${met} | ${wasThere ? 'as wanted' : 'as before'} |`);
+        points.push(`| attach | ${fault} | ${met} | ${wasThere ? 'as wanted' : 'as before'} |`);
       }
-      expect(points.filter(point => point.startsWith(`| attach | ${mishap}`)).length).toBeGreaterThan(1);
+      expect(points.filter(point => point.startsWith(`| attach | ${fault}`)).length).toBeGreaterThan(1);
     },
   );
 
-  test.each(mishaps)(
-    '$mishap: detaching ends with all of it or nothing',
+  test.each(faults)(
+    '$fault: detaching ends with all of it or nothing',
     {
       timeout: 3_600_000,
     },
-    async ({ mishap }) => {
+    async ({ fault }) => {
       for (let at = 1; ; at++) {
         // Of one from a pool, libvirt's own hook call puts back what it had.
         await machine.sh('actualnet attach small - --live', { input: named });
-        const met = await runWithMishap(host, `actualnet detach small ${mac} --timeout 60`, { mishap, at });
+        const met = await runWithFault(host, `actualnet detach small ${mac} --timeout 60`, { fault, at });
         await agrees();
         const isStill = await isThere();
         if (isStill) {
@@ -98,9 +98,9 @@ describe.skipIf(missing)(titled('every program that is run while a VF is plugged
         }
         await expect.poll(() => cardState(machine), settlesInside).toEqual(before);
         if (met === undefined) break;
-        points.push(`| detach | ${mishap} | ${met} | ${isStill ? 'as before' : 'as wanted'} |`);
+        points.push(`| detach | ${fault} | ${met} | ${isStill ? 'as before' : 'as wanted'} |`);
       }
-      expect(points.filter(point => point.startsWith(`| detach | ${mishap}`)).length).toBeGreaterThan(1);
+      expect(points.filter(point => point.startsWith(`| detach | ${fault}`)).length).toBeGreaterThan(1);
     },
   );
 });

@@ -49,7 +49,7 @@ async function readConfig(text: string) {
 }
 
 /** Networks `A` and `B` on a bridge that is VLAN-aware, and a guest with a port there that others change. */
-export async function pretendedPort(text: string) {
+export async function fakePort(text: string) {
   const host = { dev: 'vnet1', vlans: [] as PortVlan[], isolated: false, refuses: '', ran: [] as string[] };
   const lines: Record<'record' | 'ledger', object[]> = { record: [], ledger: [] };
   const log: string[] = [];

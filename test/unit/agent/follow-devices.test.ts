@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { mac, onBridge, pretendedPort } from './fake-port.ts';
+import { fakePort, mac, onBridge } from './fake-port.ts';
 
 const rules = `interfaces:
   - { match: { network: A, portgroup: red }, vlan: 44 }
@@ -9,7 +9,7 @@ const rules = `interfaces:
 
 /** A guest with a port of network A that has been set. */
 async function attached() {
-  const guest = await pretendedPort(rules);
+  const guest = await fakePort(rules);
   guest.set(onBridge({ network: 'A' }));
   expect(await guest.follow()).toBe(true);
   expect(guest.port()).toEqual(['42 pvid untagged', 'isolated']);
@@ -74,7 +74,7 @@ describe('a port that gets another connection has nothing of the one before', ()
 });
 
 test('a request of a device that comes, against what is configured, is told once', async () => {
-  const guest = await pretendedPort(`${rules}guests: { allow: [isolated] }\n`);
+  const guest = await fakePort(`${rules}guests: { allow: [isolated] }\n`);
   guest.state.metadata = `<metadata><interfaces xmlns='urn:actualnet:guest:1'><interface mac='${mac}' isolated='no'/></interfaces></metadata>`;
   guest.set(onBridge({ network: 'A' }));
   expect([await guest.follow(), await guest.follow()]).toEqual([true, true]);
@@ -86,7 +86,7 @@ describe('a guest whose status file cannot be read', () => {
   const ofBridge = 'bridges: { br0: { isolated: true } }';
 
   test('gets for a tap that came what its bridge asks for, once, and its record says so', async () => {
-    const guest = await pretendedPort(ofBridge);
+    const guest = await fakePort(ofBridge);
     guest.state.isTorn = true;
     guest.join('vnet2');
     guest.set(onBridge({ dev: 'vnet2' }));
@@ -112,7 +112,7 @@ describe('a guest whose status file cannot be read', () => {
 
 describe('a device that cannot be set', () => {
   test('is not settled, is told of once and tried until it is', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }));
     guest.host.refuses = 'vid 42';
     expect([await guest.follow(), await guest.follow()]).toEqual([false, false]);
@@ -127,7 +127,7 @@ describe('a device that cannot be set', () => {
   });
 
   test('because its QEMU has ended meanwhile: nothing is told, its end does the rest', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }));
     guest.host.refuses = 'vid 42';
     guest.state.ended = true;
@@ -147,7 +147,7 @@ describe('a device that cannot be set', () => {
   });
 
   test('on a bridge that cannot have it: as soon as it can', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }).replaceAll("bridge='br0'", "bridge='br9'"));
     expect(await guest.follow()).toBe(false);
     expect(guest.log.join()).toContain("bridge 'br9' is not VLAN-aware (vlan_filtering 0)");
@@ -158,7 +158,7 @@ describe('a device that cannot be set', () => {
 
 describe('a guest that ran before anybody recorded it', () => {
   test('is set as one that starts now, and followed from then on', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }));
     guest.forget();
     expect(await guest.follow()).toBe(true);
@@ -174,7 +174,7 @@ describe('a guest that ran before anybody recorded it', () => {
   });
 
   test('what it cannot have is told once, and no reason to try again', async () => {
-    const guest = await pretendedPort("interfaces: [{ match: { network: '*' }, trust: false, isolated: true }]");
+    const guest = await fakePort("interfaces: [{ match: { network: '*' }, trust: false, isolated: true }]");
     guest.set(onBridge({ network: 'A' }));
     guest.forget();
     expect([await guest.follow(), await guest.follow()]).toEqual([true, true]);
@@ -184,7 +184,7 @@ describe('a guest that ran before anybody recorded it', () => {
   });
 
   test('of one whose QEMU has ended nothing begins', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }));
     guest.forget();
     guest.state.ended = true;
@@ -193,7 +193,7 @@ describe('a guest that ran before anybody recorded it', () => {
   });
 
   test('of one that has ended and come again meanwhile nothing is told: its devices went with it', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A', dev: 'vnet7' }));
     guest.forget();
     const { findGuest } = guest.following;
@@ -209,7 +209,7 @@ describe('a guest that ran before anybody recorded it', () => {
   });
 
   test('nor where the configuration asks for nothing', async () => {
-    const guest = await pretendedPort('');
+    const guest = await fakePort('');
     guest.forget();
     expect(await guest.follow()).toBe(true);
     expect(guest.record()).toBeUndefined();

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { domainXml } from '../../helpers/documents.ts';
 import { World } from '../../helpers/world.ts';
-import { pretendedPort } from '../agent/fake-port.ts';
+import { fakePort } from '../agent/fake-port.ts';
 
 const config = 'interfaces: [{ match: { network: A }, vlan: 42 }, { match: { network: B }, vlan: 43 }]';
 const mac = '52:54:00:00:00:01';
@@ -14,13 +14,13 @@ const running = (devices: string) => domainXml(devices, "type='kvm' id='1'");
 
 describe('devices that changed while nobody followed them, and then libvirt’s daemon starts', () => {
   let world: World;
-  let port: Awaited<ReturnType<typeof pretendedPort>>;
+  let port: Awaited<ReturnType<typeof fakePort>>;
   const call = (operation: string, devices: string) =>
     world.qemu(operation, running(devices), world.context({ ...world.effects(), ...port.effects }));
 
   beforeEach(async () => {
     world = new World(config);
-    port = await pretendedPort(config);
+    port = await fakePort(config);
     await world.qemu(
       'prepare',
       domainXml(`<interface type='network'><mac address='${mac}'/><source network='A'/></interface>`),

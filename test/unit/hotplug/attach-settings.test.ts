@@ -3,7 +3,7 @@ import { parseConfig } from '../../../src/config/config.ts';
 import { attach } from '../../../src/hotplug/attach.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
-import { pretendedGuest, status } from './fake-guest.ts';
+import { fakeGuest, status } from './fake-guest.ts';
 
 const mac = '52:54:00:00:00:31';
 const bridged = `<interface type='bridge'><mac address='${mac}'/><source bridge='br0'/></interface>`;
@@ -18,7 +18,7 @@ const links = [
 async function dryRun(xml: string, text: string, runState = { state: 'running', reason: 'booted' }) {
   const result = await parseConfig([{ file: 'test', text }]);
   if ('mistakes' in result) throw new Error(result.mistakes.join('\n'));
-  const { host, said, virsh } = pretendedGuest({ live: status('') });
+  const { host, said, virsh } = fakeGuest({ live: status('') });
   const planning = async () => {
     const given = await host.planning();
     const fdb = [{ mac: '02:00:00:00:00:b0', dev: 'br0', table: 'bridge', fixed: true, local: true } as const];

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import type { Uuid } from '../../../src/model/values.ts';
-import { mac, onBridge, pretendedPort } from '../agent/fake-port.ts';
+import { fakePort, mac, onBridge } from '../agent/fake-port.ts';
 
 const rules = `bridges: { br0: { uplinkVlans: true } }
 interfaces:
   - { match: { network: A }, vlan: 42, isolated: true }
   - { match: { network: B }, vlan: 4000 }
 `;
-type Guest = Awaited<ReturnType<typeof pretendedPort>>;
+type Guest = Awaited<ReturnType<typeof fakePort>>;
 const strange = '0b0e1f52-0000-4000-8000-0000000000ff' as Uuid;
 const own = '0b0e1f52-0000-4000-8000-0000000000a0' as Uuid;
 
 describe('a running guest is checked', () => {
   const checked = async (change: (guest: Guest) => void) => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }));
     await guest.follow();
     change(guest);
@@ -107,7 +107,7 @@ describe('a running guest is checked', () => {
     { policy: 'close', told: 1 },
   ])('one that QEMU has stopped is as open as the policy says: $policy', async ({ policy, told }) => {
     const keeps = `reachability: { ioError: ${policy} }\nbridges: { br0: { keepForwardingTable: true } }\n`;
-    const guest = await pretendedPort(keeps);
+    const guest = await fakePort(keeps);
     guest.set(onBridge({ network: 'C' }));
     await guest.follow();
     Object.assign(guest.state, { paused: true, reason: 'ioerror' });
@@ -116,7 +116,7 @@ describe('a running guest is checked', () => {
   });
 
   test('what cannot be planned is told', async () => {
-    const guest = await pretendedPort(rules);
+    const guest = await fakePort(rules);
     guest.set(onBridge({ network: 'A' }).replaceAll("bridge='br0'", "bridge='br9'"));
     await guest.follow();
     expect(await guest.check()).toContainEqual(

@@ -4,7 +4,7 @@ import { detach } from '../../../src/hotplug/detach.ts';
 import type { Uuid } from '../../../src/model/values.ts';
 import { ActualnetError, asActualnetError } from '../../../src/report/error.ts';
 import { parseXml } from '../../../src/xml/document.ts';
-import { definition, pretendedGuest, status } from './fake-guest.ts';
+import { definition, fakeGuest, status } from './fake-guest.ts';
 
 const mac = '52:54:00:00:00:01';
 const pci = (place: string) => {
@@ -25,7 +25,7 @@ const hostdev = (place: string, inside = '') =>
 const plain = (own: string, inside: string) =>
   `<interface type='bridge'><mac address='${own}'/><source bridge='br0'/>${inside}</interface>`;
 
-type Guest = ReturnType<typeof pretendedGuest>;
+type Guest = ReturnType<typeof fakeGuest>;
 const go = (guest: Guest, selector: string, flags: string) =>
   detach('g', selector, {
     where: { live: flags.includes('live'), config: flags.includes('config') },
@@ -73,11 +73,11 @@ describe('the device of the running guest and of its definition are one', () => 
       [unplugs('hostdev0'), takesOut(poolInterface(''))],
     ],
   ])('by %s', async (_, selector, { live: running = '', defined, vfs = 2 }, virsh) => {
-    const guest = pretendedGuest({ live: status(running), defined: definition(defined), vfs, onVirsh: letsGo });
+    const guest = fakeGuest({ live: status(running), defined: definition(defined), vfs, onVirsh: letsGo });
     expect(await go(guest, selector, '--live --config')).toBe('done');
     expect(guest.virsh).toEqual(virsh);
     // The definition alone, too, while the guest runs.
-    const again = pretendedGuest({ live: status(running), defined: definition(defined), vfs });
+    const again = fakeGuest({ live: status(running), defined: definition(defined), vfs });
     expect(await go(again, selector, '--config')).toBe('done');
     expect(again.virsh).toEqual([virsh.at(-1)]);
   });
@@ -107,7 +107,7 @@ describe('the device of the running guest and of its definition are one', () => 
       { live: plain(mac, "<alias name='ua-a'/>"), defined: plain(mac, "<alias name='ua-b'/>") },
     ],
   ])('refused before anything is touched: %s', async (_, selector, flags, { live: running, defined }) => {
-    const guest = pretendedGuest({
+    const guest = fakeGuest({
       live: running === undefined ? undefined : status(running),
       defined: definition(defined),
     });
@@ -121,7 +121,7 @@ describe('the device of the running guest and of its definition are one', () => 
     ['ua-x', plain('52:54:00:00:00:02', "<alias name='ua-x'/>")],
   ])('of a guest that is off, by what is written: %s', async (selector, xml) => {
     const defined = definition(written + hostdev('5e:03.0') + plain('52:54:00:00:00:02', "<alias name='ua-x'/>"));
-    const guest = pretendedGuest({ defined });
+    const guest = fakeGuest({ defined });
     expect(await go(guest, selector, '--config')).toBe('done');
     expect(guest.virsh).toEqual([takesOut(xml)]);
   });
@@ -134,7 +134,7 @@ describe('--live --config, half of which fails', () => {
   };
 
   test('the running guest keeps its device: so does the definition', async () => {
-    const guest = pretendedGuest({
+    const guest = fakeGuest({
       live: status(live),
       defined: definition(written),
       onVirsh: failing('detach-device-alias'),
@@ -144,7 +144,7 @@ describe('--live --config, half of which fails', () => {
   });
 
   test('the definition cannot be changed: the device goes, and that is told', async () => {
-    const guest = pretendedGuest({
+    const guest = fakeGuest({
       live: status(live),
       defined: definition(written),
       onVirsh: failing('detach-device'),
@@ -155,7 +155,7 @@ describe('--live --config, half of which fails', () => {
   });
 
   test('a guest that does not let go in time: its definition is changed, and it is waited for aloud', async () => {
-    const guest = pretendedGuest({ live: status(live), defined: definition(written) });
+    const guest = fakeGuest({ live: status(live), defined: definition(written) });
     expect(await go(guest, mac, '--live --config')).toBe('STILL_ATTACHED');
     expect(guest.virsh).toEqual([unplugs('hostdev0'), takesOut(written)]);
     expect(guest.said.slice(-2)).toEqual([
@@ -172,7 +172,7 @@ describe('--live --config, half of which fails', () => {
 
   test('attached to the definition alone: it is taken out of it again, as it stands there', async () => {
     const placed = plain('52:54:00:00:00:09', pci('00:04.0'));
-    const guest = pretendedGuest({
+    const guest = fakeGuest({
       live: status(''),
       defined: definition(written),
       onVirsh: ([command], state) => {
@@ -184,7 +184,7 @@ describe('--live --config, half of which fails', () => {
   });
 
   test('what is not undone is told; what the definition had before stays', async () => {
-    const guest = pretendedGuest({
+    const guest = fakeGuest({
       live: status(''),
       defined: definition(coming),
       onVirsh: ([command], state) => {
@@ -205,7 +205,7 @@ describe('--live --config, half of which fails', () => {
 });
 
 test('what libvirt has not given back is an error, and the device is gone all the same', async () => {
-  const guest = pretendedGuest({ live: status(live), onVirsh: letsGo });
+  const guest = fakeGuest({ live: status(live), onVirsh: letsGo });
   const left = { uuid: '0b0e1f52-0000-4000-8000-0000000000d1' as Uuid, network: 'vfs', mac };
   const host = { ...guest.host, libvirtPorts: () => [left] };
   const where = { live: true, config: false };
@@ -221,7 +221,7 @@ describe('a guest that ends or goes elsewhere while it is waited for', () => {
     ['has ended', undefined],
     ['is another one of that name', another],
   ])('%s: nobody can say that it has let go', async (_, after) => {
-    const guest = pretendedGuest({
+    const guest = fakeGuest({
       live: status(live),
       onVirsh: (__, state) => {
         state.live = after;

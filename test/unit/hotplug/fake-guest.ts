@@ -28,7 +28,7 @@ function poolOf(vfs: number) {
 }
 
 /** A guest whose libvirt does with each command of virsh what `onVirsh` does, and a host without anything. */
-export function pretendedGuest({
+export function fakeGuest({
   live,
   defined,
   vfs = 2,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../../src/kernel/kind.ts';
 import type { Answers, RecordedCall } from '../../../src/replay/recorded.ts';
-import { type Answered, compareReplay, type Difference, PretendedHost } from '../../../src/replay/replaying.ts';
+import { type Answered, compareReplay, type Difference, RecordedHost } from '../../../src/replay/replaying.ts';
 import { notingView, Recollection } from '../../../src/replay/view.ts';
 import { hostView, link } from '../../helpers/host-view.ts';
 
@@ -75,8 +75,8 @@ describe('what differs', () => {
 
 const lines = (tool: 'ip' | 'bridge', ...words: readonly string[]): Command[] => words.map(line => ({ tool, line }));
 
-describe('the pretended host', () => {
-  const effects = () => new PretendedHost(recorded).context({ effects: {} } as never).effects;
+describe('the fake host', () => {
+  const effects = () => new RecordedHost(recorded).context({ effects: {} } as never).effects;
 
   test('ends a line as it ended then, each time in its turn, and any other well', async () => {
     const run = effects().run;
@@ -85,10 +85,10 @@ describe('the pretended host', () => {
   });
 
   test('stops at the first that fails, unless it is told to go on', async () => {
-    const pretended = new PretendedHost(recorded);
-    const { run } = pretended.context({ effects: {} } as never).effects;
+    const fake = new RecordedHost(recorded);
+    const { run } = fake.context({ effects: {} } as never).effects;
     expect(await run(lines('ip', 'a', 'a', 'b'), { keepGoing: false })).toEqual([{ place: 1, message: 'File exists' }]);
-    expect(pretended.changes.map(({ result }) => result)).toEqual(['done', 'File exists', 'not reached']);
+    expect(fake.changes.map(({ result }) => result)).toEqual(['done', 'File exists', 'not reached']);
   });
 
   test('does not know what nobody knew then', async () => {
