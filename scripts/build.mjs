@@ -36,6 +36,33 @@ const nativeLocks = {
     onResolve({ filter: /^[.][/]locks[.]node$/ }, ({ path }) => ({ path, external: true }));
   },
 };
+/** Node's modules that few calls need: each is loaded when one of its functions is called. */
+const whenCalled = ['child_process', 'timers/promises', 'events', 'readline', 'crypto'];
+/** Our own imports of Node's modules as plain `require`: esbuild would copy all members of each of them, for each file. */
+const builtins = {
+  name: 'builtins',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[/]src[/].*[.]ts$/ }, ({ path: file }) => ({
+      loader: 'ts',
+      contents: readFileSync(file, 'utf8').replace(/^import ([^;]+?) from ('node:([a-z_/]+)');$/gm, joinBuiltin),
+    })),
+};
+function joinBuiltin(line, what, module, name) {
+  if (what.startsWith('type ')) return line;
+  if (!what.startsWith('{')) return `const ${what} = require(${module});`;
+  const members = what
+    .slice(1, -1)
+    .split(',')
+    .map(word => word.trim().split(' as '));
+  return members
+    .filter(([member]) => member !== '' && !member.startsWith('type '))
+    .map(([member, own = member]) =>
+      whenCalled.includes(name)
+        ? `const ${own} = (...words) => require(${module}).${member}(...words);`
+        : `const { ${member}: ${own} } = require(${module});`,
+    )
+    .join(' ');
+}
 /** yargs and tables measure text by Unicode's tables, which take longer to load than all the rest: plain text needs none. */
 const plainWidths = {
   name: 'plain-widths',
@@ -90,7 +117,7 @@ async function bundleHook() {
   for (const [name, entry] of Object.entries(lazyParts)) {
     await build({
       ...commonOptions(),
-      plugins: [nativeLocks],
+      plugins: [nativeLocks, builtins],
       define: { builtFrom: JSON.stringify(builtFrom()) },
       entryPoints: [entry],
       format: 'cjs',
@@ -99,7 +126,7 @@ async function bundleHook() {
   }
   const result = await build({
     ...commonOptions(),
-    plugins: [nativeLocks, lazily],
+    plugins: [nativeLocks, builtins, lazily],
     entryPoints: ['src/main/hook-entry.ts'],
     format: 'cjs',
     // In a script run by hand there is no import(); require does as well.
@@ -130,7 +157,7 @@ function putWithCache(program, code, warmUp) {
 async function bundleCommandLine() {
   const result = await build({
     ...commonOptions(),
-    plugins: [nativeLocks, lazily, plainWidths],
+    plugins: [nativeLocks, builtins, lazily, plainWidths],
     entryPoints: ['src/main/cli.ts'],
     format: 'cjs',
     supported: { 'dynamic-import': false },
