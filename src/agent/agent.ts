@@ -5,7 +5,7 @@ import type { Running } from '../guest/recover.ts';
 import type { RunState } from '../host/libvirt/run-states.ts';
 import type { AgentRole } from '../host/process/one-agent.ts';
 import type { Effects } from '../journal/effects.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
@@ -36,13 +36,13 @@ export interface AgentHost {
   /** All else that planning needs. */
   readonly resolving: Omit<Planning, 'config' | 'effects'>;
   /** The names and uuids of all guests of which there is a record. */
-  readonly listRecorded: () => readonly (readonly [name: string, guest: Uuid])[];
+  readonly listRecorded: () => readonly (readonly [name: GuestName, guest: Uuid])[];
   /** The run states of all guests, by libvirt's status files. */
   readonly readStates: () => Promise<readonly RunState[]>;
   /** That of one whose file was just written; undefined if it cannot be read. */
-  readonly readState: (guest: string) => RunState | undefined;
+  readonly readState: (guest: GuestName) => RunState | undefined;
   /** Guests at whose devices somebody has not finished, with their names if they run. */
-  readonly listUnfinished: () => Promise<readonly { readonly guest: Uuid; readonly name: string | undefined }[]>;
+  readonly listUnfinished: () => Promise<readonly { readonly guest: Uuid; readonly name: GuestName | undefined }[]>;
   readonly forgetUnfinished: (guest: Uuid) => Promise<void>;
   readonly whatRuns: () => Running;
   /** Resolves when all events that have come by now have been heard. */
@@ -59,7 +59,7 @@ export class Agent {
   readonly #role: AgentRole;
   readonly #host: AgentHost;
   readonly #queue: GuestQueue;
-  readonly #uuids = new Map<string, Uuid>();
+  readonly #uuids = new Map<GuestName, Uuid>();
   readonly #settledMs = new Map<Uuid, number>();
   readonly #collect: () => Promise<void>;
   readonly #collecting = new Set<Promise<void>>();
@@ -97,7 +97,7 @@ export class Agent {
   }
 
   /** libvirt has written the status file of a guest. */
-  written(guest: string): void {
+  written(guest: GuestName): void {
     const state = this.#host.readState(guest);
     if (state === undefined) this.#queue.lookAtDevices(guest);
     else this.#queue.takeDevices(state);
@@ -154,7 +154,7 @@ export class Agent {
   }
 
   async #act(
-    guest: string,
+    guest: GuestName,
     { wanted, news, giveWay }: { wanted: Wanted; news: News; giveWay: () => void },
   ): Promise<void> {
     const host = this.#host;
@@ -173,7 +173,7 @@ export class Agent {
   /** A guest that was found is known by its uuid from then on, also when its file has gone. */
   #followHost(): FollowHost {
     const { guests } = this.#host;
-    const findGuest = (name: string) => {
+    const findGuest = (name: GuestName) => {
       const domain = guests.findGuest(name);
       if (domain?.uuid !== undefined) this.#uuids.set(name, domain.uuid);
       return domain;
@@ -182,7 +182,7 @@ export class Agent {
   }
 
   /** What could not be settled is marked as such, and looked at again: the guest's run state need not wait for it. */
-  async #followDevices(guest: string, paused: boolean): Promise<void> {
+  async #followDevices(guest: GuestName, paused: boolean): Promise<void> {
     const host = { ...this.#host.devices, planning: () => this.#planning() };
     try {
       await followDevices(guest, { paused, host });
@@ -200,7 +200,7 @@ export class Agent {
     return { ...this.#host.resolving, config: this.#config, effects: this.#host.effects };
   }
 
-  #uuidOf(name: string): Uuid | undefined {
+  #uuidOf(name: GuestName): Uuid | undefined {
     // One look at the records tells of all guests.
     if (!this.#uuids.has(name)) for (const [known, uuid] of this.#host.listRecorded()) this.#uuids.set(known, uuid);
     return this.#uuids.get(name);

@@ -1,9 +1,10 @@
+import type { GuestName } from '../model/values.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 
 /** One host's part in a migration: when the guest's MACs were opened or closed there. Times in milliseconds since 1970. */
 export interface CutOver {
   readonly guest: Uuid;
-  readonly name: string;
+  readonly name: GuestName;
   /** They became reachable here; otherwise unreachable. */
   readonly reachable: boolean;
   /** The event, in libvirt's words: `Suspended Migrated`. */
@@ -18,7 +19,7 @@ export interface CutOver {
 /** The two sides of a migration, as far as they are known, for one MAC. */
 export interface Migration {
   readonly guest: Uuid;
-  readonly name: string;
+  readonly name: GuestName;
   readonly mac: string;
   readonly closed: CutOver | undefined;
   readonly opened: CutOver | undefined;

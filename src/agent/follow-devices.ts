@@ -2,7 +2,7 @@ import { guestContext, type Planning } from '../guest/context.ts';
 import { actOnDevices } from '../guest/devices.ts';
 import type { GuestRecord } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
@@ -13,11 +13,11 @@ import { checkHostdevs } from '../transform/hostdevs.ts';
 /** The host as following devices needs it. */
 export interface DeviceHost {
   /** A running guest by libvirt's status file. */
-  readonly findGuest: (name: string) => Domain | undefined;
+  readonly findGuest: (name: GuestName) => Domain | undefined;
   /** The same without that file, as far as the host tells: for a file that cannot be read. */
-  readonly findByTaps: (name: string) => Domain | undefined;
+  readonly findByTaps: (name: GuestName) => Domain | undefined;
   /** Whether its QEMU has ended, although libvirt may still have to find out. */
-  readonly hasEnded: (name: string) => boolean;
+  readonly hasEnded: (name: GuestName) => boolean;
   readonly planning: () => Promise<Planning>;
   /** A guest's record; undefined if no hook has seen it start. */
   readonly findRecord: (guest: Uuid) => GuestRecord | undefined;
@@ -28,7 +28,7 @@ export interface DeviceHost {
     found: { readonly findings: readonly string[]; readonly unset: readonly string[]; readonly isFirst: boolean },
   ) => void;
   /** Adds a finding alone to the record. */
-  readonly noteFinding: (guest: Uuid, name: string, finding: string) => void;
+  readonly noteFinding: (guest: Uuid, name: GuestName, finding: string) => void;
   /**
    * Keeps everybody else from the guest's devices; the answer ends that, and says whether all is settled. Undefined if
    * somebody is at them: what he has made ready for a device that comes must not count as left by one that is gone.
@@ -48,7 +48,7 @@ const settledPhases = ['started', 'reconnect'];
  * `ACTION_FAILED` if it is of a device that is gone.
  */
 export async function followDevices(
-  name: string,
+  name: GuestName,
   { paused, host }: { readonly paused: boolean; readonly host: DeviceHost },
 ): Promise<boolean> {
   let uuid: Uuid | undefined;
@@ -76,7 +76,7 @@ export async function followDevices(
  * Nothing is taken back: nobody knows what the guest still has. Its record says so, and so does `status`.
  */
 async function followTaps(
-  name: string,
+  name: GuestName,
   error: unknown,
   { paused, host }: { readonly paused: boolean; readonly host: DeviceHost },
 ): Promise<boolean> {

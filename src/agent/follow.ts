@@ -3,7 +3,7 @@ import { actOnGuest, closeAtOnce, closeReach, findAnnouncements, planGuest } fro
 import type { Effects } from '../journal/effects.ts';
 import { tryEntriesOf } from '../journal/ledgers.ts';
 import type { Domain } from '../model/domain.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import type { Announcement } from '../plan/announcements.ts';
 import { isPassive } from '../plan/plan.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
@@ -15,11 +15,11 @@ import type { Cause, Wanted } from './queue.ts';
 /** The host as the agent's acts need it. */
 export interface FollowHost {
   /** A running guest by its name, from libvirt's status file. */
-  readonly findGuest: (name: string) => Domain | undefined;
+  readonly findGuest: (name: GuestName) => Domain | undefined;
   /** The uuid of a guest of which there is a record. */
-  readonly findRecorded: (name: string) => Uuid | undefined;
+  readonly findRecorded: (name: GuestName) => Uuid | undefined;
   /** Whether its QEMU has ended, although libvirt may still have to find out. */
-  readonly hasEnded: (name: string) => boolean;
+  readonly hasEnded: (name: GuestName) => boolean;
   /** Whether the guest of that uuid came from elsewhere. */
   readonly isIncoming: (guest: Uuid) => boolean;
   readonly effects: Effects;
@@ -28,15 +28,15 @@ export interface FollowHost {
   /** Keeps it, unless it says again what the newest one of the guest says; answers whether it did. */
   readonly note: (cutOver: CutOver) => boolean;
   /** Tells the network of a guest; answers a line for each thing that could not be told. */
-  readonly announce: (guest: string, announcements: readonly Announcement[]) => Promise<readonly string[]>;
+  readonly announce: (guest: GuestName, announcements: readonly Announcement[]) => Promise<readonly string[]>;
   /** Ends that: the guest may be on another host now. */
-  readonly cancel: (guest: string) => void;
+  readonly cancel: (guest: GuestName) => void;
   readonly log: Log;
 }
 
 /** One act: what it is for, and through what it reaches the host. */
 interface Act {
-  readonly name: string;
+  readonly name: GuestName;
   readonly wanted: Wanted;
   readonly host: FollowHost;
   readonly effects: Effects;
@@ -50,7 +50,7 @@ interface Act {
  * event of the guest, or its end, does the rest. Throws if it is to be tried again.
  */
 export async function followRunState(
-  name: string,
+  name: GuestName,
   wanted: Wanted,
   causes: readonly Cause[],
   host: FollowHost,

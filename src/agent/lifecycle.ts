@@ -1,4 +1,5 @@
 import { type GuestState, type ReachPolicy, reachOfState } from '../guest/liveness.ts';
+import type { GuestName } from '../model/values.ts';
 
 /** What a change of the run state asks for. `nothing` leaves things as they are. */
 export type Reach = 'open' | 'close' | 'gone' | 'nothing';
@@ -6,7 +7,7 @@ export type Reach = 'open' | 'close' | 'gone' | 'nothing';
 /** A lifecycle event in the words of `virsh event`: `Suspended`, `Migrated`. */
 export interface LifecycleEvent {
   /** The guest's name. */
-  readonly guest: string;
+  readonly guest: GuestName;
   readonly event: string;
   readonly detail: string;
 }

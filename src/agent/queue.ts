@@ -1,6 +1,7 @@
 import { type ReachPolicy, reachOfState } from '../guest/liveness.ts';
 import type { RunState } from '../host/libvirt/run-states.ts';
 import type { AgentRole } from '../host/process/one-agent.ts';
+import type { GuestName } from '../model/values.ts';
 import { errorLine } from '../report/error.ts';
 import type { Log } from '../report/log.ts';
 import { type LifecycleEvent, type Reach, reachOf } from './lifecycle.ts';
@@ -29,7 +30,7 @@ export interface QueueContext {
    * Carries out what is wanted for one guest; called again only after it has ended. While it waits for a host that does not
    * answer, it lets others have its place.
    */
-  readonly act: (guest: string, wanted: Wanted, news: News, giveWay: () => void) => Promise<void>;
+  readonly act: (guest: GuestName, wanted: Wanted, news: News, giveWay: () => void) => Promise<void>;
   readonly policy: () => ReachPolicy;
   readonly log: Log;
   /** Milliseconds since 1970. */
@@ -49,7 +50,7 @@ export interface AgentState {
 
 /** What the agent knows of a guest. */
 export interface FollowedGuest {
-  readonly guest: string;
+  readonly guest: GuestName;
   readonly wanted: Wanted;
   readonly done: Wanted | undefined;
   readonly cause: string;
@@ -103,9 +104,9 @@ const maxContradictions = 5;
  * event says nothing new.
  */
 export class GuestQueue {
-  readonly #guests = new Map<string, Known>();
+  readonly #guests = new Map<GuestName, Known>();
   readonly #context: QueueContext;
-  readonly #queue: string[] = [];
+  readonly #queue: GuestName[] = [];
   #acts = 0;
   #waiting = 0;
   #lastTurnMs = 0;
@@ -178,7 +179,7 @@ export class GuestQueue {
   }
 
   /** A guest's devices are to be looked at, although its status file says nothing new. */
-  lookAtDevices(guest: string): void {
+  lookAtDevices(guest: GuestName): void {
     const known = this.#guests.get(guest);
     if (known === undefined) return;
     known.newDevices = true;
@@ -215,7 +216,7 @@ export class GuestQueue {
     await new Promise<void>(resolve => this.#idle.push(resolve));
   }
 
-  #want(guest: string, wanted: Wanted, cause: Cause, devices?: string): void {
+  #want(guest: GuestName, wanted: Wanted, cause: Cause, devices?: string): void {
     const known = this.#guests.get(guest) ?? {
       wanted,
       done: undefined,
@@ -245,7 +246,7 @@ export class GuestQueue {
   }
 
   /** One that is being acted on has its next turn then. */
-  #enqueue(guest: string, known: Known): void {
+  #enqueue(guest: GuestName, known: Known): void {
     if (known.busy || known.queued) return;
     known.queued = true;
     this.#queue.push(guest);
@@ -274,7 +275,7 @@ export class GuestQueue {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #act(guest: string, giveWay: () => void): Promise<void> {
+  async #act(guest: GuestName, giveWay: () => void): Promise<void> {
     const known = this.#guests.get(guest)!;
     const { wanted } = known;
     const news = { causes: known.causes.splice(0), devices: known.newDevices };

@@ -2,6 +2,7 @@ import { foldLedger } from '../journal/ledger.ts';
 import { describeChange } from '../kernel/registry.ts';
 import type { NetworkPort } from '../model/network-port.ts';
 import type { PciAddress } from '../model/pci-address.ts';
+import type { GuestName } from '../model/values.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import type { Actual } from '../resolve/actual.ts';
 import type { GuestView, HostdevView, InterfaceView } from '../transform/guest-view.ts';
@@ -11,7 +12,7 @@ export type RecordLine =
   | {
       readonly at: string;
       readonly op: string;
-      readonly name: string;
+      readonly name: GuestName;
       /**
        * What was predicted (`prepare`, `migrate`, `restore`) or what libvirt shows (`start`, `started`, `reconnect`; `devices`
        * when devices came or went, `alone` when one of two QEMUs ended, for which there is no operation).
@@ -42,7 +43,7 @@ export interface PortView {
 /** What a guest's record adds up to; described by schemas/status.schema.json. */
 export interface GuestRecord {
   readonly uuid: Uuid;
-  readonly name: string;
+  readonly name: GuestName;
   /** The last operation of the qemu hook, or `announced` before the first. */
   readonly phase: string;
   readonly since: string;

@@ -2,6 +2,7 @@ import type { Effects } from '../journal/effects.ts';
 import type { LedgerEntry } from '../journal/ledger.ts';
 import { ledgerProblems, tryEntriesOf } from '../journal/ledgers.ts';
 import { releaseShared, type Undone, undoGuest } from '../journal/undo.ts';
+import type { GuestName } from '../model/values.ts';
 import { parseUuid, type Uuid } from '../model/values.ts';
 import { asActualnetError } from '../report/error.ts';
 import { foldRecord } from './record.ts';
@@ -15,7 +16,7 @@ export interface Running {
   /** A line for each record that is there and cannot be read. */
   readonly unreadable?: readonly string[];
   /** By its uuid, and by its name if there is a record of it. */
-  readonly isRunning: (guest: Uuid, name: string | undefined) => boolean;
+  readonly isRunning: (guest: Uuid, name: GuestName | undefined) => boolean;
   readonly isNetworkActive: (name: string) => boolean;
   /** A start that began less than this ago may still be going on, and is left to it. */
   readonly graceMs: number;

@@ -2,7 +2,7 @@ import type { Config } from '../config/types.ts';
 import type { GuestState } from '../guest/liveness.ts';
 import type { Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import type { AccessRules } from '../plan/access.ts';
 import type { DeviceUsers } from '../plan/free-vfs.ts';
 import type { Log } from '../report/log.ts';
@@ -33,13 +33,13 @@ export interface HookContext {
   /** libvirt's rules about device nodes; undefined where they are not known. */
   readonly accessRules: () => AccessRules | undefined;
   /** Lets the QEMU of a guest that is about to start open nodes, where that is ours to do. */
-  readonly letQemuOpen: (guest: string, nodes: readonly string[]) => Promise<void>;
+  readonly letQemuOpen: (guest: GuestName, nodes: readonly string[]) => Promise<void>;
   /** Who uses which device of this host, and the networks that run; without what a guest itself has been promised. */
   readonly deviceUsers: (except: Uuid | undefined) => DeviceUsers;
   /** The run state of a guest by libvirt's status file; undefined if there is none. */
-  readonly runState: (guest: string) => GuestState | undefined;
+  readonly runState: (guest: GuestName) => GuestState | undefined;
   /** When libvirt wrote the definition of a guest, milliseconds since 1970; undefined if there is none. */
-  readonly definedMs: (guest: string) => number | undefined;
+  readonly definedMs: (guest: GuestName) => number | undefined;
   /** Keeps whoever takes back what devices have left from a running guest, until the answer is called; does not wait long. */
   readonly holdDevices: (guest: Uuid) => Promise<() => void>;
   /** Sees to it that somebody follows the guests' run states from now on. */

@@ -1,7 +1,7 @@
 import { type GuestContext, guestContext } from '../guest/context.ts';
 import { openDevice, predictDevice, prepareDevice } from '../guest/devices.ts';
 import { describeChange } from '../kernel/registry.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 
 import { ActualnetError, asActualnetError, type ErrorCode, errorLine } from '../report/error.ts';
 import { describeActual } from '../resolve/actual.ts';
@@ -26,7 +26,7 @@ const undoMs = 10_000;
  * set and opened. When a step fails those before it are undone, newest first.
  */
 export async function attach(
-  name: string,
+  name: GuestName,
   document: XmlDocument,
   { where, dryRun, host }: { readonly where: Where; readonly dryRun: boolean; readonly host: HotplugHost },
 ): Promise<void> {
@@ -54,7 +54,7 @@ export async function attach(
   await holding(name, host, () => attachLive(name, device, { command, host }));
 }
 
-function afterwards(name: string, { policy }: Live, host: HotplugHost): string[] {
+function afterwards(name: GuestName, { policy }: Live, host: HotplugHost): string[] {
   const runs = host.runState(name)?.state === 'running';
   const why = runs ? 'its CPUs run' : 'it is to stay open while QEMU has stopped its CPUs';
   const opening = isClosed(name, policy, host) ? 'its CPUs are paused, so it stays closed' : `opened, since ${why}`;
@@ -130,7 +130,7 @@ function keyOf(device: NewDevice): Parameters<typeof predictDevice>[0]['device']
 }
 
 async function attachLive(
-  name: string,
+  name: GuestName,
   device: NewDevice,
   { command, host }: { readonly command: readonly string[]; readonly host: HotplugHost },
 ): Promise<void> {
@@ -166,7 +166,7 @@ async function attachLive(
 }
 
 /** The device in both lists as libvirt has them now. Throws `ACTION_FAILED` with the rule that they break. */
-async function listed(name: string, wanted: Wanted, host: HotplugHost): Promise<Found> {
+async function listed(name: GuestName, wanted: Wanted, host: HotplugHost): Promise<Found> {
   const untilMs = host.now() + listedMs;
   for (;;) {
     const live = await readLive(name, host);
@@ -196,7 +196,7 @@ function find(live: Live | undefined, { device, before }: Wanted): Found | undef
 }
 
 /** What a start asks for on the host. Throws what cannot be done, unless it may fail, and what libvirt has not done. */
-async function setUp(name: string, device: NewDevice, host: HotplugHost): Promise<void> {
+async function setUp(name: GuestName, device: NewDevice, host: HotplugHost): Promise<void> {
   const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
   const guest = await guestContext(domain, planning, { paused: isClosed(name, policy, host), view });
@@ -210,7 +210,7 @@ async function setUp(name: string, device: NewDevice, host: HotplugHost): Promis
 }
 
 /** Those in the definition that could be the device. */
-function definedLike(device: NewDevice, name: string, host: HotplugHost): Written[] {
+function definedLike(device: NewDevice, name: GuestName, host: HotplugHost): Written[] {
   const defined = host.findDefinition(name);
   return defined === undefined ? [] : listWritten(defined).filter(each => isLike(device, each));
 }
@@ -222,7 +222,7 @@ function isLike(device: NewDevice, { mac, address }: Pick<Found, 'mac' | 'addres
 }
 
 /** From the running guest. Answers what failed. */
-async function takeAway(name: string, found: Found, host: HotplugHost): Promise<string[]> {
+async function takeAway(name: GuestName, found: Found, host: HotplugHost): Promise<string[]> {
   host.say(`taking '${found.alias}' away again`);
   try {
     const isGone = await unplug(name, found, { limitMs: undoMs, host });
@@ -234,7 +234,7 @@ async function takeAway(name: string, found: Found, host: HotplugHost): Promise<
 
 /** From the definition, to which the same command has added it; in its own words, which say where in the guest it was to be. */
 async function takeOut(
-  name: string,
+  name: GuestName,
   { guest, device, definedBefore }: { guest: Uuid; device: NewDevice; definedBefore: number },
   host: HotplugHost,
 ): Promise<string[]> {

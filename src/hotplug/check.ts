@@ -6,7 +6,7 @@ import { type HostView, isOnVfio } from '../kernel/host-view.ts';
 import { type Change, describeChange, findDrift, keyOf, needsOf } from '../kernel/registry.ts';
 import { describeVfVlan } from '../kernel/vf.ts';
 import { type Domain, readDomain } from '../model/domain.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import type { PlanContext } from '../plan/context.ts';
 import type { GuestDevice } from '../plan/guest-device.ts';
 import { wantedBy } from '../plan/leftovers.ts';
@@ -25,7 +25,7 @@ import { isClosed, readLive, recordOf } from './settle.ts';
  * Everything that must agree for a running guest: the live document, libvirt's status, its two lists, ports, the host's
  * links and cards, our record and what is applied. Answers a line for each thing that does not.
  */
-export async function checkGuest(name: string, host: HotplugHost): Promise<string[]> {
+export async function checkGuest(name: GuestName, host: HotplugHost): Promise<string[]> {
   const { domain, view, policy } = await readLive(name, host);
   const planning = await host.planning();
   const paused = isClosed(name, policy, host);

@@ -1,6 +1,6 @@
 import { userOf } from '../kernel/device-uses.ts';
 import { isOnVfio } from '../kernel/host-view.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import { ActualnetError, asActualnetError } from '../report/error.ts';
 import { checkHostdevs } from '../transform/hostdevs.ts';
 import { type Found, findDefined, findDevice, listDevices } from './find.ts';
@@ -17,7 +17,7 @@ const tellMs = 2000;
  * not let go in time: the request stands.
  */
 export async function detach(
-  name: string,
+  name: GuestName,
   selector: string,
   {
     where,
@@ -72,7 +72,7 @@ interface OfDefinition {
 }
 
 async function findInDefinition(
-  name: string,
+  name: GuestName,
   selector: string,
   { isBoth, host }: { readonly isBoth: boolean; readonly host: HotplugHost },
 ): Promise<OfDefinition> {
@@ -112,7 +112,7 @@ async function changeDefinitionIfAny(
 
 /** The device, if libvirt would let it go. */
 async function findUnpluggable(
-  name: string,
+  name: GuestName,
   selector: string,
   host: HotplugHost,
 ): Promise<Live & { readonly found: Found }> {
@@ -145,7 +145,7 @@ function unplugCommand(guest: string, { alias }: Found): string[] {
 
 /** Asks the guest to let go, and waits. Answers whether it has. */
 export async function unplug(
-  name: string,
+  name: GuestName,
   found: Found,
   { limitMs, host }: { readonly limitMs: number; readonly host: HotplugHost },
 ): Promise<boolean> {
@@ -167,7 +167,7 @@ async function askFor(found: Found, guest: Uuid, host: HotplugHost): Promise<voi
 
 /** Throws what keeps it from being told: that would be no reason to call the device gone. Nor is the end of its guest. */
 async function waitFor(
-  name: string,
+  name: GuestName,
   { found, domain }: { readonly found: Found; readonly domain: Live['domain'] },
   { limitMs, host }: { readonly limitMs: number; readonly host: HotplugHost },
 ): Promise<boolean> {
@@ -208,7 +208,7 @@ const backMs = 3000;
  * It is in neither list; the host device is back and the port is deleted. Answers what is not so: nothing here can mend it.
  */
 async function findLeft(
-  name: string,
+  name: GuestName,
   found: Found,
   before: Pick<Live, 'domain' | 'view'>,
   host: HotplugHost,

@@ -3,7 +3,7 @@ import type { Planning } from '../guest/context.ts';
 import type { GuestState } from '../guest/liveness.ts';
 import type { PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
-import type { MacAddress, Uuid } from '../model/values.ts';
+import type { GuestName, MacAddress, Uuid } from '../model/values.ts';
 
 /** What is told of a port, by libvirt or the record. */
 export type KnownPort = Pick<PortView, 'uuid' | 'network' | 'mac'>;
@@ -15,14 +15,14 @@ export interface HotplugHost {
   /** The name of a guest that is given by its name or uuid. */
   readonly nameOf: (guest: string) => string;
   /** A running guest by libvirt's status file. */
-  readonly findGuest: (name: string) => Domain | undefined;
+  readonly findGuest: (name: GuestName) => Domain | undefined;
   /** Its definition. */
-  readonly findDefinition: (name: string) => Domain | undefined;
+  readonly findDefinition: (name: GuestName) => Domain | undefined;
   /** The ports that libvirt's networks count for a guest. */
   readonly libvirtPorts: (guest: Uuid) => readonly KnownPort[];
   /** A port that is in our record only. */
   readonly forgetPort: (guest: Uuid, port: PortView) => void;
-  readonly runState: (guest: string) => GuestState | undefined;
+  readonly runState: (guest: GuestName) => GuestState | undefined;
   /** Runs virsh, with a document as its `--file`; answers what it prints. Throws `ACTION_FAILED` in its words. */
   readonly virsh: (words: readonly string[], document?: string) => Promise<string>;
   /** Keeps others from a guest's devices; the answer ends that, and says whether everything is settled. */

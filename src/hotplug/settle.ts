@@ -3,7 +3,7 @@ import { viewOf } from '../guest/context.ts';
 import { isOpen, type ReachPolicy } from '../guest/liveness.ts';
 import type { GuestRecord, PortView } from '../guest/record.ts';
 import type { Domain } from '../model/domain.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import { ActualnetError, errorLine } from '../report/error.ts';
 import type { GuestView } from '../transform/guest-view.ts';
 import type { HotplugHost } from './host.ts';
@@ -17,7 +17,7 @@ export interface Live {
 }
 
 /** Throws `GUEST_UNKNOWN` if it does not run. */
-export async function readLive(name: string, host: HotplugHost): Promise<Live> {
+export async function readLive(name: GuestName, host: HotplugHost): Promise<Live> {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) throw new ActualnetError('GUEST_UNKNOWN', `guest '${name}' does not run`);
   const planning = await host.planning();
@@ -30,7 +30,7 @@ export function recordOf(guest: Uuid, { following }: HotplugHost): GuestRecord |
 }
 
 /** Whether nothing of it is to be opened: its CPUs are paused, or it does not run. */
-export function isClosed(name: string, policy: ReachPolicy, host: HotplugHost): boolean {
+export function isClosed(name: GuestName, policy: ReachPolicy, host: HotplugHost): boolean {
   return !isOpen(host.runState(name), policy);
 }
 
@@ -38,7 +38,7 @@ export function isClosed(name: string, policy: ReachPolicy, host: HotplugHost): 
  * Brings record and host in line with the devices the guest has now. What was made ready for one that it does not have is
  * taken back: whoever is at the guest's devices is us. Answers whether all is settled.
  */
-async function settle(name: string, policy: ReachPolicy, host: HotplugHost): Promise<boolean> {
+async function settle(name: GuestName, policy: ReachPolicy, host: HotplugHost): Promise<boolean> {
   // Whoever settles holds the guest's devices already.
   const following = { ...host.following, hold: async () => () => undefined, isOwn: true };
   return followDevices(name, { paused: isClosed(name, policy, host), host: following });
@@ -48,7 +48,7 @@ async function settle(name: string, policy: ReachPolicy, host: HotplugHost): Pro
  * Does something to a guest's devices with nobody else at them, and settles before and after: what somebody who was killed at
  * it has left would count as ours. What cannot be settled is left to the agent.
  */
-export async function holding<T>(name: string, host: HotplugHost, act: () => Promise<T>): Promise<T> {
+export async function holding<T>(name: GuestName, host: HotplugHost, act: () => Promise<T>): Promise<T> {
   const { domain, policy } = await readLive(name, host);
   const end = await host.begin(domain.uuid);
   let isSettled = false;
@@ -76,7 +76,7 @@ export async function holding<T>(name: string, host: HotplugHost, act: () => Pro
 }
 
 /** libvirt tells nobody of the end of a port that was refused when it was made. */
-export function forgetRefusedPorts(name: string, mac: string, host: HotplugHost): void {
+export function forgetRefusedPorts(name: GuestName, mac: string, host: HotplugHost): void {
   const domain = host.findGuest(name);
   if (domain?.uuid === undefined) return;
   const used = new Set(domain.interfaces.map(({ source }) => source.portid));

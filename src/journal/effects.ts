@@ -1,6 +1,6 @@
 import type { HostView, Needs } from '../kernel/host-view.ts';
 import type { Command } from '../kernel/kind.ts';
-import type { Uuid } from '../model/values.ts';
+import type { GuestName, Uuid } from '../model/values.ts';
 import type { QemuAccess } from '../plan/access.ts';
 
 /** A file of JSON lines. */
@@ -48,7 +48,7 @@ export interface Effects {
   /** Whether a guest neither runs nor is being started: what it has applied is from a life that has ended. */
   readonly isGone: (guest: string) => boolean;
   /** What the QEMU of a running guest has and may have open. */
-  readonly qemuAccess: (guest: string) => Promise<QemuAccess | undefined>;
+  readonly qemuAccess: (guest: GuestName) => Promise<QemuAccess | undefined>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

@@ -13,6 +13,7 @@ import {
 } from './interface.ts';
 import type { Reader } from './numbers.ts';
 import type { PciAddress } from './pci-address.ts';
+import type { GuestName } from './values.ts';
 import {
   checkListLength,
   dropUndefined,
@@ -35,7 +36,7 @@ export interface Hostdev extends HostDevice {
 export interface Domain {
   readonly element: XmlElement;
   readonly owner: Owner;
-  readonly name: string;
+  readonly name: GuestName;
   readonly uuid?: Uuid;
   readonly form: DocumentForm;
   /** `type` of the document: `kvm`, `qemu`, `xen` ... */

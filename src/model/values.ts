@@ -6,6 +6,8 @@ export type Owner = string;
 
 export type MacAddress = string & { readonly brand: 'MacAddress' };
 export type Uuid = string & { readonly brand: 'Uuid' };
+/** A guest's name: any text, but never a uuid. The length makes it a type that plain texts have, and others with a brand have not. */
+export type GuestName = string & { readonly brand?: 'GuestName'; readonly length: number };
 
 /** Ends with the one line for a value that cannot be used: whose, where, what it is, what was expected. */
 export function wrongValue(owner: Owner, element: XmlElement, wrong: { place?: string; expected: string }): never {

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { GuestName } from '../../model/values.ts';
 import type { QemuAccess } from '../../plan/access.ts';
 import { listDirectory, readFileIfAny, readKernelFile } from '../files.ts';
 import { openFiles } from '../kernel/holders.ts';
@@ -9,7 +10,7 @@ import { runBounded } from '../process/bounded.ts';
 const readLimitMs = 2000;
 
 /** What a running guest's QEMU has open, and what its devices cgroup lets it open. Undefined if it does not run. */
-export async function readQemuAccess(paths: HostPaths, guest: string): Promise<QemuAccess | undefined> {
+export async function readQemuAccess(paths: HostPaths, guest: GuestName): Promise<QemuAccess | undefined> {
   const pid = findQemu(paths, guest);
   const cgroup = pid === undefined ? '' : readKernelFile(paths.proc, pid, 'cgroup');
   if (pid === undefined || cgroup === '') return undefined;
@@ -24,7 +25,7 @@ export async function readQemuAccess(paths: HostPaths, guest: string): Promise<Q
 }
 
 /** The process id of a guest's QEMU, from the file libvirt keeps of it. */
-export function findQemu(paths: HostPaths, guest: string): string | undefined {
+export function findQemu(paths: HostPaths, guest: GuestName): string | undefined {
   const file = `${guest}.pid`;
   if (!listDirectory(paths.libvirtGuestStatus).includes(file)) return undefined;
   const pid = readFileIfAny(path.join(paths.libvirtGuestStatus, file))?.toString().trim() ?? '';

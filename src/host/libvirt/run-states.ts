@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setImmediate as othersTurn } from 'node:timers/promises';
 import { type Domain, readDomain } from '../../model/domain.ts';
-import type { Uuid } from '../../model/values.ts';
+import type { GuestName, Uuid } from '../../model/values.ts';
 import { listDirectory, readFileIfAny, readKernelFile } from '../files.ts';
 import { once } from '../once.ts';
 import type { HostPaths } from '../paths.ts';
@@ -10,7 +10,7 @@ import { outlineStatus, parseLibvirtFile } from './status-file.ts';
 
 /** A guest's run state by its status file, `NAME.xml`: state and reason in libvirt's words, and when it was written. */
 export interface RunState {
-  readonly guest: string;
+  readonly guest: GuestName;
   readonly state: string;
   readonly reason: string;
   /** That of its QEMU: another one is another life. */
@@ -61,7 +61,7 @@ function lookAt(file: string): { readonly version: string; readonly size: number
 }
 
 /** The same for those whose work does not end with a bad file. */
-export function tryReadRunState(paths: HostPaths, guest: string): RunState | undefined {
+export function tryReadRunState(paths: HostPaths, guest: GuestName): RunState | undefined {
   try {
     return readRunState(paths, guest);
   } catch {
@@ -70,7 +70,7 @@ export function tryReadRunState(paths: HostPaths, guest: string): RunState | und
 }
 
 /** One guest's run state; undefined if it does not run, or its file cannot be read. */
-function readRunState(paths: HostPaths, guest: string): RunState | undefined {
+function readRunState(paths: HostPaths, guest: GuestName): RunState | undefined {
   const file = statusFile(paths, guest);
   if (file === undefined) return undefined;
   const atMs = writtenMs(file);
@@ -87,13 +87,13 @@ function readRunState(paths: HostPaths, guest: string): RunState | undefined {
  * Whether a guest's QEMU has ended: it has a status file until libvirt has cleaned up behind it. A process that ends gives up
  * its memory, and with it its command line, before its files: before its taps are gone.
  */
-export function hasEnded(paths: HostPaths, guest: string): boolean {
+export function hasEnded(paths: HostPaths, guest: GuestName): boolean {
   const pid = tryReadRunState(paths, guest)?.pid;
   return pid === undefined || readKernelFile(paths.proc, pid, 'cmdline') === '';
 }
 
 /** A running guest as libvirt's status file has it; undefined if it does not run. Throws for a file that is no such document. */
-export function readRunningGuest(paths: HostPaths, guest: string): Domain | undefined {
+export function readRunningGuest(paths: HostPaths, guest: GuestName): Domain | undefined {
   const file = statusFile(paths, guest);
   const content = file === undefined ? undefined : readFileIfAny(file);
   return content === undefined ? undefined : readDomain(parseLibvirtFile(content));
@@ -104,7 +104,7 @@ export function readRunningGuest(paths: HostPaths, guest: string): Domain | unde
  * runs. Only for one that is not behind it all files are looked through, once. Behind a file in which no uuid can be found
  * runs whoever has its name.
  */
-export function runningGuests(paths: HostPaths): (guest: Uuid, name: string | undefined) => boolean {
+export function runningGuests(paths: HostPaths): (guest: Uuid, name: GuestName | undefined) => boolean {
   const uuids = once(() => {
     const entries = listDirectory(paths.libvirtGuestStatus).filter(entry => entry.endsWith('.xml'));
     return new Set(entries.map(entry => uuidIn(path.join(paths.libvirtGuestStatus, entry))));
@@ -117,7 +117,7 @@ export function runningGuests(paths: HostPaths): (guest: Uuid, name: string | un
 }
 
 /** The uuid in a guest's status file, if that much of it can be read. */
-export function statusUuid(paths: HostPaths, guest: string): Uuid | undefined {
+export function statusUuid(paths: HostPaths, guest: GuestName): Uuid | undefined {
   const file = statusFile(paths, guest);
   return file === undefined ? undefined : uuidIn(file);
 }
@@ -132,7 +132,7 @@ function uuidIn(statusFile: string): Uuid | undefined {
 }
 
 /** No name of a guest can lead elsewhere: libvirt allows none with a slash, and neither do we. */
-function statusFile({ libvirtGuestStatus }: HostPaths, guest: string): string | undefined {
+function statusFile({ libvirtGuestStatus }: HostPaths, guest: GuestName): string | undefined {
   const file = path.join(libvirtGuestStatus, `${guest}.xml`);
   return /[/\0]/.test(guest) || writtenMs(file) === undefined ? undefined : file;
 }

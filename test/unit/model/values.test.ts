@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { readDomain } from '../../../src/model/domain.ts';
+import { type GuestName, parseUuid, type Uuid } from '../../../src/model/values.ts';
 import { errorLine } from '../../../src/report/error.ts';
 import { parseXml } from '../../../src/xml/document.ts';
 
@@ -129,4 +130,14 @@ test('a document that is no domain is refused as another kind', () => {
   expect(() => readDomain(parseXml('<network><name>n</name></network>'))).toThrow(
     expect.objectContaining({ code: 'XML_KIND' }),
   );
+});
+
+test('the compiler does not take a uuid for a guest’s name, nor a name for a uuid', () => {
+  const uuid = parseUuid('7b1f2c0a-9d3e-4a55-8c61-2f0e5b9d0a01')!;
+  // @ts-expect-error a name is no uuid
+  const wrongName: GuestName = uuid;
+  const name: GuestName = 'web1';
+  // @ts-expect-error a uuid is no name
+  const wrongUuid: Uuid = name;
+  expect([wrongName, wrongUuid]).toEqual([uuid, 'web1']);
 });
