@@ -14,8 +14,18 @@ export interface NetworkState {
   readonly ports: readonly CountedPort[];
 }
 
+/** The same with one port more. The others are not asked for before somebody counts: a bridge may have a thousand. */
 export function withPort(state: NetworkState, port: CountedPort): NetworkState {
-  return { ...state, ports: [...state.ports, port] };
+  const { network, active } = state;
+  let ports: readonly CountedPort[] | undefined;
+  return {
+    network,
+    active,
+    get ports() {
+      ports ??= [...state.ports, port];
+      return ports;
+    },
+  };
 }
 
 /** How many ports use each pool device, by its name or address: libvirt's per-device counters. */
