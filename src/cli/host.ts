@@ -50,6 +50,8 @@ export interface CommandHost {
   /** What the agent says of itself, or why nobody can know. */
   readonly agent: () => Promise<{ readonly agentState: AgentState | undefined; readonly unseen?: string }>;
   /** The files of this host's hooks directory that are launchers of ours. */
+  /** Forgets attaches and detaches that were broken off and whose guest has gone; answers a line for each. */
+  readonly forgetUnfinished: () => Promise<string[]>;
   readonly installedHooks: () => readonly string[];
   /** All that is asked of this host about its health. */
   readonly doctorFacts: () => Promise<HostFacts>;

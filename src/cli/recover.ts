@@ -9,9 +9,14 @@ export async function recoverCommand(
   whatRuns: Running,
   effects: Effects,
   io: CommandIo,
-  nothing = 'nothing to recover',
+  {
+    nothing = 'nothing to recover',
+    alsoDone = [],
+  }: { readonly nothing?: string; readonly alsoDone?: readonly string[] } = {},
 ): Promise<void> {
-  const { done, problems } = await recover(whatRuns, effects);
+  const recovered = await recover(whatRuns, effects);
+  const { problems } = recovered;
+  const done = [...recovered.done, ...alsoDone];
   const lines = [...done, ...problems.map(problem => `still applied: ${problem}`)];
   io.write(lines.length === 0 ? `${nothing}\n` : lines.map(line => `${printable(line)}\n`).join(''));
   if (problems.length > 0)
@@ -32,9 +37,10 @@ export const command = defineCommand({
     }),
   examples: [['recover', 'after libvirt or the host has crashed']],
   documentation: 'docs/operations.md',
-  async run({ grace }, { io, whatRuns, effects }) {
+  async run({ grace }, { io, whatRuns, effects, forgetUnfinished }) {
     if (!/^\d{1,6}$/.test(grace)) throw new ActualnetError('USAGE', `'${grace}' is not a number of seconds`);
-    await recoverCommand(await whatRuns(Number(grace) * 1000), await effects(), io);
+    const alsoDone = await forgetUnfinished();
+    await recoverCommand(await whatRuns(Number(grace) * 1000), await effects(), io, { alsoDone });
     return 0;
   },
 });

@@ -27,7 +27,9 @@ export async function undoCommand(
     });
   }
   const forced = { isRunning: () => false, isNetworkActive: () => false, why: 'is left to libvirt' };
-  await recoverCommand({ ...whatRuns, ...(force && forced), graceMs: 0 }, effects, io, 'nothing is applied');
+  await recoverCommand({ ...whatRuns, ...(force && forced), graceMs: 0 }, effects, io, {
+    nothing: 'nothing is applied',
+  });
 }
 
 /** The guests and networks that run, or are being started, and have something applied. */

@@ -56,12 +56,14 @@ export interface HostFacts {
   readonly isRoot: boolean;
   readonly nowMs: number;
   readonly hooksDirectory: string;
+  /** The hooks directory may not be read: nothing is known of hooks. */
+  readonly areHooksUnread: boolean;
   readonly hooks: readonly HookFile[];
   /** Directories of hooks that others than root may write in. */
   readonly writableDirectories: readonly string[];
   readonly daemons: readonly Daemon[];
   /** The newest call of each driver in our history, milliseconds since 1970. */
-  readonly lastCallMs: Readonly<Partial<Record<HookFile['driver'], number>>>;
+  readonly lastCallMs: Readonly<Partial<Record<HookFile['driver'], number>>> | undefined;
   /** Programs that were not found in PATH. */
   readonly missingTools: readonly string[];
   /** Tried in a network namespace that goes away again. */

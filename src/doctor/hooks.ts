@@ -7,6 +7,7 @@ const copies = /(~|\.(bak|old|orig|save|swp|dpkg-\w+|rpm\w+|ucf-\w+|disabled))$/
 
 /** Whether libvirt calls our hooks, once, and nothing that nobody means it to. */
 export function examineHooks(facts: HostFacts): Finding[] {
+  if (facts.areHooksUnread) return [];
   return [...drivers.flatMap(driver => examineDriver(driver, facts)), ...examineFiles(facts), ...examineDaemons(facts)];
 }
 
@@ -109,6 +110,8 @@ function examineFile({ file, executable, writable, own, wrongLabel }: HookFile):
  */
 function examineDaemons({ hooks, daemons, lastCallMs }: HostFacts): Finding[] {
   const serves = { qemu: ['libvirtd', 'virtqemud'], network: ['libvirtd', 'virtnetworkd'] };
+  // Without our history there is no proof of the contrary.
+  if (lastCallMs === undefined) return [];
   const unseen = new Map<string, Set<string>>();
   for (const driver of drivers) {
     const own = hooks.filter(hook => hook.driver === driver && hook.executable);

@@ -54,27 +54,40 @@ function isOld(version: string | undefined): boolean {
   return major < 20 || (major === 20 && (minor ?? 0) < 19);
 }
 
-function examineKernel({ kernel, config, usesMacvtap }: HostFacts): Finding[] {
+/** What of the kernel's is needed for what is configured and defined. */
+export function kernelFeatures({
+  config,
+  usesMacvtap,
+}: Pick<HostFacts, 'config' | 'usesMacvtap'>): ReadonlySet<keyof HostFacts['kernel']> {
   const settings = config?.interfaces.map(rule => rule.settings) ?? [];
   const bridges = Object.values(config?.bridges ?? {});
   const wantsVlans =
     settings.some(({ vlan }) => vlan !== undefined) ||
     Object.values(config?.provide.bridges ?? {}).some(({ vlanFiltering }) => vlanFiltering);
   const wantsIsolation = settings.some(({ isolated }) => isolated) || bridges.some(({ isolated }) => isolated);
-  const lacks = (feature: keyof HostFacts['kernel'], isWanted: boolean) => isWanted && kernel[feature] === false;
+  return new Set([
+    ...(wantsVlans ? (['vlanFiltering'] as const) : []),
+    ...(usesMacvtap || config?.macvtap.manage ? (['macvtap'] as const) : []),
+    ...(wantsIsolation ? (['isolation'] as const) : []),
+  ]);
+}
+
+function examineKernel(facts: HostFacts): Finding[] {
+  const wanted = kernelFeatures(facts);
+  const lacks = (feature: keyof HostFacts['kernel']) => wanted.has(feature) && facts.kernel[feature] === false;
   const module = (name: string) => `modprobe ${name}, or a kernel that has it`;
   return [
-    ...(lacks('vlanFiltering', wantsVlans)
+    ...(lacks('vlanFiltering')
       ? [
           {
             code: 'KERNEL_VLAN_FILTERING',
             what: 'bridges of this kernel cannot filter VLANs (it was tried)',
             why: 'guests for whom a VLAN is configured are refused',
-            fix: module('8021q'),
+            fix: 'a kernel that was built with CONFIG_BRIDGE_VLAN_FILTERING: it is no module',
           } as const,
         ]
       : []),
-    ...(lacks('macvtap', usesMacvtap || (config?.macvtap.manage ?? false))
+    ...(lacks('macvtap')
       ? [
           {
             code: 'KERNEL_MACVTAP',
@@ -84,7 +97,7 @@ function examineKernel({ kernel, config, usesMacvtap }: HostFacts): Finding[] {
           } as const,
         ]
       : []),
-    ...(lacks('isolation', wantsIsolation)
+    ...(lacks('isolation')
       ? [
           {
             code: 'KERNEL_ISOLATION',

@@ -13,7 +13,7 @@ export function examineManagers(facts: HostFacts): Finding[] {
   const guards = filesOf('NetworkManager').flatMap(
     ({ text }) => text.match(/^\s*unmanaged-devices\s*[+]?=.*$/gm) ?? [],
   );
-  const isGuarded = (link: string) => guards.some(line => namesIn(line).some(pattern => matches(pattern, link)));
+  const isGuarded = (link: string) => guards.some(line => isUnmanaged(line, link));
   if (runningManagers.includes('NetworkManager') && !guestLinks.every(isGuarded))
     findings.push({
       code: 'MANAGER_UNDOES',
@@ -34,7 +34,7 @@ export function examineManagers(facts: HostFacts): Finding[] {
         code: 'MANAGER_UNDOES',
         what: `${file} makes systemd-networkd manage links like ${link}`,
         why: "it sets addresses and bridges of guests' links anew at each reload",
-        fix: `printf '[Match]\\nName=vnet* macvtap* tap*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/00-actualnet.network && networkctl reload`,
+        fix: `printf '[Match]\\nName=vnet* macvtap* tap*\\n[Link]\\nUnmanaged=yes\\n' >/etc/systemd/network/${nameBefore(file)} && networkctl reload`,
       });
   }
   for (const { file, text } of filesOf('ifupdown')) {
@@ -50,8 +50,22 @@ export function examineManagers(facts: HostFacts): Finding[] {
   return findings;
 }
 
-function namesIn(line: string): string[] {
-  return [...line.matchAll(/interface-name:=?([^;,\s]+)/g)].map(([, pattern]) => pattern!);
+/** NetworkManager's device lists: one that fits is in, unless one behind `except:` fits as well (NetworkManager.conf(5)). */
+function isUnmanaged(line: string, link: string): boolean {
+  const specs = line
+    .slice(line.indexOf('=') + 1)
+    .split(/[;,]/)
+    .map(spec => spec.trim());
+  const fits = (spec: string) => spec === '*' || matches(/^interface-name:=?(.*)$/.exec(spec)?.[1] ?? '', link);
+  const isExcepted = specs.some(spec => spec.startsWith('except:') && fits(spec.slice('except:'.length)));
+  return !isExcepted && specs.some(spec => !spec.startsWith('except:') && fits(spec));
+}
+
+/** A name for a file of ours that comes before the other. */
+function nameBefore(file: string): string {
+  const other = file.slice(file.lastIndexOf('/') + 1);
+  const names = ['00-actualnet.network', '0-actualnet.network', '+actualnet.network'];
+  return names.find(name => name < other) ?? names[0]!;
 }
 
 /** By name, wherever they lie; of one name that in /etc hides the other (systemd.network(5)). */
@@ -62,11 +76,23 @@ function inNetworkdOrder(files: readonly ManagerFile[]): ManagerFile[] {
   return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file);
 }
 
-/** Whether the `[Match]` of a file fits a link. Of all files the first that fits counts. */
+/** Whether the `[Match]` of a file fits a link: all that is given must. Of all files the first that fits counts. */
 function networkdMatches(text: string, link: string): boolean {
   const match = /^\[Match\]\s*\n((?:(?!\[)[^\n]*\n?)*)/m.exec(text)?.[1] ?? '';
-  const names = /^\s*Name\s*=\s*(.*)$/m.exec(match)?.[1];
-  return names?.split(/\s+/).some(pattern => !pattern.startsWith('!') && matches(pattern, link)) === true;
+  const keys = [...match.matchAll(/^\s*([A-Za-z]+)\s*=\s*(.*)$/gm)];
+  return keys.every(([, key, value = '']) => {
+    if (key === 'Name') return fitsList(value, link);
+    if (key === 'Type') return fitsList(value, 'ether');
+    // What else may be asked of a link, its driver for example, is of cards.
+    return key === 'Kind' && fitsList(value, link.startsWith('macvtap') ? 'macvtap' : 'tun');
+  });
+}
+
+/** Patterns with blanks between; `!` in front turns the whole list round (systemd.network(5)). */
+function fitsList(value: string, text: string): boolean {
+  const isNegated = value.trim().startsWith('!');
+  const patterns = value.trim().replace(/^!/, '').split(/\s+/);
+  return patterns.some(pattern => matches(pattern, text)) !== isNegated;
 }
 
 function isLeftAlone(text: string): boolean {

@@ -19,7 +19,7 @@ function examineFiles(facts: HostFacts): Finding[] {
         code: 'DISK_FULL',
         what: `there is hardly any ${kind === 'space' ? 'space' : 'inode'} left below ${directory} (${(free * 100).toFixed(1)} %)`,
         why: 'nothing can be written into a ledger, so starts that change the host are refused',
-        fix: `df -h ${directory}; df -i ${directory}`,
+        fix: `make room: du -xah ${directory} | sort -h | tail shows where it went`,
       });
   if (facts.staleGuests.length > 0)
     findings.push({

@@ -116,9 +116,10 @@ export function listMissingTools(searched: string): string[] {
 }
 
 /** Tries what the configuration may need in a network namespace of its own, which is gone afterwards. */
-export async function tryKernel(wanted: boolean): Promise<HostFacts['kernel']> {
-  const tryOne = async (lines: readonly string[]) => {
-    if (!wanted) return undefined;
+export async function tryKernel(wanted: ReadonlySet<keyof HostFacts['kernel']>): Promise<HostFacts['kernel']> {
+  const tryOne = async (feature: keyof HostFacts['kernel']) => {
+    if (!wanted.has(feature)) return undefined;
+    const lines = attempts[feature];
     const input = lines.map(line => `${line}\n`).join('');
     const words = ['--net', 'ip', '-batch', '-'];
     const { status, complaint, timedOut } = await runBounded('unshare', words, { input, limitMs: attemptLimitMs });
@@ -127,9 +128,9 @@ export async function tryKernel(wanted: boolean): Promise<HostFacts['kernel']> {
     return timedOut || status === null || /unshare/.test(complaint) ? undefined : false;
   };
   const [vlanFiltering, macvtap, isolation] = await Promise.all([
-    tryOne(attempts.vlanFiltering),
-    tryOne(attempts.macvtap),
-    tryOne(attempts.isolation),
+    tryOne('vlanFiltering'),
+    tryOne('macvtap'),
+    tryOne('isolation'),
   ]);
   return { vlanFiltering, macvtap, isolation };
 }
@@ -157,9 +158,13 @@ export function readSystemFacts(paths: HostPaths): SystemFacts {
       .map(name => tryRead(path.join(directory, name)).toString()),
   );
   return {
-    usesHostDevices: definitions.some(text => /<(hostdev|interface type='hostdev'|forward mode='hostdev')/.test(text)),
+    usesHostDevices: definitions.some(text =>
+      /<hostdev [^>]*type=['"]pci['"]|<interface [^>]*type=['"]hostdev['"]|<forward [^>]*mode=['"]hostdev['"]/.test(
+        text,
+      ),
+    ),
     usesMacvtap: definitions.some(text =>
-      /<interface type='direct'|<forward [^>]*mode='(private|vepa|passthrough)'/.test(text),
+      /<interface [^>]*type=['"]direct['"]|<forward [^>]*mode=['"](private|vepa|passthrough)['"]/.test(text),
     ),
     iommuGroups: tryList(path.join(sys, 'kernel/iommu_groups')).length,
     hasVfio: exists(path.join(sys, 'bus/pci/drivers/vfio-pci')),
@@ -191,6 +196,7 @@ const managerPlaces: readonly (readonly [ManagerFile['manager'], string, RegExp]
   ['NetworkManager', 'etc/NetworkManager/conf.d', /\.conf$/],
   ['NetworkManager', 'usr/lib/NetworkManager/conf.d', /\.conf$/],
   ['systemd-networkd', 'etc/systemd/network', /\.network$/],
+  ['systemd-networkd', 'run/systemd/network', /\.network$/],
   ['systemd-networkd', 'usr/lib/systemd/network', /\.network$/],
   ['ifupdown', 'etc/network', /^interfaces$/],
   ['ifupdown', 'etc/network/interfaces.d', /./],
@@ -205,9 +211,13 @@ function readManagerFiles(root: string): ManagerFile[] {
       .map(file => ({
         manager,
         file,
-        text: tryRead(file)
-          .subarray(0, 64 * 1024)
-          .toString(),
+        text: [file, ...tryList(`${file}.d`).map(name => path.join(`${file}.d`, name))]
+          .map(part =>
+            tryRead(part)
+              .subarray(0, 64 * 1024)
+              .toString(),
+          )
+          .join('\n'),
       })),
   );
 }
@@ -218,7 +228,10 @@ function readAppArmor(root: string, sys: string): HostFacts['appArmor'] {
     .find(exists);
   const loaded = readKernelFile(sys, 'kernel/security/apparmor/profiles');
   const mode = /^\/?(?:usr\/sbin\/)?(?:libvirtd|virtqemud) \((\w+)\)$/m.exec(loaded)?.[1];
-  return file === undefined || mode === undefined ? undefined : { file, mode, text: tryRead(file).toString() };
+  if (file === undefined || mode === undefined) return undefined;
+  // What an administrator adds lies beside it, and is part of it.
+  const local = path.join(path.dirname(file), 'local', path.basename(file));
+  return { file, mode, text: `${tryRead(file)}\n${tryRead(local)}` };
 }
 
 function readRoom(wanted: string): HostFacts['room'] {
@@ -263,4 +276,30 @@ function tryList(directory: string): string[] {
 function isWritable(status: fs.Stats | undefined): boolean {
   if (status === undefined) return false;
   return status.uid !== 0 || (status.mode & 0o002) !== 0 || ((status.mode & 0o020) !== 0 && status.gid !== 0);
+}
+
+/** What is there and may not be read: what it would tell is not known. */
+export function listUnreadable(paths: HostPaths): { readonly file: string; readonly tells: string }[] {
+  const asked = [
+    [paths.hooks, 'which hooks libvirt calls'],
+    [path.join(paths.hooks, 'qemu.d'), 'which hooks libvirt calls'],
+    [path.join(paths.hooks, 'network.d'), 'which hooks libvirt calls'],
+    [paths.config, 'what is configured'],
+    [path.join(paths.config, 'config.yaml'), 'what is configured'],
+    [paths.libvirtQemuConfig, 'what libvirt lets QEMU open'],
+    [paths.libvirtGuestConfig, 'which guests are defined'],
+    [paths.libvirtNetworkConfig, 'which networks are defined'],
+    [paths.history, 'which hooks libvirt has called'],
+  ] as const;
+  return asked.flatMap(([file, tells]) => (isReadable(file) ? [] : { file, tells }));
+}
+
+/** What is not there is no secret. */
+function isReadable(file: string): boolean {
+  try {
+    fs.accessSync(file, fs.constants.R_OK);
+    return true;
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+  }
 }

@@ -81,6 +81,14 @@ export function commandHost(stdin: string, name: string): CommandHost {
         return { agentState: undefined, unseen: asActualnetError(error).message };
       }
     },
+    async forgetUnfinished() {
+      const { forgetUnfinished, listUnfinished } = await import('../host/state/hotplugs.ts');
+      const { runningGuests } = await import('../host/libvirt/run-states.ts');
+      const isRunning = runningGuests(paths);
+      const gone = (await listUnfinished(paths)).filter(guest => !isRunning(guest, undefined));
+      for (const guest of gone) await forgetUnfinished(paths, guest);
+      return gone.map(guest => `guest ${guest} has gone: what was being done to its devices is forgotten`);
+    },
     installedHooks: () => listOwnHooks(paths),
     deviceSources: async () => (await import('./effects.ts')).deviceSources(paths, memory),
     keptByLibvirt: () => listKeptByLibvirt(paths),

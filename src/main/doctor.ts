@@ -2,8 +2,17 @@ import type { AgentState } from '../agent/queue.ts';
 import { defaultConfig } from '../config/config.ts';
 import type { Config } from '../config/types.ts';
 import type { HostFacts } from '../doctor/facts.ts';
+import { kernelFeatures } from '../doctor/host.ts';
 import { foldRecord } from '../guest/record.ts';
-import { listMissingTools, readDaemons, readHookFacts, readSystemFacts, startOf, tryKernel } from '../host/doctor.ts';
+import {
+  listMissingTools,
+  listUnreadable,
+  readDaemons,
+  readHookFacts,
+  readSystemFacts,
+  startOf,
+  tryKernel,
+} from '../host/doctor.ts';
 import { readAccessRules } from '../host/libvirt/access.ts';
 import { findLibvirtVersion, readGuestDefinitions } from '../host/libvirt/files.ts';
 import { runningGuests } from '../host/libvirt/run-states.ts';
@@ -16,7 +25,8 @@ import type { Memory } from '../host/state/memory.ts';
 import type { Effects } from '../journal/effects.ts';
 import { ledgerProblems, tryEntriesOf } from '../journal/ledgers.ts';
 import { describeChange, findDrift, needsOf } from '../kernel/registry.ts';
-import { accessNodes, findMissingAccess } from '../plan/access.ts';
+import type { Domain } from '../model/domain.ts';
+import { type AccessRules, accessNodes, findMissingAccess } from '../plan/access.ts';
 import { guestDevices } from '../plan/guest-devices.ts';
 import { isPassive } from '../plan/plan.ts';
 import { asActualnetError } from '../report/error.ts';
@@ -28,26 +38,33 @@ import { ownEffects } from './effects.ts';
 export async function readFacts(paths: HostPaths, memory: Memory): Promise<HostFacts> {
   const isRoot = process.getuid?.() === 0;
   const effects = ownEffects(paths, Date.now);
+  const unreadable = listUnreadable(paths);
+  const isUnread = (tells: string) => unreadable.some(each => each.tells === tells);
+  const isConfigUnread = isUnread('what is configured');
   const loaded = await readConfig(paths).then(
     config => ({ config, problem: undefined }),
-    error => ({ config: undefined, problem: asActualnetError(error).message }),
+    error => ({ config: undefined, problem: isConfigUnread ? undefined : asActualnetError(error).message }),
   );
-  const kernel = await tryKernel(isRoot);
-  const untried = Object.entries(kernel).flatMap(([feature, answer]) => (answer === undefined ? feature : []));
+  const system = readSystemFacts(paths);
+  const wanted = kernelFeatures({ config: loaded.config, usesMacvtap: system.usesMacvtap });
+  const kernel = await tryKernel(isRoot ? wanted : new Set());
+  const untried = [...wanted].filter(feature => kernel[feature] === undefined);
   const pfs = await readPfs(effects);
   const notAsked = [
     ...(isRoot ? [] : ['what is remembered and applied, the agent, and who has which device: only root may see it']),
+    ...unreadable.map(({ file, tells }) => `${tells}: '${file}' cannot be read`),
     ...(untried.length > 0 ? [`what the kernel can do (${untried.join(', ')}): no private network namespace`] : []),
   ];
   return {
     ...(await readHookFacts(paths)),
-    ...readSystemFacts(paths),
+    ...system,
+    areHooksUnread: isUnread('which hooks libvirt calls'),
     ...(isRoot ? await readOwnFacts(paths, memory, effects) : nothingOwn),
     notAsked,
     isRoot,
     nowMs: Date.now(),
     daemons: readDaemons(paths),
-    lastCallMs: isRoot ? readLastCalls(paths) : {},
+    lastCallMs: isUnread('which hooks libvirt has called') ? undefined : readLastCalls(paths),
     missingTools: listMissingTools(process.env.PATH ?? ''),
     kernel,
     ...pfs,
@@ -107,17 +124,26 @@ function readLastCalls(paths: HostPaths): HostFacts['lastCallMs'] {
   return calls;
 }
 
+/** A file that may not be read is told of as such. */
+function tryAccessRules(paths: HostPaths): AccessRules | undefined {
+  try {
+    return readAccessRules(paths);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Of guests that are defined here, as their next start would find it. */
 async function readMissingAccess(
   paths: HostPaths,
   memory: Memory,
   { config, effects }: { readonly config: Config; readonly effects: Effects },
 ): Promise<HostFacts['missingAccess']> {
-  const rules = readAccessRules(paths);
+  const rules = tryAccessRules(paths);
   if (rules === undefined || !rules.closed) return [];
   const host = await effects.view({});
   const version = () => findLibvirtVersion(paths);
-  return readGuestDefinitions(paths).flatMap(domain => {
+  return tryDefinitions(paths).flatMap(domain => {
     try {
       const view = viewGuest(domain, resolveGuest(domain, { findNetwork: memory.findNetwork, version }));
       const devices = guestDevices(domain, view, { config, requests: [], host, incoming: false });
@@ -130,6 +156,14 @@ async function readMissingAccess(
       return [];
     }
   });
+}
+
+function tryDefinitions(paths: HostPaths): Domain[] {
+  try {
+    return readGuestDefinitions(paths);
+  } catch {
+    return [];
+  }
 }
 
 async function readPfs(effects: Effects): Promise<Pick<HostFacts, 'pfs' | 'sharedGroups'>> {

@@ -1,6 +1,8 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -23,6 +25,17 @@ import { titled } from '../libvirt/expectations.ts';
 
 const isRoot = process.getuid?.() === 0;
 const missing = isRoot ? undefined : 'it needs root: hooks that are not its own count as writable by others';
+/** A checkout below a home directory is not for everybody. */
+const canEnter =
+  isRoot &&
+  execaSync(
+    '/usr/bin/setpriv',
+    ['--reuid=65534', '--clear-groups', 'test', '-r', path.join(projectDirectory, 'package.json')],
+    {
+      reject: false,
+    },
+  ).exitCode === 0;
+const locked = canEnter ? undefined : 'nobody else may enter this checkout';
 const bootSeconds = 1_700_000_000;
 const hundredths = (ms: number) => Math.max(0, Math.round((ms / 1000 - bootSeconds) * 100));
 
@@ -44,6 +57,12 @@ function doctor(...words: string[]) {
   const options = { env: env(), extendEnv: false, reject: false, timeout: 30_000 } as const;
   const { exitCode, stdout, stderr } = execaSync(process.execPath, [program, 'doctor', ...words], options);
   return { exitCode, stdout, stderr };
+}
+function asNobody() {
+  chmodSync(root, 0o755);
+  const program = path.join(projectDirectory, 'dist/actualnet.cjs');
+  const words = ['--reuid=65534', '--clear-groups', process.execPath, program, 'doctor'];
+  return execaSync('/usr/bin/setpriv', words, { env: env(), extendEnv: false, reject: false });
 }
 function examine() {
   const { exitCode, stdout, stderr } = doctor('--format', 'json');
@@ -409,7 +428,6 @@ const faults: readonly Fault[] = [
       privately('run/actualnet/hotplug');
       write(`run/actualnet/hotplug/${guestUuid}`, '', 0o600);
     },
-    mend: () => rmSync(at('run/actualnet/hotplug'), { recursive: true }),
   },
   {
     name: 'a port that is no longer as it was set',
@@ -444,6 +462,38 @@ const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'an agent that is older than the program',
+    code: 'AGENT_OLD',
+    plant: () => {
+      const pid = startAgent();
+      runs(pid, 'node', bootSeconds * 1000);
+      const fresh = `${pid} (node) S ${'0 '.repeat(18)}${hundredths(Date.now() + 5000)} 0`;
+      write('bin/systemctl', `#!/bin/sh\necho '${fresh}' >'${at(`proc/${pid}/stat`)}'\n`, 0o755);
+    },
+  },
+  {
+    name: 'an agent that does not come back after a reboot',
+    code: 'AGENT_NOT_ENABLED',
+    plant: () => {
+      const pid = startAgent();
+      runs(pid, 'node', Date.now() + 5000);
+      mkdirSync(at('run/systemd/system'), { recursive: true });
+      const wants = at('etc/systemd/system/multi-user.target.wants');
+      write('bin/systemctl', `#!/bin/sh\nmkdir -p '${wants}'\n: >'${wants}/actualnet-agent.service'\n`, 0o755);
+    },
+  },
+  {
+    name: 'NetworkManager that has all links of guests but taps excepted from being left alone',
+    code: 'MANAGER_UNDOES',
+    plant: () => {
+      runs(200, 'NetworkManager', Date.now());
+      const line = 'unmanaged-devices=interface-name:macvtap*;interface-name:tap*;*;except:interface-name:vnet*';
+      write('etc/NetworkManager/conf.d/90-own.conf', `[keyfile]\n${line}\n`);
+      write('bin/nmcli', '#!/bin/sh\n', 0o755);
+    },
+    mend: () => write('etc/NetworkManager/conf.d/90-own.conf', '[keyfile]\nunmanaged-devices=*\n'),
+  },
+  {
     name: 'frames of bridges in the filter for ARP',
     code: 'BRIDGE_NETFILTER',
     plant: () => write('proc/sys/net/bridge/bridge-nf-call-arptables', '1\n'),
@@ -459,6 +509,23 @@ function refuses(word: string) {
     0o755,
   );
 }
+/** A real agent of this private host; it ends with the test. */
+let agent: ChildProcess | undefined;
+function startAgent(): number {
+  privately();
+  agent = spawn(process.execPath, [path.join(projectDirectory, 'dist/actualnet.cjs'), 'agent'], {
+    env: env(':/usr/bin:/bin'),
+    stdio: 'ignore',
+  });
+  const state = at('run/actualnet/witness.json');
+  for (let tries = 0; !existsSync(state) && tries < 300; tries++) execaSync('sleep', ['0.1']);
+  return JSON.parse(readFileSync(state, 'utf8')).pid;
+}
+afterEach(() => {
+  agent?.kill('SIGKILL');
+  agent = undefined;
+});
+
 function runningGuest() {
   write('run/libvirt/qemu/web1.xml', `<domstatus state='running' pid='1'>${domainXml('')}</domstatus>`);
 }
@@ -554,18 +621,95 @@ describe.skipIf(missing)(titled('doctor', missing), () => {
     });
   });
 
-  test('without root it says what it could not look at, and finds no host in order', () => {
-    chmodSync(root, 0o755);
-    privately();
-    const program = path.join(projectDirectory, 'dist/actualnet.cjs');
-    const words = ['--reuid=65534', '--clear-groups', process.execPath, program, 'doctor'];
-    const options = { env: env(), extendEnv: false, reject: false } as const;
-    const { exitCode, stdout } = execaSync('/usr/bin/setpriv', words, options);
-    expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/^not looked at: what is remembered/m);
-    expect(stdout).toMatch(/^nothing wrong was found$/m);
-    expect(stdout).not.toMatch(/in order|STATE_UNUSABLE/);
+  test.each([
+    [
+      'a guest with a USB device needs no IOMMU',
+      () => write('etc/libvirt/qemu/g1.xml', domainXml("<hostdev mode='subsystem' type='usb'/>")),
+    ],
+    [
+      'what an administrator adds to a profile is part of it',
+      () => {
+        write(
+          'etc/apparmor.d/usr.sbin.libvirtd',
+          'profile libvirtd /usr/sbin/libvirtd {\n  #include <local/usr.sbin.libvirtd>\n}\n',
+        );
+        write('etc/apparmor.d/local/usr.sbin.libvirtd', '/etc/libvirt/hooks/** rmix,\n');
+        write('sys/kernel/security/apparmor/profiles', 'libvirtd (enforce)\n');
+      },
+    ],
+  ])('is quiet: %s', (_, plant) => {
+    plant();
+    expect(examine()).toEqual([]);
   });
+
+  test.each([
+    ['Type=ether', true],
+    ['Name=!lo', true],
+    ['Name=!vnet* macvtap* tap*', false],
+    ['Name=vnet*\nDriver=igb', false],
+    ['Kind=tun', true],
+    ['MACAddress=02:00:00:00:00:01', false],
+  ])('a file of systemd-networkd with %j fits guests’ links: %s', (match, fits) => {
+    runs(200, 'systemd-network', Date.now());
+    write('run/systemd/network/50-x.network', `[Match]\n${match}\n[Network]\nDHCP=yes\n`);
+    expect(examine().map(({ code }) => code)).toEqual(fits ? ['MANAGER_UNDOES'] : []);
+  });
+
+  test('a drop-in of systemd-networkd counts with its file, and ours gets a name before the other', () => {
+    runs(200, 'systemd-network', Date.now());
+    write('etc/systemd/network/00-a.network', '[Match]\nName=vnet*\n[Network]\nDHCP=yes\n');
+    const [finding] = examine();
+    expect(finding?.fix).toContain('/etc/systemd/network/0-actualnet.network');
+    write('etc/systemd/network/00-a.network.d/leave.conf', '[Link]\nUnmanaged=yes\n');
+    expect(examine()).toEqual([]);
+  });
+
+  test('a kernel that cannot be tried is told, and the host not found in order', () => {
+    config('bridges: { br0: { isolated: true } }');
+    rmSync(at('bin/unshare'));
+    const { exitCode, stdout } = doctor();
+    expect({ exitCode, stdout }).toEqual({
+      exitCode: 1,
+      stdout:
+        'not looked at: what the kernel can do (isolation): no private network namespace\nnothing wrong was found',
+    });
+  });
+
+  test.each(
+    [
+      ['which hooks libvirt calls', () => chmodSync(at('etc/libvirt/hooks'), 0o700)],
+      ['what is configured', () => write('etc/actualnet/config.yaml', 'bridges: {}\n', 0o600)],
+      ['what libvirt lets QEMU open', () => write('etc/libvirt/qemu.conf', '', 0o600)],
+      ['which guests are defined', () => mkdirSync(at('etc/libvirt/qemu'), { mode: 0o700 })],
+      [
+        'which hooks libvirt has called',
+        () => {
+          runs(100, 'libvirtd', Date.now() - 86_400_000);
+          write('var/log/actualnet-history.jsonl', '', 0o600);
+        },
+      ],
+    ].filter(() => locked === undefined),
+  )('without root, what may not be read is no finding: %s', (tells, plant) => {
+    plant();
+    const { exitCode, stdout } = asNobody();
+    expect({ exitCode, stdout: stdout.split('\n').filter(line => !line.startsWith('not looked at: ')) }).toEqual({
+      exitCode: 1,
+      stdout: ['nothing wrong was found'],
+    });
+    expect(stdout).toContain(`not looked at: ${tells}: '`);
+  });
+
+  test.skipIf(locked)(
+    titled('without root it says what it could not look at, and finds no host in order', locked),
+    () => {
+      privately();
+      const { exitCode, stdout } = asNobody();
+      expect(exitCode).toBe(1);
+      expect(stdout).toMatch(/^not looked at: what is remembered/m);
+      expect(stdout).toMatch(/^nothing wrong was found$/m);
+      expect(stdout).not.toMatch(/in order|STATE_UNUSABLE/);
+    },
+  );
 
   test('a host that means ill ends in lines, soon', () => {
     execaSync('mkfifo', [at('etc/libvirt/hooks/qemu.d/99-pipe')]);
@@ -581,8 +725,10 @@ describe.skipIf(missing)(titled('doctor', missing), () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  test('at least 25 faults are planted, and every code is in the docs', () => {
-    expect(faults.length).toBeGreaterThanOrEqual(25);
+  test('every code is planted, and every code is in the docs', () => {
+    // A full disk is not planted: it would have to be one of its own.
+    const planted = new Set([...faults.map(({ code }) => code), 'DISK_FULL']);
+    expect(findingCodes.filter(code => !planted.has(code))).toEqual([]);
     const documented = readFileSync(path.join(projectDirectory, 'docs/doctor.md'), 'utf8');
     expect([...documented.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, code]) => code)).toEqual([...findingCodes]);
   });
