@@ -1,28 +1,8 @@
-import type { HostView } from '../kernel/host-view.ts';
-import type { Subject } from '../kernel/registry.ts';
+import { bridgeOf, ownerAbove } from '../kernel/fdb.ts';
 import { ActualnetError } from '../report/error.ts';
 import type { PlanContext } from './context.ts';
 import { pfsBelow } from './uplinks.ts';
 import { vfOf } from './vfs.ts';
-
-/**
- * Who has the MAC for which an entry is to be made in `bridge`; undefined if nobody has. The kernel's own entry of a bridge
- * or port, or one that somebody has made, would be replaced by ours without a word, and be gone when ours goes.
- */
-export function whoHasMac(
-  { dev, mac, table }: Subject & { kind: 'fdb' },
-  bridge: string | undefined,
-  host: HostView,
-): string | undefined {
-  // The table of a card has no bridge of its own.
-  const isSame = (other: string) => table === 'self' || bridgeOf(other, host) === bridge;
-  const entries = host.fdb.filter(each => each.mac === mac && each.table === 'bridge' && isSame(each.dev));
-  const local =
-    entries.find(each => each.local)?.dev ?? (bridge === undefined ? undefined : ownerAbove(bridge, mac, host));
-  if (local !== undefined) return `${mac} is the MAC address of '${local}', which would get nothing any more`;
-  const taken = table === 'bridge' ? entries.find(({ dev: other, fixed }) => fixed && other !== dev) : undefined;
-  return taken && `${mac} has a fixed entry on '${taken.dev}' already`;
-}
 
 /**
  * Guests with the MAC of the bridge that they are, or would be, connected to, of one of its ports, or of a device above it:
@@ -67,21 +47,4 @@ function bridgesOf(device: PlanContext['devices'][number], { config, host }: Pla
   if (pf === undefined) return [];
   const isAbove = (bridge: string) => pfsBelow(bridge, { config, host }).some(below => below.pf === pf);
   return Object.keys(config.bridges).filter(each => config.bridges[each]?.pfForwardingTable && isAbove(each));
-}
-
-/** The bridge itself, or a VLAN device and the like upon it. */
-function ownerAbove(dev: string, mac: string, host: HostView, depth = 8): string | undefined {
-  const link = host.link(dev);
-  if (link === undefined || depth === 0) return undefined;
-  if (link.mac === mac) return dev;
-  for (const upper of link.uppers) {
-    const found = ownerAbove(upper, mac, host, depth - 1);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function bridgeOf(dev: string, host: HostView): string | undefined {
-  const link = host.link(dev);
-  return link?.isBridge ? dev : (link?.master ?? undefined);
 }
