@@ -68,7 +68,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   main: [
     'cli',
     'replay',
-    'type doctor',
+    'doctor',
     'hook',
     'hotplug',
     'agent',
