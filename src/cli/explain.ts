@@ -5,32 +5,72 @@ import { type Rewriting, rewriteForHost } from '../guest/rewrite.ts';
 import type { Memory } from '../host/state/memory.ts';
 import { readDomain } from '../model/domain.ts';
 import { ActualnetError, errorLine, printable } from '../report/error.ts';
+import { jsonText } from '../report/visible.ts';
 import { describeActual } from '../resolve/actual.ts';
 import type { XmlDocument } from '../xml/document.ts';
-import { defineCommand, guestName } from './command.ts';
+import { defineCommand, formatOption, guestName } from './command.ts';
 import type { CommandIo } from './io.ts';
 
 export interface ExplainOptions extends Planning, Pick<Rewriting, 'usersBeside'> {
   readonly guest: string;
+  readonly format: 'table' | 'json';
   readonly memory: Memory;
   /** The definition that libvirt starts a guest from the next time. */
   readonly findDefinition: (name: string) => { readonly file: string; readonly document: XmlDocument } | undefined;
+}
+
+/** What is said of a guest; described by schemas/explain.schema.json. */
+interface Explanation {
+  readonly guest: string;
+  readonly interfaces: readonly {
+    readonly alias: string;
+    readonly mac: string | null;
+    /** In words; null while it is not known, and then `error` says why, if it is known. */
+    readonly actual: string | null;
+    readonly error: string | null;
+    readonly because: readonly string[];
+  }[];
+  readonly rewritten: readonly string[];
+  /** VFs that it was promised when it came. */
+  readonly reserved: readonly string[];
+  readonly findings: readonly string[];
+  /** What becomes of its definition at the next start. */
+  readonly definition: readonly string[];
 }
 
 /** `actualnet explain GUEST`: what each interface is here and why, and how its document was rewritten on the way. */
 export async function explainCommand(options: ExplainOptions, io: CommandIo): Promise<void> {
   const record = findRecord(options);
   const view = record.actual ?? record.predicted;
-  const interfaces = (view?.interfaces ?? []).flatMap(({ alias, mac, actual, because, error }) => [
-    `${alias} ${mac ?? ''}: ${actual === null ? (error?.message ?? 'not known') : describeActual(actual)}`,
-    ...because.map(line => `  ${line}`),
-  ]);
-  const rewritten = record.rewritten.map(change => `rewritten when it came: ${change}`);
-  const promised = record.picks.map(address => `promised to it: ${address}`);
-  const findings = record.findings.map(finding => `finding: ${finding}`);
-  const definition = await explainDefinition(record, options);
-  const lines = [...interfaces, ...rewritten, ...promised, ...findings, ...definition];
-  io.write(lines.map(line => `${printable(line)}\n`).join(''));
+  const explanation: Explanation = {
+    guest: record.name,
+    interfaces: (view?.interfaces ?? []).map(({ alias, mac, actual, because, error }) => ({
+      alias,
+      mac,
+      actual: actual && describeActual(actual),
+      error: error?.message ?? null,
+      because,
+    })),
+    rewritten: record.rewritten,
+    reserved: record.picks,
+    findings: record.findings,
+    definition: await explainDefinition(record, options),
+  };
+  io.write(options.format === 'json' ? jsonText(explanation) : linesOf(explanation).join(''));
+}
+
+function linesOf({ interfaces, rewritten, reserved, findings, definition }: Explanation): string[] {
+  const lines = [
+    ...interfaces.flatMap(({ alias, mac, actual, error, because }) => [
+      `${alias} ${mac ?? ''}: ${actual ?? error ?? 'not known'}`,
+      ...because.map(line => `  ${line}`),
+    ]),
+    ...rewritten.map(change => `rewritten when it came: ${change}`),
+    ...reserved.map(address => `reserved for it: ${address}`),
+    ...findings.map(finding => `finding: ${finding}`),
+    ...definition,
+  ];
+  return lines.map(line => `${printable(line)}\n`);
 }
 
 function findRecord({ guest, memory }: ExplainOptions): GuestRecord {
@@ -68,10 +108,10 @@ async function explainDefinition({ name }: GuestRecord, options: ExplainOptions)
 /** `actualnet explain`. */
 export const command = defineCommand({
   words: 'explain <guest>',
-  builder: y => y.positional('guest', guestName),
+  builder: y => y.positional('guest', guestName).option('format', formatOption),
   examples: [['explain web1', 'why each interface of web1 is what it is']],
   documentation: 'docs/concepts.md',
-  async run({ guest }, { io, memory, findDefinition, planning }) {
-    await explainCommand({ guest, memory, findDefinition, ...(await planning()) }, io);
+  async run({ guest, format }, { io, memory, findDefinition, planning }) {
+    await explainCommand({ guest, format, memory, findDefinition, ...(await planning()) }, io);
   },
 });

@@ -157,6 +157,27 @@ describe('--format json', () => {
     }
   });
 
+  test('what explain says of a guest that came', () => {
+    const other = new TestHost();
+    try {
+      mkdirSync(path.join(other.root, 'etc/actualnet'), { recursive: true });
+      writeFileSync(
+        path.join(other.root, 'etc/actualnet/config.yaml'),
+        'rewrite: [{ match: { bridge: br0 }, bridge: br7 }]\n',
+      );
+      const document = readText(sample('cookbook/move-on-migration/running.xml'));
+      other.hook('qemu', ['web1', 'restore', 'begin', '-'], document);
+      const { stdout, status } = other.cli(['explain', 'web1', '--format', 'json']);
+      const schema = JSON.parse(readText(path.join(projectDirectory, 'schemas/explain.schema.json')));
+      const isSound = new Ajv({ allowUnionTypes: true }).compile(schema);
+      const told = JSON.parse(stdout);
+      expect({ status, sound: isSound(told) || isSound.errors }).toEqual({ status: 0, sound: true });
+      expect(told).toMatchObject({ guest: 'web1', interfaces: [{ alias: 'net0' }] });
+    } finally {
+      other.remove();
+    }
+  });
+
   test('a migration, as two hosts tell of it', () => {
     const cutOver = (reachable: boolean, doneMs: number) =>
       JSON.stringify({
