@@ -34,8 +34,8 @@ function table(migrations: readonly Migration[]): string {
   const time = (ms: number | undefined) => (ms === undefined ? '-' : new Date(ms).toISOString());
   const rows = migrations.map(({ name, mac, closed, opened, gapMs }) => {
     const gap = gapMs === undefined ? '-' : `${gapMs.least.toFixed(0)} to ${gapMs.most.toFixed(0)} ms`;
-    const verdict = gapMs !== undefined && gapMs.least < 0 ? 'open on both at once' : '';
-    return [name, mac, time(closed?.doneMs), time(opened?.doneMs), gap, verdict];
+    const remark = gapMs !== undefined && gapMs.least < 0 ? 'open on both at once' : '';
+    return [name, mac, time(closed?.doneMs), time(opened?.doneMs), gap, remark];
   });
   return `${formatTable(['GUEST', 'MAC', 'UNREACHABLE AT SOURCE', 'REACHABLE AT DESTINATION', 'GAP', ''], rows)}\n`;
 }

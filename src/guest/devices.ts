@@ -65,11 +65,11 @@ export async function actOnDevices(
   const applying = { owner: domain.owner, user: uuid, ledger: effects.guestLedger(uuid), effects, keepGoing: true };
   const failures = await carryOut(changes, applying);
   const needed = changes.filter(({ optional }) => !optional);
-  const unmet = failures.length === 0 ? [] : findDrift(needed, await effects.view(needsOf(needed)));
+  const drift = failures.length === 0 ? [] : findDrift(needed, await effects.view(needsOf(needed)));
   // What the host could be made to have is tried again, what such a device cannot have is not.
   const isUnset = ({ device, changes: own }: (typeof plans)[number]) =>
     device.unsettable.some(({ code }) => code === 'VLAN_UNSUPPORTED') ||
-    unmet.some(change => own.includes(change) || change.subject.dev === device.dev);
+    drift.some(change => own.includes(change) || change.subject.dev === device.dev);
   return {
     told: [...told, ...failures, ...refusedRequests(came)],
     applied: undone.flatMap(({ problems }) => problems),
@@ -119,7 +119,7 @@ export interface Coming {
   readonly device: { readonly mac: string } | { readonly address: PciAddress };
 }
 
-export interface ForeseenDevice {
+export interface PredictedDevice {
   readonly blockers: readonly Blocker[];
   /** Settings that it cannot have and must, and MACs that are somebody else's. */
   readonly refusals: readonly ActualnetError[];
@@ -130,7 +130,7 @@ export interface ForeseenDevice {
 }
 
 /** What keeps a device from being attached, or is to be told, and what is planned for it before. */
-export async function predictDevice(coming: Coming, findNetwork: NetworkLookup): Promise<ForeseenDevice> {
+export async function predictDevice(coming: Coming, findNetwork: NetworkLookup): Promise<PredictedDevice> {
   const { context, own } = await contextOfDevice(coming);
   const { domain, effects } = coming.guest;
   const isAsked = !isPassive(context.config);

@@ -33,8 +33,8 @@ export interface Predicted {
  */
 export async function predictStart(guest: GuestContext, host: StartHost): Promise<Predicted> {
   const first = await predict(guest, host);
-  const isForeseen = guest.view.interfaces.some(({ network }) => network !== null);
-  return first.refusals.length > 0 && isForeseen ? predict(await host.byLibvirt(), host) : first;
+  const isPredicted = guest.view.interfaces.some(({ network }) => network !== null);
+  return first.refusals.length > 0 && isPredicted ? predict(await host.byLibvirt(), host) : first;
 }
 
 async function predict(guest: GuestContext, { findNetwork, accessRules }: StartHost): Promise<Predicted> {

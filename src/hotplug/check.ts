@@ -119,8 +119,8 @@ async function checkHost(guest: GuestContext): Promise<string[]> {
   const seen = await look(guest);
   const { devices, host, asked, entries } = seen;
   const isWanted = wantedBy(seen, entries);
-  const unmet = findDrift(asked, host);
-  const told = new Set(unmet.map(({ subject }) => keyOf(subject)));
+  const drift = findDrift(asked, host);
+  const told = new Set(drift.map(({ subject }) => keyOf(subject)));
   // While the CPUs are paused libvirt takes macvtaps down, and what it changes on purpose is not lost.
   const isLibvirts = ({ subject, byLibvirt, to }: LedgerEntry) =>
     subject.kind === 'up' ? paused || byLibvirt : byLibvirt && to === null;
@@ -132,7 +132,7 @@ async function checkHost(guest: GuestContext): Promise<string[]> {
   return [
     ...devices.flatMap(device => [...checkLink(device, host), ...checkVf(device, seen)]),
     ...(await runningFindings(guest)),
-    ...unmet.map(change => `not as it should be: ${describeChange(change)} (${change.why})`),
+    ...drift.map(change => `not as it should be: ${describeChange(change)} (${change.why})`),
     ...lost.map(entry => `applied, and not so any more: ${describeChange(entry)}`),
     ...entries
       .filter(({ subject }) => !isWanted(subject))

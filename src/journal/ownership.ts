@@ -71,7 +71,7 @@ function ownershipOnLink(entry: LedgerEntry, host: HostView, fates: LinkFates): 
   const observed = observe(subject, host);
   if (observed === undefined || isEqual(subject, observed, before) || (before === null && !kind.mayBeNone))
     return { is: 'gone' };
-  // What libvirt left down comes up again; what somebody brought up after we put it down is theirs.
+  // What libvirt left down comes up again; what somebody brought up after we put it down is foreign.
   const isLeftDown = byLibvirt && before === true;
   if (!isAsWeSetIt(entry, observed) && !isLeftDown) return { is: 'foreign', why: 'somebody has changed it since' };
   const why = kind.blocker?.(subject, observed, host, upper => fates.goes(upper));
