@@ -11,6 +11,7 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['src/{xml,model,resolve,transform,config,kernel,plan,journal,guest,agent,hook,report}/**/*.ts'],
+      exclude: ['**/*.d.ts'],
       reporter: ['text-summary'],
       // Of what runs within the tests; the built programs and the tiers with real links and libvirt come on top.
       thresholds: {

@@ -137,6 +137,6 @@ async function follow(
   for (const line of news) host.log.info(`${domain.owner}: ${line}`);
   for (const line of found) host.log.warn(`${domain.owner}: ${line}`);
   if (applied.length > 0)
-    throw new ActualnetError('ACTION_FAILED', `${domain.owner}: still applied: ${applied.join('; ')}`);
+    throw new ActualnetError('ACTION_FAILED', `still applied: ${applied.join('; ')}`, { owner: domain.owner });
   return unset.length === 0;
 }

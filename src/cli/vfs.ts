@@ -30,7 +30,7 @@ export async function vfsCommand(
     const unlock = await effects.lock([...new Set(changes.map(({ subject }) => sharedNameOf(subject)))]);
     const carrying = carryOut(changes, { owner, user: `vfs:${name}`, ledger, effects, keepGoing: false });
     const [problem] = await carrying.finally(unlock);
-    if (problem !== undefined) throw new ActualnetError('DEVICE_IN_USE', `${owner}: ${problem}`);
+    if (problem !== undefined) throw new ActualnetError('DEVICE_IN_USE', `${problem}`, { owner });
     io.write(`${name}: ${(await effects.view({})).link(name)?.vfs ?? 0} VFs\n`);
   };
   const errors: ActualnetError[] = [];

@@ -70,7 +70,7 @@ export function viewOf(domain: Domain, resolving: Pick<Planning, 'findNetwork' |
 
 /** Throws `XML_VALUE` without one. */
 export function uuidOf({ uuid, owner }: Domain): Uuid {
-  if (uuid === undefined) throw new ActualnetError('XML_VALUE', `${owner}: the document has no <uuid>`);
+  if (uuid === undefined) throw new ActualnetError('XML_VALUE', `the document has no <uuid>`, { owner });
   return uuid;
 }
 

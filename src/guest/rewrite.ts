@@ -76,7 +76,8 @@ async function refuseMissing(before: XmlDocument, after: XmlDocument, planning: 
   const blockers = await blockersOf(context, { ...planning, guest: domain.name, devices });
   const missing = blockers.find(({ error }) => error.code === 'DEVICE_MISSING')?.error;
   if (missing === undefined) return;
-  throw new ActualnetError(missing.code, `${domain.owner}: after 'rewrite': ${missing.message}`, {
+  throw new ActualnetError(missing.code, `after 'rewrite': ${missing.message}`, {
+    owner: domain.owner,
     hint: missing.hint,
   });
 }

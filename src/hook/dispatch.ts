@@ -26,9 +26,7 @@ export async function runHook(invocation: Invocation, host: HookContext): Promis
     return rule.stdout === 'ignored' ? nothing : { ...nothing, stdout };
   } catch (error) {
     const owner = `${driver === 'qemu' ? 'guest' : 'network'} '${printable(object)}'`;
-    // Some errors name the guest themselves: once is enough.
-    const said = errorLine(error);
-    const line = `${owner}, ${operation}: ${said.startsWith(`${owner}: `) ? said.slice(owner.length + 2) : said}`;
+    const line = `${owner}, ${operation}: ${errorLine(error, owner)}`;
     context.log.warn(line);
     return rule !== undefined && mayRefuse(rule) ? { status: 1, stdout: '', stderr: `${line}\n` } : nothing;
   }

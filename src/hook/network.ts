@@ -155,7 +155,8 @@ function remember(network: Network, { memory }: HookContext): void {
 }
 
 function required(port: NetworkPort | undefined, network: Network): NetworkPort {
-  if (port === undefined) throw new ActualnetError('XML_KIND', `${network.owner}: the document has no <networkport>`);
+  if (port === undefined)
+    throw new ActualnetError('XML_KIND', `the document has no <networkport>`, { owner: network.owner });
   return port;
 }
 

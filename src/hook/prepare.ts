@@ -77,7 +77,7 @@ async function refuseImpossible(guest: CallContext, context: HookContext): Promi
   });
   const [refusal, ...others] = refusals;
   if (refusal === undefined) return findings;
-  const lines = others.map(errorLine);
+  const lines = others.map(other => errorLine(other));
   if (lines.length > 0) write(guest.uuid, lineOf('prepare', domain, context, { findings: lines }), context);
   throw refusal;
 }

@@ -104,7 +104,7 @@ async function predict(device: NewDevice, { domain, view, policy }: Live, host: 
   const { blockers, changes, without } = predicted;
   const [blocker] = [...blockers.flatMap(({ refuses, error }) => (refuses ? error : [])), ...predicted.refusals];
   if (blocker !== undefined)
-    throw new ActualnetError(blocker.code, `${domain.owner}: ${blocker.message}`, { hint: blocker.hint });
+    throw new ActualnetError(blocker.code, blocker.message, { owner: domain.owner, hint: blocker.hint });
   for (const { error } of blockers) host.say(errorLine(error));
   const what = 'actual' in entry && entry.actual !== null ? describeActual(entry.actual) : 'a host device';
   return {
@@ -206,7 +206,7 @@ async function setUp(name: GuestName, device: NewDevice, host: HotplugHost): Pro
     ...findLostPorts({ ...domain, interfaces: own }, planning.findNetwork),
     ...(await checkDevice(guest, nameOfNew(device))),
   ];
-  if (wrong.length > 0) throw new ActualnetError('ACTION_FAILED', `${domain.owner}: ${wrong.join('; ')}`);
+  if (wrong.length > 0) throw new ActualnetError('ACTION_FAILED', wrong.join('; '), { owner: domain.owner });
 }
 
 /** Those in the definition that could be the device. */

@@ -43,7 +43,9 @@ export async function detach(
   const left = await holding(name, host, async () => {
     const { found: now } = await findUnpluggable(name, selector, host);
     if (now.alias !== found.alias || now.mac !== found.mac || now.address !== found.address)
-      throw new ActualnetError('ACTION_FAILED', `${domain.owner}: '${selector}' has become another device meanwhile`);
+      throw new ActualnetError('ACTION_FAILED', `'${selector}' has become another device meanwhile`, {
+        owner: domain.owner,
+      });
     await askFor(found, domain.uuid, host);
     // The guest may take its time, or be reset: as with virsh, its definition does not wait for that.
     const stays = await changeDefinitionIfAny(ofDefinition, { owner: domain.owner, host });
@@ -61,7 +63,9 @@ export async function detach(
   });
   if (left.length > 0) {
     const what = `${found.name} ('${found.alias}') is detached`;
-    throw new ActualnetError('CHECK_FAILED', `${domain.owner}: ${what}, but not all of it is gone: ${left.join('; ')}`);
+    throw new ActualnetError('CHECK_FAILED', `${what}, but not all of it is gone: ${left.join('; ')}`, {
+      owner: domain.owner,
+    });
   }
   host.say(`${found.name} ('${found.alias}') is detached`);
 }

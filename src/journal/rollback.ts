@@ -48,7 +48,7 @@ export async function rollBack(
   );
   problems.push(...undone.problems);
   const leftovers = problems.length === 0 ? '' : `; left behind: ${problems.join(', ')}`;
-  return new ActualnetError(error.code, `${owner}: ${error.message}${leftovers}`, { hint: error.hint, cause: error });
+  return new ActualnetError(error.code, `${error.message}${leftovers}`, { owner, hint: error.hint, cause: error });
 }
 
 /** For what was applied before this call: the host first, so that a kill in between leaves it ours. */

@@ -161,11 +161,11 @@ function readPortgroup(network: Owner, element: XmlElement, reader: Reader): Por
 function checkPortgroups(owner: Owner, portgroups: readonly Portgroup[]): void {
   checkListLength(owner, 'portgroups', portgroups);
   const twice = portgroups.find((group, index) => portgroups.findIndex(other => other.name === group.name) !== index);
-  if (twice !== undefined) throw new ActualnetError('XML_VALUE', `${owner}: portgroup '${twice.name}' is there twice`);
+  if (twice !== undefined) throw new ActualnetError('XML_VALUE', `portgroup '${twice.name}' is there twice`, { owner });
   const defaults = portgroups.filter(group => group.isDefault);
   if (defaults.length > 1) {
     const names = defaults.map(group => `'${group.name}'`).join(', ');
-    throw new ActualnetError('XML_VALUE', `${owner}: more than one default portgroup (${names})`);
+    throw new ActualnetError('XML_VALUE', `more than one default portgroup (${names})`, { owner });
   }
 }
 
@@ -199,7 +199,7 @@ function readPool(owner: Owner, forward: XmlElement, mode: ForwardMode): PoolDev
   const names = pool.map(describePoolDevice);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined)
-    throw new ActualnetError('XML_VALUE', `${owner}: '${twice}' is in the pool twice (line ${forward.line})`);
+    throw new ActualnetError('XML_VALUE', `'${twice}' is in the pool twice (line ${forward.line})`, { owner });
   return pool;
 }
 

@@ -35,7 +35,7 @@ const maxListLength = 4096;
 
 export function checkListLength(owner: Owner, what: string, list: readonly unknown[]): void {
   if (list.length > maxListLength)
-    throw new ActualnetError('XML_LIMIT', `${owner}: more than ${maxListLength} ${what}`);
+    throw new ActualnetError('XML_LIMIT', `more than ${maxListLength} ${what}`, { owner });
 }
 
 /** What is empty is not there: libvirt reads the attribute through an XPath, or looks at its first character. */
@@ -157,7 +157,7 @@ export function readName(owner: Owner, parent: XmlElement): string {
 export function requireChild(owner: Owner, element: XmlElement, name: string): XmlElement {
   const child = element.child(name);
   if (child === undefined) {
-    throw new ActualnetError('XML_VALUE', `${owner}: <${element.name}> in line ${element.line} has no <${name}>`);
+    throw new ActualnetError('XML_VALUE', `<${element.name}> in line ${element.line} has no <${name}>`, { owner });
   }
   return child;
 }

@@ -50,19 +50,38 @@ export type ErrorCode = (typeof errorCodes)[number];
 export class ActualnetError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** Whom it is about, with which the message begins: `guest 'web1'`, or `guest 'web1', interface 52:54:...`. */
+  readonly owner: string | undefined;
+  /** The message without the owner. */
+  readonly what: string;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string | undefined; cause?: unknown } = {}) {
-    super(message, { cause: options.cause });
+  constructor(
+    code: ErrorCode,
+    what: string,
+    {
+      owner,
+      hint,
+      cause,
+    }: { readonly owner?: string; readonly hint?: string | undefined; readonly cause?: unknown } = {},
+  ) {
+    super(owner === undefined ? what : `${owner}: ${what}`, { cause });
     this.name = 'ActualnetError';
     this.code = code;
-    this.hint = options.hint;
+    this.hint = hint;
+    this.owner = owner;
+    this.what = what;
   }
 }
 
-/** The single line shown for `error`: message, hint, code. Never a stack trace, never a control character. */
-export function errorLine(error: unknown): string {
-  const { message, hint, code } = asActualnetError(error);
-  return printable(`${message}${hint === undefined ? '' : ` (hint: ${hint})`} [${code}]`);
+/**
+ * The single line shown for `error`: message, hint, code. Never a stack trace, never a control character. Where its owner has been
+ * named already it is left out.
+ */
+export function errorLine(error: unknown, named?: string): string {
+  const { message, what, owner, hint, code } = asActualnetError(error);
+  return printable(
+    `${owner !== undefined && owner === named ? what : message}${hint === undefined ? '' : ` (hint: ${hint})`} [${code}]`,
+  );
 }
 
 /** `error` as one of ours; whatever else was thrown is a defect of actualnet and says so. */

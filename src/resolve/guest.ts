@@ -161,5 +161,5 @@ function hostAddresses(domain: Domain): PciAddress[] {
 
 function interfaceError(iface: Interface, cause: unknown): ActualnetError {
   const error = asActualnetError(cause);
-  return new ActualnetError(error.code, `${iface.owner}: ${error.message}`, { hint: error.hint, cause });
+  return new ActualnetError(error.code, `${error.message}`, { owner: iface.owner, hint: error.hint, cause });
 }

@@ -19,12 +19,14 @@ export function pickDevice(state: NetworkState, exclusive: boolean): Pick {
   if (exclusive) {
     const free = counted.find(entry => entry.connections === 0);
     if (counted.length === 0) {
-      throw new ActualnetError('POOL_EXHAUSTED', `${network.owner}: its pool is empty`, {
+      throw new ActualnetError('POOL_EXHAUSTED', `its pool is empty`, {
+        owner: network.owner,
         hint: remedyForPool(network.mode),
       });
     }
     if (free === undefined) {
-      throw new ActualnetError('POOL_EXHAUSTED', `${network.owner}: all ${counted.length} devices are in use`, {
+      throw new ActualnetError('POOL_EXHAUSTED', `all ${counted.length} devices are in use`, {
+        owner: network.owner,
         hint: 'stop a guest that uses the network, or add devices to it',
       });
     }

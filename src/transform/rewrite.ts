@@ -66,7 +66,8 @@ export function rewriteGuest(document: XmlDocument, context: RewriteContext): Re
   if (rewritten !== document) {
     const after = readDomain(rewritten, context.version);
     const [broken] = [...findAbiBreaks(domain, after, context.findNetwork), ...findTwice(after)];
-    if (broken !== undefined) throw new ActualnetError('ABI_BREAK', `${domain.owner}: after 'rewrite': ${broken}`);
+    if (broken !== undefined)
+      throw new ActualnetError('ABI_BREAK', `after 'rewrite': ${broken}`, { owner: domain.owner });
     requireSupported(after, ruling);
   }
   return {
@@ -95,8 +96,10 @@ function requireSupported(after: Domain, context: Ruling): void {
     const before = context.domain.interfaces[iface.index]!;
     if (error === undefined || !refused.includes(error.code) || connectionOf(iface) === connectionOf(before)) continue;
     const { source } = ruleOf(before, context)!;
-    const why = error.message.replace(`${iface.owner}: `, '');
-    throw new ActualnetError('ABI_BREAK', `${iface.owner}: ${source} cannot be followed: ${why}`, { hint: error.hint });
+    throw new ActualnetError('ABI_BREAK', `${source} cannot be followed: ${error.what}`, {
+      owner: iface.owner,
+      hint: error.hint,
+    });
   }
 }
 
@@ -204,7 +207,7 @@ function rewriteInterface(iface: Interface, context: Context): Rewritten {
   if (found === undefined) return nothing;
   const { rule, source: why } = found;
   const refuse: Refuse = (reason, hint) => {
-    throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
+    throw new ActualnetError('ABI_BREAK', `${why} cannot be followed: ${reason}`, { owner, hint });
   };
   const parts = [
     connect(iface, rule, { context, refuse, why }),
@@ -259,7 +262,7 @@ function rewriteHostdev(hostdev: Hostdev, index: number, context: Context): Rewr
   const pf = context.pfOf(address);
   const owner = `${context.domain.owner}, host device ${address}`;
   const refuse: Refuse = (reason, hint) => {
-    throw new ActualnetError('ABI_BREAK', `${owner}: ${why} cannot be followed: ${reason}`, { hint });
+    throw new ActualnetError('ABI_BREAK', `${why} cannot be followed: ${reason}`, { owner, hint });
   };
   if (isForInterfaces(rule)) refuse('a plain host device has no network, bridge, device or target');
   // Another kind of card is no VF, whatever a rule for everything says.
@@ -301,7 +304,8 @@ function pick(
   const free = context.freeVfs(rule.vfs!, address).filter(each => !picks.has(each));
   const chosen = free.find(each => each === address || !kept.has(each));
   if (chosen === undefined) {
-    throw new ActualnetError('POOL_EXHAUSTED', `${owner}: ${why}: no VF of ${rule.vfs!.join(', ')} is free`, {
+    throw new ActualnetError('POOL_EXHAUSTED', `${why}: no VF of ${rule.vfs!.join(', ')} is free`, {
+      owner,
       hint: 'stop a guest that has one, or make more',
     });
   }
