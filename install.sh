@@ -252,7 +252,7 @@ case $node in /*) ;; *) node=$(cd "$(dirname "$node")" && pwd)/$(basename "$node
 cd "$source_dir"
 is_built() { [ -f dist/hook.cjs ] && [ -f dist/actualnet.cjs ] && [ -f dist/locks.node ]; }
 # A checkout is built where it can be and has to be. What npm has packed is built, and has no sources.
-if [ -d src ] && { ! is_built || [ -n "$(find src scripts samples package-lock.json -newer dist/hook.cjs)" ]; }; then
+if [ -d src ] && { ! is_built || [ -n "$(find src scripts samples package-lock.json -type f -newer dist/hook.cjs)" ]; }; then
   if command -v npm >/dev/null 2>&1 && { [ -d node_modules ] || ! is_built; }; then
     [ -d node_modules ] || npm ci
     npm run --silent build
