@@ -90,7 +90,13 @@ async function planDo(domain: Domain, options: PlanOptions): Promise<Planned> {
   const isStart = operation === 'prepare' || operation === 'start';
   const without = isStart ? startFindings(guest, operation === 'prepare' ? 'predicted' : 'starts') : [];
   const requests = operation === 'prepare' ? requestFindings(guest) : [];
-  const findings = [...predicted.findings, ...without, ...requests];
+  // A network that is not known, for example: libvirt tells of it in its own words, and a call only notes it.
+  const unresolved = guest.view.interfaces.flatMap(({ error }) =>
+    error === undefined || predicted.refusals.some(({ code }) => code === error.code)
+      ? []
+      : `${error.message.replace(`${domain.owner}, `, '')} [${error.code}]`,
+  );
+  const findings = [...(isStart ? unresolved : []), ...predicted.findings, ...without, ...requests];
   if (predicted.refusals.length > 0) return { actions: [], refused: predicted.refusals, findings };
   const { changes, problem } = planOrSay(operation, guest);
   const host = await effects.view(needsOf(changes));

@@ -39,9 +39,16 @@ export async function runCommand(
     )
     .fail((message, error) => {
       if (error) throw error;
-      throw new ActualnetError('USAGE', missingWord(command, message) ?? unmarked(message).replace(/\s*\n\s*/g, ' '), {
-        hint: hintFor(name, command, { message, words }),
-      });
+      throw new ActualnetError(
+        'USAGE',
+        missingWord(command, message) ??
+          unmarked(message)
+            .replaceAll('/dev/stdin', '-')
+            .replace(/\s*\n\s*/g, ' '),
+        {
+          hint: hintFor(name, command, { message, words }),
+        },
+      );
     })
     .parseAsync([...words]);
   return status ?? 0;

@@ -138,6 +138,17 @@ describe('help', () => {
   });
 });
 
+test('a plan says of a network that nobody knows', () => {
+  const document =
+    "<domain><name>g</name><uuid>7b1f2c0a-9d3e-4a55-8c61-2f0e5b9d0a09</uuid><devices><interface type='network'><mac address='52:54:00:57:00:01'/><source network='nosuch'/></interface></devices></domain>";
+  expect(host.cli(['plan', 'qemu', 'g', 'prepare'], document).stdout).toMatch(
+    /^finding: .*'nosuch'.*\[NETWORK_UNKNOWN\]$/m,
+  );
+  expect(host.cli(['plan', 'qemu', 'g', 'prepare', 'begin', '-'], document).stderr).toMatch(
+    /^Unknown arguments: begin, - /,
+  );
+});
+
 describe('--format json', () => {
   const withJson = (Object.keys(commands) as CommandName[]).filter(name => !['hook', 'agent'].includes(name));
   test.each(withJson)('of %s, where it has one, has a schema', async name => {
